@@ -1,0 +1,142 @@
+"""What each setting has to be: a check gives the value a build uses, or ends it with `Stop`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from .console import Stop
+from .project import Value
+
+SWITCH = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off", ""), False),
+}
+
+
+def pkg(value: Value) -> str:
+    """PKG, where it is an identifier path and leaves the build's own files their names."""
+    if value.text is None:
+        raise Stop(
+            "PKG is not set: name the package to run, as in `PKG=name invoke cosmo`, or in"
+            " pyproject.toml under [tool.cosmo.env]"
+        )
+    parts = value.text.split(".")
+    if not all(part.isidentifier() for part in parts):
+        raise Stop(
+            f"PKG={value.text!r} ({value.source}) is not the name of a package: use a Python"
+            " identifier, or several joined by dots"
+        )
+    if parts[0].lower() in ("python", "zip", "lib", "download"):
+        raise Stop(f"PKG={value.text}: the build folder needs that name itself; rename the package")
+    return value.text
+
+
+def dir_site(value: Value, root: Path) -> str:
+    """DIR_SITE, where it is a folder of its own inside the project that ends as it must."""
+    text = value.text or ""
+    parts = os.path.normpath(text).split(os.sep)
+    build = (root / text).parent.parent
+    if os.path.isabs(text) or ".." in parts:
+        wrong = "must lie inside the project and be relative to it"
+    elif parts[-2:] != ["Lib", "site-packages"] or len(parts) < 3:
+        wrong = "must be a folder of the project's, then Lib/site-packages"
+    elif root not in build.resolve().parents:
+        wrong = f"leads out of the project, to {build.resolve()}"
+    elif parts[0] == "src":
+        wrong = "lies among the sources"
+    elif (root / text).is_symlink() or (root / text).parent.is_symlink():
+        wrong = "is a symbolic link"
+    else:
+        return os.path.normpath(text)
+    raise Stop(f"DIR_SITE={text!r} ({value.source}) {wrong}; dist/cosmo/Lib/site-packages is usual")
+
+
+def url(name: str, value: Value, root: Path) -> str:
+    """A URL for wget as it stands; a path or a file URL as a path relative to the current one."""
+    text = value.text or ""
+    parts = urlsplit(text)
+    if parts.scheme in ("http", "https"):
+        if parts.netloc and file_name(text) and text.isascii() and text.isprintable():
+            return text
+    elif parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
+        return os.path.relpath(unquote(parts.path))
+    elif text and "://" not in text:
+        return os.path.relpath(root / Path(text).expanduser())
+    raise Stop(
+        f"{name}={text!r} ({value.source}) names no file: give an https, http or file URL that ends"
+        " in the file's name, or a path"
+    )
+
+
+def file_name(url: str) -> str:
+    """The name that wget gives to what `url` names; empty where it names no file."""
+    parts = urlsplit(url)
+    name = unquote(parts.path.rpartition("/")[2])
+    if name in ("", ".", "..") or "/" in name or parts.fragment:
+        return ""
+    return f"{name}?{parts.query}".replace("/", "%2F") if parts.query else name
+
+
+def prune(value: Value) -> tuple[str, ...]:
+    """COSMO_PRUNE as patterns; one that `zip` would take for an option is refused."""
+    patterns = words("COSMO_PRUNE", value)
+    for pattern in patterns:
+        if not pattern or pattern[0] in "-@":
+            raise Stop(f"COSMO_PRUNE ({value.source}): {pattern!r} is not a pattern; write a path")
+    return patterns
+
+
+def args(own: Value, isolated: Value, pkg: Value) -> tuple[str, ...]:
+    """The lines of `.args`: COSMO_ARGS, else what starts PKG.
+
+    A line can be neither empty nor hold a newline. Source: the interpreter parts the file at
+    newlines and passes over what is empty (Cosmopolitan, `cosmo_args`).
+    """
+    if own.text is not None:
+        lines = words("COSMO_ARGS", own)
+        if not lines or any(not line or "\n" in line or "\r" in line for line in lines):
+            raise Stop(
+                f"COSMO_ARGS ({own.source}): a line of .args can neither be empty nor hold a"
+                " newline; write the lines as shell words, as in `-m name ...`"
+            )
+        return lines
+    choice = SWITCH.get((isolated.text or "").lower())
+    if choice is None:
+        raise Stop(f"COSMO_ISOLATED={isolated.text!r} ({isolated.source}): write 1 or 0")
+    return (*(["-I"] if choice else []), "-m", pkg.text or "", "...")
+
+
+def source(folder: Path, pkg: Value, runs_module: bool) -> None:
+    """See that the package is in `folder`, can be run, and can be packed."""
+    if not folder.is_dir():
+        raise Stop(
+            f"PKG={pkg.text} ({pkg.source}): no package {folder.absolute()}; correct PKG, or move"
+            " the package there"
+        )
+    module = folder.joinpath(*(pkg.text or "").split(".")[1:])
+    mains = [module / "__main__.py", *([module.with_suffix(".py")] if module != folder else [])]
+    if runs_module and not any(main.is_file() for main in mains):
+        raise Stop(
+            f"PKG={pkg.text}: there is no {mains[0]}, so `python -m {pkg.text}` cannot start it;"
+            " write one, or set COSMO_ARGS"
+        )
+    for path in folder.rglob("*"):
+        if "\n" in path.name or "\r" in path.name:
+            raise Stop(f"{str(path)!r}: a packed file's name cannot hold a newline; rename it")
+
+
+def executable(path: Path) -> None:
+    """See that the result can take its place by a rename."""
+    if path.is_dir():
+        raise Stop(f"{path} is a folder, and the place of the executable; move it away")
+
+
+def words(name: str, value: Value) -> tuple[str, ...]:
+    """A setting's value parted as a shell parts words."""
+    try:
+        return tuple(shlex.split(value.text or ""))
+    except ValueError as error:
+        raise Stop(f"{name}={value.text!r} ({value.source}): {error}; correct it") from error

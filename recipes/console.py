@@ -1,0 +1,90 @@
+"""What a person sees: one line a step, a progress bar on a terminal, one line for an error."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from invoke.exceptions import Exit
+from invoke.watchers import StreamWatcher
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    Bar = tqdm[NoReturn]
+
+
+class Stop(Exit):
+    """The end of a build: what failed, why, and what to do next, in one line; exit status 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("cosmo: " + " ".join(message.split()), code=1)
+
+
+def say(message: str) -> None:
+    """Print one line about the work; standard output is left to what was asked for."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def bar(what: str, total: int | None, unit: str) -> Iterator[Bar]:
+    """A progress bar on standard error, shown on a terminal only.
+
+    `unit` is the word behind the count; `"B"` counts bytes and is scaled (kB, MB).
+    """
+    shown: Bar = tqdm(
+        desc=what,
+        total=total,
+        unit=unit,
+        unit_scale=unit == "B",
+        disable=not sys.stderr.isatty(),
+        leave=False,
+    )
+    with shown:
+        yield shown
+
+
+class Lines(StreamWatcher):
+    """Moves a bar on by one for each line of a command's output that begins with `start`."""
+
+    def __init__(self, shown: Bar, start: str) -> None:
+        super().__init__()
+        self.shown = shown
+        self.pattern = re.compile(rf"^\s*{start}", re.MULTILINE)
+        self.read = 0
+
+    def submit(self, stream: str) -> Iterable[str]:
+        """Count the lines that came since the last call; nothing is ever answered."""
+        whole = stream.rfind("\n") + 1
+        self.shown.update(len(self.pattern.findall(stream[self.read : whole])))
+        self.read = max(self.read, whole)
+        return ()
+
+
+class Download(StreamWatcher):
+    """Moves a bar on by the bytes that `wget --progress=dot:mega` tells of.
+
+    Source: wget's manual, "dot:mega": each dot is 64 KiB and each line says where it begins.
+    """
+
+    DOT = 64 * 1024
+
+    def __init__(self, shown: Bar) -> None:
+        super().__init__()
+        self.shown = shown
+
+    def submit(self, stream: str) -> Iterable[str]:
+        """Read the length and the last line of dots; nothing is ever answered."""
+        length = re.findall(r"^Length: (\d+)", stream, re.MULTILINE)
+        rows = re.findall(r"^ *(\d+)K ([. ]+)", stream, re.MULTILINE)
+        if length and rows:
+            begin, dots = rows[-1]
+            total = int(length[-1])
+            done = min(total, int(begin) * 1024 + dots.count(".") * self.DOT)
+            self.shown.total = total
+            self.shown.update(done - self.shown.n)
+        return ()

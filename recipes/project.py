@@ -1,0 +1,116 @@
+"""The project's folder, and the tables of its `pyproject.toml` that hold settings."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .console import Stop
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Table(NamedTuple):
+    """Some settings and the place they stand in, in the words of an error message."""
+
+    source: str
+    names: Mapping[str, str]
+
+
+class Value(NamedTuple):
+    """A setting as it was found: its text, None where it is not set, and where that came from."""
+
+    text: str | None
+    source: str
+
+
+class Project(NamedTuple):
+    """A folder, what named it, and what its `pyproject.toml` sets, most telling table first."""
+
+    root: Path
+    source: str
+    tables: tuple[Table, ...]
+
+
+def find(environ: Mapping[str, str], here: Path) -> Project:
+    """The project to package: COSMO_PROJECT, else the nearest `pyproject.toml` at or above `here`.
+
+    A `pyproject.toml` may itself send on to another folder with COSMO_PROJECT, once. Without any,
+    `here` is the project. Raises `Stop` for a folder that is not there and a file that is no TOML.
+    """
+    if "COSMO_PROJECT" in environ:
+        return named(here, environ["COSMO_PROJECT"], "environment")
+    above = (folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file())
+    root = next(above, here)
+    tables = read(root)
+    for source, names in tables:
+        if "COSMO_PROJECT" in names:
+            return named(root, names["COSMO_PROJECT"], source)
+    return Project(root, "default", tables)
+
+
+def named(base: Path, folder: str, source: str) -> Project:
+    """The project in `folder`, which is relative to `base`."""
+    root = base / Path(folder).expanduser()
+    if not folder or not root.is_dir():
+        raise Stop(
+            f"COSMO_PROJECT={folder!r} ({source}): no such folder: {root}; name a project's folder"
+        )
+    return Project(root.resolve(), source, read(root.resolve()))
+
+
+def read(root: Path) -> tuple[Table, ...]:
+    """The tables of `root/pyproject.toml`; none where there is no such file."""
+    path = root / "pyproject.toml"
+    try:
+        text = path.read_bytes().decode()
+        data = tomllib.loads(text)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise Stop(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise Stop(f"{path} is not valid TOML: {error}; correct it there") from error
+    tables = [
+        texts(path, "[tool.cosmo.env]", data, "tool", "cosmo", "env"),
+        texts(path, "[tool.ds.scripts] _.env", data, "tool", "ds", "scripts", "_", "env"),
+    ]
+    name = table(path, data, "project").get("name")
+    if isinstance(name, str):
+        tables.append(Table("[project] name", {"PKG": re.sub(r"[-.]", "_", name)}))
+    return tuple(tables)
+
+
+def table(path: Path, data: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The table at `keys`, empty where there is none; `Stop` for a value that is no table."""
+    for place, key in enumerate(keys, 1):
+        data = data.get(key, {})
+        if not isinstance(data, dict):
+            name = ".".join(keys[:place])
+            raise Stop(f"{path}: {name} is {kind(data)}, and must be a table; correct it there")
+    return data
+
+
+def texts(path: Path, source: str, data: dict[str, Any], *keys: str) -> Table:
+    """The table at `keys` as environment variables: strings; numbers and booleans are spelt out."""
+    found: dict[str, str] = {}
+    for name, value in table(path, data, *keys).items():
+        if isinstance(value, (bool, int)):
+            value = str(int(value))
+        if not isinstance(value, str):
+            where = ".".join((*keys, name))
+            raise Stop(f"{path}: {where} is {kind(value)}, and must be a string; correct it there")
+        found[name] = value
+    return Table(source, found)
+
+
+def kind(value: object) -> str:
+    """What TOML calls the type of `value`, with its article."""
+    names = {dict: "a table", list: "an array", str: "a string", float: "a float"}
+    return names.get(type(value), f"a {type(value).__name__}")

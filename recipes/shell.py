@@ -1,0 +1,58 @@
+"""One line for the shell: its values quoted, its echo plain, its failure one line for a person."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+
+from invoke.context import Context
+from invoke.runners import Result
+from invoke.watchers import StreamWatcher
+
+from .console import Stop, say
+
+
+def q(path: str) -> str:
+    """`path` quoted for the shell; one that begins with a dash cannot be taken for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
+
+
+def reason(result: Result) -> str:
+    """The last line that the command printed, of its errors if there are any."""
+    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
+    last = re.sub(r"^\S*sh: (line )?\d+: ", "", lines[-1]) if lines else ""
+    return last or f"exit status {result.exited}"
+
+
+def sh(
+    c: Context,
+    line: str,
+    failed: str,
+    *watchers: StreamWatcher,
+    explain: Callable[[Result], str] = reason,
+) -> Result:
+    """Run one POSIX line; under `invoke --dry`, print it as a script needs it.
+
+    Where the line fails, `Stop` says `failed` and what `explain` reads from its output.
+    """
+    shell = c.config.run.shell
+    result = c.run(
+        line,
+        warn=True,
+        hide="both",
+        in_stream=False,
+        echo_format="{command}",
+        watchers=list(watchers),
+        shell=shell if shutil.which(shell) else "/bin/sh",
+    )
+    if result is None or result.failed:  # None: never, for a command that is waited for
+        raise Stop(f"{failed}: {explain(result) if result else 'it was disowned'}")
+    return result
+
+
+def tell(c: Context, phase: str, what: str) -> None:
+    """Print one line about a phase, unless the run is dry: then its script is all there is."""
+    if not c.config.run.dry:
+        say(f"{phase:<9}{what}")

@@ -1,0 +1,137 @@
+"""Writes a stand-in: its head, what runs inside, and the Python it is made from."""
+
+from __future__ import annotations
+
+import compileall
+import inspect
+import shlex
+import shutil
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from ..console import Stop, bar
+from . import archive, mount, start
+
+MAGIC = "MZqFpD='\n"
+"""The first bytes of an Actually Portable Executable. Source: Cosmopolitan, `ape/ape.S`."""
+
+HEAD = """\
+{padding}'
+# A stand-in for the Cosmopolitan Python: it runs only where {host} is.
+if [ "$1" = --assimilate ]; then
+  printf '#!/bin/sh\\nMZ=\\047' | dd of="$0" conv=notrunc 2>/dev/null
+  exit
+fi
+ape=${{TMPDIR:-${{HOME:-.}}}}/.ape-stand-in
+[ -x "$ape" ] || {{ : >"$ape" && chmod +x "$ape"; }} || exit 1
+load={load}
+exec {host} -I -S -c "$load" "$load" "$0" options "$@"
+"""
+
+LOAD = (
+    "import sys; file = open(sys.argv[2], 'rb'); file.seek({at}); boot = file.read({size});"
+    " file.close(); exec(compile(boot, '<stand-in>', 'exec'), {{'__name__': 'stand-in'}})"
+)
+
+SITECUSTOMIZE = """\
+import sys
+
+sys.path[:] = [path for path in sys.path if path == "/zip" or path.startswith("/zip/")]
+"""
+
+UTC = (b"TZif2" + bytes(30) + b"\0\0\0\1" + b"\0\0\0\4" + bytes(6) + b"UTC\0") * 2 + b"\nUTC0\n"
+"""The time zone UTC in the format of RFC 8536: what the real one carries under `usr/share`."""
+
+INSIDE = (
+    *(archive.Entry, archive.Archive, archive.stat_result, archive.failure, archive.below),
+    *(mount.DirEntry, mount.Scan, mount.Guard, mount.Mount, mount.Extensions),
+    *(start.Flags, start.relabel, start.options, start.arguments),
+    *(start.restart, start.become, start.run, start.folder_of, start.prompt, start.script),
+    *(start.report, start.absolute, start.start),
+)
+"""What is written into a stand-in, to run when it starts."""
+
+CONSTANTS = {
+    **{name: getattr(archive, name) for name in ("ROOT", "S_IFDIR")},
+    **{name: getattr(mount, name) for name in ("WRITERS", "WRITING")},
+    **{name: getattr(start, name) for name in ("LIB", "SITE")},
+}
+
+LEFT_OUT = shutil.ignore_patterns(
+    *("__pycache__", "site-packages", "dist-packages", "lib-dynload", "config-*", "*.so", "*.exe"),
+    *("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "sitecustomize.py"),
+)
+
+
+def make(path: Path) -> None:
+    """Write a stand-in for the Python that is running to `path`.
+
+    Raises `Stop` where this Python has no pip to put in, or `path` cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        library, part = Path(folder, "Lib"), Path(folder, "python")
+        shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=LEFT_OUT)
+        (library / "sitecustomize.py").write_text(SITECUSTOMIZE)
+        compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True, workers=0)
+        part.write_bytes(head())
+        with zipfile.ZipFile(part, "a", zipfile.ZIP_DEFLATED) as archive:
+            add(archive, "usr/share/zoneinfo/UTC", UTC)
+            files = sorted(file for file in library.rglob("*") if file.is_file())
+            with bar("stand-in", len(files), "files") as shown:
+                for file in files:
+                    shown.update()
+                    if file.suffix != ".py":
+                        add(archive, file.relative_to(folder).as_posix(), file.read_bytes())
+            for name, data in pip():
+                add(archive, f"Lib/site-packages/{name}", data)
+        part.chmod(0o755)
+        part.replace(path)
+
+
+def head() -> bytes:
+    """The shell script at the front, with what runs inside behind its last line."""
+    source = "\n\n".join(
+        (
+            "from __future__ import annotations\nimport _io, builtins, errno, posix, sys, time",
+            *(f"{name} = {value!r}" for name, value in CONSTANTS.items()),
+            *(inspect.getsource(part) for part in INSIDE),
+            "start()",
+        )
+    ).encode()
+    padding = "\n" * 32
+    host = shlex.quote(str(Path(sys.executable).resolve()))
+
+    def script(at: int) -> bytes:
+        load = shlex.quote(LOAD.format(at=f"{at:6}", size=len(source)))
+        return (MAGIC + HEAD.format(padding=padding, host=host, load=load)).encode()
+
+    return script(len(script(0))) + source
+
+
+def pip() -> Iterator[tuple[str, bytes]]:
+    """This Python's pip as names below `site-packages` and contents."""
+    try:
+        installed = metadata.distribution("pip")
+    except metadata.PackageNotFoundError:
+        wheel = next(Path(sysconfig.get_path("stdlib")).glob("ensurepip/_bundled/pip-*.whl"), None)
+        if wheel is None:
+            raise Stop(f"stand-in: {sys.executable} has no pip; run it with -m ensurepip") from None
+        with zipfile.ZipFile(wheel) as archive:
+            yield from ((name, archive.read(name)) for name in sorted(archive.namelist()))
+        return
+    for file in sorted(installed.files or []):
+        if file.parts[0].startswith("pip") and file.suffix != ".pyc":
+            yield file.as_posix(), Path(str(installed.locate_file(file))).read_bytes()
+
+
+def add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add a file as `zip` does: with its type in its mode, without which it cannot be imported."""
+    info = zipfile.ZipInfo(name, (2024, 9, 1, 2, 16, 6))
+    info.external_attr = 0o100644 << 16
+    archive.writestr(info, data, zipfile.ZIP_DEFLATED)

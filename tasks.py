@@ -1,0 +1,78 @@
+"""The recipes, and what it takes to work on them. `invoke --list` tells more."""
+
+import shlex
+import sys
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from recipes import ns
+
+PYTHON = shlex.quote(sys.executable)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder and logs nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Say nothing: the recipe tells what it fetches."""
+
+
+@task
+def demo(c: Context) -> None:
+    """Package sample_project with a stand-in served on 127.0.0.1, and run the result."""
+    folder, program = Path("dist/demo"), Path("sample_project/dist/cosmo/almanac")
+
+    def show(line: str, shown: str, **env: str) -> None:
+        print(f"\n$ {shown}", flush=True)
+        # Like the real interpreter, a stand-in writes a file at its first start.
+        c.run(line, env={"TMPDIR": str(folder.absolute()), **env}, in_stream=False)
+
+    out = folder / "pub/cosmos/bin/python"
+    show(f"{PYTHON} -m invoke standin --out {out}", f"invoke standin --out {out}")
+    serve = partial(Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        env = {
+            "COSMO_PROJECT": "sample_project",
+            "COSMO_URL": f"http://127.0.0.1:{server.server_port}/pub/cosmos/bin/python",
+        }
+        told = " ".join(f"{name}={value}" for name, value in env.items())
+        show(f"{PYTHON} -m invoke cosmo", f"{told} invoke cosmo", **env)
+        server.shutdown()
+    for arguments in ("--version", "Jerusalem --date 2024-09-01"):
+        show(f"./{program} {arguments}", f"./{program} {arguments}")
+    print(f"\nInside {program}, beside the interpreter's own library:")
+    with zipfile.ZipFile(program) as archive:
+        for name in archive.namelist():
+            if name == ".args" or name.startswith("Lib/site-packages/"):
+                print(f"  {name}")
+    print("\nA stand-in runs only where its Python is. With network, this makes the real thing:")
+    print("  invoke cosmo")
+
+
+@task(help={"options": "What to pass on to pytest, as in --options='-k fetch'."})
+def test(c: Context, options: str = "") -> None:  # noqa: PT028 - no test, but the task that runs them
+    """Run the tests; --options='--interpreter FILE' puts another interpreter through them."""
+    c.run(f"{PYTHON} -m pytest {options}", pty=sys.stdout.isatty())
+
+
+@task
+def lint(c: Context) -> None:
+    """Check style and layout with ruff."""
+    c.run(f"{PYTHON} -m ruff check . && {PYTHON} -m ruff format --check .")
+
+
+@task
+def types(c: Context) -> None:
+    """Check types with mypy --strict."""
+    c.run(f"{PYTHON} -m mypy")
+
+
+for each in (demo, test, lint, types):
+    ns.add_task(each)  # type: ignore[arg-type]
