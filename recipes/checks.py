@@ -57,13 +57,16 @@ def dir_site(value: Value, root: Path) -> str:
 def url(name: str, value: Value, root: Path) -> str:
     """A URL for wget as it stands; a path or a file URL as a path relative to the current one."""
     text = value.text or ""
-    parts = urlsplit(text)
-    if parts.scheme in ("http", "https"):
-        if parts.netloc and file_name(text) and text.isascii() and text.isprintable():
-            return text
-    elif parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if parts.scheme in ("http", "https") and parts.netloc and plain and file_name(text):
+        return text
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return os.path.relpath(unquote(parts.path))
-    elif text and "://" not in text:
+    if text and "://" not in text:
         return os.path.relpath(root / Path(text).expanduser())
     raise Stop(
         f"{name}={text!r} ({value.source}) names no file: give an https, http or file URL that ends"
@@ -75,7 +78,7 @@ def file_name(url: str) -> str:
     """The name that wget gives to what `url` names; empty where it names no file."""
     parts = urlsplit(url)
     name = unquote(parts.path.rpartition("/")[2])
-    if name in ("", ".", "..") or "/" in name or parts.fragment:
+    if name in ("", ".", "..") or "/" in name or not name.isprintable() or parts.fragment:
         return ""
     return f"{name}?{parts.query}".replace("/", "%2F") if parts.query else name
 

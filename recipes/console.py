@@ -46,6 +46,7 @@ def bar(what: str, total: int | None, unit: str) -> Iterator[Bar]:
     )
     with shown:
         yield shown
+        shown.refresh()
 
 
 class Lines(StreamWatcher):
@@ -84,7 +85,8 @@ class Download(StreamWatcher):
         if length and rows:
             begin, dots = rows[-1]
             total = int(length[-1])
-            done = min(total, int(begin) * 1024 + dots.count(".") * self.DOT)
+            done = int(begin) * 1024 + dots.count(".") * self.DOT
+            done = total if " saved [" in stream else min(total, done)
             self.shown.total = total
             self.shown.update(done - self.shown.n)
         return ()

@@ -34,6 +34,12 @@ bytes: a `.pyc` holds the time of its source, and a zip entry that of its file."
 ZIP = "TZ=UTC0 LC_ALL=C "
 """What a zip entry's time and name would else depend on: zip writes local time."""
 
+COMPILE_ERROR = (
+    r"^Compiling .Lib/site-packages/(?P<file>[^\n]*).\.\.\.\n"
+    r"\*\*\* (?P<text>.*?)(?=^Compiling |^Listing |\Z)"
+)
+"""How compileall tells of a file that does not compile; alike in Python 3.6 and in 3.13."""
+
 
 @task
 def clean(c: Context) -> None:
@@ -123,7 +129,14 @@ def compile(c: Context) -> None:  # noqa: A001 - the article's word
     line = f"./python -m compileall -b -d /zip/{inside} {inside}"
     with bar("compile", files, "files") as shown:
         line = f"(cd {q(s.build)} && PYTHONHASHSEED=0 PYTHONOPTIMIZE= {line})"
-        sh(c, line, s.source, Lines(shown, "Compiling "), explain=compile_reason)
+        above = os.path.dirname(s.source)
+        sh(
+            c,
+            line,
+            f"{s.source} does not compile",
+            Lines(shown, "Compiling "),
+            explain=lambda result: compile_reason(result, above),
+        )
     sh(
         c,
         f"find {q(package)} -name '*.py' -type f -exec rm -f {{}} +",
@@ -131,18 +144,16 @@ def compile(c: Context) -> None:  # noqa: A001 - the article's word
     )
 
 
-def compile_reason(result: Result) -> str:
-    """The file, line and error of what does not compile, as compileall prints them."""
-    told = re.search(
-        r"""Error\ compiling\ '.*?'\.\.\.\s+
-        (?:File\ "/zip/Lib/site-packages/(?P<file>.*?)",\ line\ (?P<line>\d+).*?)?
-        ^(?P<error>(?:\w+\.)*\w*(?:Error|Exception)\b.*?)$""",
-        result.stdout,
-        re.VERBOSE | re.DOTALL | re.MULTILINE,
-    )
+def compile_reason(result: Result, source: str) -> str:
+    """The first file below `source` that compileall says does not compile, its line and error."""
+    told = re.search(COMPILE_ERROR, result.stdout, re.MULTILINE | re.DOTALL)
     if told is None:
-        return f"it cannot be compiled: {reason(result)}"
-    return f"{told['file']}, line {told['line']}: {told['error']}; correct it"
+        return reason(result)
+    file, text = os.path.join(source, told["file"]), told["text"]
+    line = re.search(r", line (\d+)", text)
+    error = re.findall(r"\w+(?:Error|Warning): [^\n]+", text)
+    where = f"{file}, line {line[1]}" if line else file
+    return f"{where}: {error[-1] if error else text}; correct it"
 
 
 @task
@@ -199,5 +210,6 @@ def show_settings(c: Context, json: bool = False) -> None:
     if json:
         print(jsons.dumps(rows, indent=2))
         return
+    wide = max(len(row["value"] or "") for row in rows)
     for row in rows:
-        print(f"{row['name']:<15}{'' if row['value'] is None else row['value']}  ({row['source']})")
+        print(f"{row['name']:<15}{row['value'] or '':<{wide}}  {row['source']}")

@@ -146,16 +146,20 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]
     Raises `Stop` for a `pyproject.toml` that cannot be read and for a `$NAME` that is not set.
     """
     root, source, tables = project.find(environ, here)
+    names = [known.name for known in KNOWN if known.name != "COSMO_PROJECT"]
     defaults = {known.name: known.default for known in KNOWN if known.default is not None}
     layers = (project.Table("environment", environ), *tables, project.Table("default", defaults))
 
     def find(name: str) -> Value:
-        for source, names in layers:
-            if name in names:
-                return Value(names[name], source)
+        for layer in layers:
+            if name in layer.names:
+                return Value(layer.names[name], layer.source)
         return Value(None, "not set")
 
     def expand(value: Value, trail: tuple[str, ...]) -> str:
+        if trail[-1] not in names and value.source == "environment":
+            return value.text or ""
+
         def replace(match: re.Match[str]) -> str:
             name = match[1] or match[2]
             other = find(name)
@@ -169,9 +173,8 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]
         return re.sub(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", replace, value.text or "")
 
     values = {}
-    for known in KNOWN:
-        value = find(known.name)
-        text = None if value.text is None else expand(value, (known.name,))
-        values[known.name] = value._replace(text=text)
-    values["COSMO_PROJECT"] = Value(str(root), source)
-    return root, values
+    for name in names:
+        value = find(name)
+        text = None if value.text is None else expand(value, (name,))
+        values[name] = value._replace(text=text)
+    return root, {**values, "COSMO_PROJECT": Value(str(root), source)}

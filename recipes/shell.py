@@ -47,8 +47,8 @@ def sh(
         watchers=list(watchers),
         shell=shell if shutil.which(shell) else "/bin/sh",
     )
-    if result is None or result.failed:  # None: never, for a command that is waited for
-        raise Stop(f"{failed}: {explain(result) if result else 'it was disowned'}")
+    if result.failed:
+        raise Stop(f"{failed}: {explain(result)}")
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import inspect
+import os
 import shlex
 import shutil
 import sys
@@ -27,6 +28,7 @@ if [ "$1" = --assimilate ]; then
   printf '#!/bin/sh\\nMZ=\\047' | dd of="$0" conv=notrunc 2>/dev/null
   exit
 fi
+[ -x "$0" ] || {{ echo "$0: Permission denied" >&2; exit 126; }}
 ape=${{TMPDIR:-${{HOME:-.}}}}/.ape-stand-in
 [ -x "$ape" ] || {{ : >"$ape" && chmod +x "$ape"; }} || exit 1
 load={load}
@@ -73,25 +75,34 @@ def make(path: Path) -> None:
 
     Raises `Stop` where this Python has no pip to put in, or `path` cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        library, part = Path(folder, "Lib"), Path(folder, "python")
-        shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=LEFT_OUT)
-        (library / "sitecustomize.py").write_text(SITECUSTOMIZE)
-        compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True, workers=0)
-        part.write_bytes(head())
-        with zipfile.ZipFile(part, "a", zipfile.ZIP_DEFLATED) as archive:
-            add(archive, "usr/share/zoneinfo/UTC", UTC)
-            files = sorted(file for file in library.rglob("*") if file.is_file())
-            with bar("stand-in", len(files), "files") as shown:
-                for file in files:
-                    shown.update()
-                    if file.suffix != ".py":
-                        add(archive, file.relative_to(folder).as_posix(), file.read_bytes())
-            for name, data in pip():
-                add(archive, f"Lib/site-packages/{name}", data)
-        part.chmod(0o755)
-        part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            part = Path(folder, "python")
+            part.write_bytes(head())
+            fill(part, Path(folder, "Lib"))
+            part.chmod(0o755)
+            part.replace(path)
+    except OSError as error:
+        raise Stop(f"{path} cannot be written: {error}; name another file with --out") from error
+
+
+def fill(file: Path, library: Path) -> None:
+    """Add the zip to `file`; the standard library is gathered and compiled in `library`."""
+    shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=LEFT_OUT)
+    custom = library / "sitecustomize.py"
+    custom.write_text(SITECUSTOMIZE)
+    os.utime(custom, (0, 0))
+    compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True, workers=0)
+    files = [path for path in sorted(library.rglob("*")) if path.is_file() and path.suffix != ".py"]
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        add(archive, "usr/share/zoneinfo/UTC", UTC)
+        with bar("stand-in", len(files), "files") as shown:
+            for path in files:
+                add(archive, path.relative_to(library.parent).as_posix(), path.read_bytes())
+                shown.update()
+        for name, data in pip():
+            add(archive, f"Lib/site-packages/{name}", data)
 
 
 def head() -> bytes:

@@ -1,0 +1,216 @@
+"""What the tests share: an interpreter, a mirror of the download site, projects to package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from mirror import Mirror
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PYPROJECT = """\
+[tool.ds.scripts]
+_.env.PKG = "hello"
+_.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
+"""
+
+MAIN = """\
+import sys
+
+from hello.words import greet
+
+if __name__ == "__main__":
+    print(greet(sys.argv[1:]))
+    sys.exit(len(sys.argv) - 1)
+"""
+
+WORDS = """\
+import pkgutil
+
+
+def greet(names):
+    text = pkgutil.get_data("hello", "greeting.txt").decode("utf-8")
+    return text.strip() + " " + "|".join(names)
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--interpreter FILE`."""
+    parser.addoption(
+        "--interpreter", metavar="FILE", help="an interpreter file to test, not a stand-in"
+    )
+
+
+@pytest.fixture(scope="session")
+def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter under test: a copy of FILE, else of a stand-in that is made once."""
+    given = request.config.getoption("--interpreter")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    file = shared / "interpreter"
+    with FileLock(shared / "interpreter.lock"):
+        if file.exists():
+            pass
+        elif given:
+            shutil.copy(given, shared / "copy")
+            (shared / "copy").chmod(0o755)
+            (shared / "copy").rename(file)
+        else:
+            from recipes.standin.build import make
+
+            make(file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def version(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, int]:
+    """The interpreter's Python version."""
+    shown = start(interpreter, "-V", home=tmp_path_factory.mktemp("home")).stdout
+    major, minor = shown.split()[1].split(".")[:2]
+    return int(major), int(minor)
+
+
+@pytest.fixture
+def mirror(interpreter: Path) -> Iterator[Mirror]:
+    """A loopback server with the paths of the real download site."""
+    with Mirror() as server:
+        server.add("/pub/cosmos/bin/python", interpreter.read_bytes())
+        server.add("/pub/cosmos/bin/zip", zip_program())
+        yield server
+
+
+@pytest.fixture
+def project(tmp_path: Path, interpreter: Path) -> Project:
+    """A small project with the article's settings, to be packaged with the interpreter's file."""
+    made = Project(tmp_path / "project", interpreter)
+    made.write("pyproject.toml", PYPROJECT)
+    made.write("tasks.py", "from recipes import ns\n")
+    made.write("src/hello/__init__.py", "")
+    made.write("src/hello/__main__.py", MAIN)
+    made.write("src/hello/words.py", WORDS)
+    made.write("src/hello/greeting.txt", "hello\n")
+    made.write("src/hello/deep/__init__.py", "")
+    return made
+
+
+class Project:
+    """A project's folder, and what a person does in it."""
+
+    def __init__(self, path: Path, interpreter: Path) -> None:
+        self.path = path
+        self.interpreter = interpreter
+        self.build = path / "dist/cosmo"
+        self.executable = self.build / "hello"
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def invoke(
+        self, *words: str, cwd: Path | str | None = None, drop: str = "", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `invoke` with `words`; `drop` names a program that PATH shall not have."""
+        home = self.path.parent
+        env = environment(home, COSMO_URL=str(self.interpreter))
+        env.update(settings, PYTHONPATH=str(ROOT))
+        if drop:
+            env["PATH"] = path_without(drop, home)
+        command = [sys.executable, "-m", "invoke", *words]
+        return run(command, env, cwd or self.path)
+
+    def package(self, **settings: str) -> Path:
+        """Run `invoke cosmo`, which must succeed, and return the executable."""
+        done = self.invoke("cosmo", **settings)
+        assert done.returncode == 0, done.stderr
+        return self.executable
+
+    def start(
+        self, *arguments: str, cwd: Path | str | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Start the executable from a directory that is not the project's."""
+        away = self.path.parent / "away"
+        away.mkdir(exist_ok=True)
+        return start(self.executable, *arguments, home=self.path.parent, cwd=cwd or away, **env)
+
+    def refused(self, *words: str, **settings: str) -> str:
+        """Run `invoke cosmo`, which must fail as it should; return its one line.
+
+        As it should: exit status 1, one line on standard error behind those of the phases, no
+        traceback, and an executable from before that still is what it was.
+        """
+        self.executable.parent.mkdir(parents=True, exist_ok=True)
+        if not self.executable.exists():
+            self.executable.write_bytes(b"the last good executable")
+        before = self.executable.read_bytes()
+        done = self.invoke(*(words or ("cosmo",)), **settings)
+        assert done.returncode == 1, done
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+        phases = ("clean ", "setup ", "fetch ", "compile ", "update ")
+        lines = [line for line in done.stderr.splitlines() if not line.startswith(phases)]
+        assert len(lines) == 1, done.stderr
+        assert lines[0].startswith("cosmo: ")
+        assert self.executable.read_bytes() == before
+        return lines[0]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """An environment that leads to nothing of the user's."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LANG": "C.UTF-8",
+        **more,
+    }
+
+
+def run(
+    command: list[str], env: Mapping[str, str], cwd: Path | str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with no standard input, and keep what it prints."""
+    return subprocess.run(
+        command,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+
+
+def start(
+    file: Path, *arguments: str, home: Path, cwd: Path | str | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Start an Actually Portable Executable, as a shell does."""
+    return run(["sh", str(file), *arguments], environment(home, **env), cwd or home)
+
+
+def path_without(program: str, home: Path) -> str:
+    """A PATH with everything that this one has but `program`."""
+    folder = home / f"without-{program}"
+    folder.mkdir(exist_ok=True)
+    for place in os.environ["PATH"].split(os.pathsep):
+        for file in Path(place).glob("*") if place else ():
+            link = folder / file.name
+            if file.name != program and not link.is_symlink():
+                link.symlink_to(file)
+    return str(folder)
+
+
+def zip_program() -> bytes:
+    """The zip of this machine in the form of an Actually Portable Executable."""
+    return f"""MZqFpD='\n'\nexec {shutil.which("zip")} "$@"\n""".encode()

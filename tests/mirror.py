@@ -1,0 +1,73 @@
+"""A download site on 127.0.0.1 that counts what is asked of it, and misbehaves when told to."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from email.utils import formatdate, parsedate_to_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
+
+
+class Served(NamedTuple):
+    """A file: its content, its time in seconds since the epoch, how much of it is sent."""
+
+    data: bytes
+    modified: float
+    sent: int
+
+
+class Mirror:
+    """The server: `add` gives it files, `downloads` counts the bodies it sent of each."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Served] = {}
+        self.downloads: Counter[str] = Counter()
+        mirror = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.answer(body=False)
+
+            def do_GET(self) -> None:
+                self.answer(body=True)
+
+            def answer(self, body: bool) -> None:
+                served = mirror.files.get(self.path)
+                if served is None:
+                    self.send_error(404)
+                    return
+                since = self.headers.get("If-Modified-Since")
+                if since and parsedate_to_datetime(since).timestamp() >= int(served.modified):
+                    self.send_response(304)
+                    self.end_headers()
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(served.data)))
+                self.send_header("Last-Modified", formatdate(served.modified, usegmt=True))
+                self.end_headers()
+                if body:
+                    mirror.downloads[self.path] += 1
+                    self.wfile.write(served.data[: served.sent])
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+
+    def add(
+        self, path: str, data: bytes, modified: float = 1_700_000_000, sent: int | None = None
+    ) -> str:
+        """Serve `data` at `path`, cut off after `sent` bytes if given; return the URL."""
+        self.files[path] = Served(data, modified, len(data) if sent is None else sent)
+        return self.address + path
+
+    def __enter__(self) -> Mirror:
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()

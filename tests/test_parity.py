@@ -1,0 +1,108 @@
+"""The article's own tool over the article's own table, beside the recipes: the same executable."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import Project, environment, run, start
+from mirror import Mirror
+
+ARTICLE = r'''
+[tool.ds.scripts]
+_.env.PKG = "hello"
+_.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
+
+cosmo-clean = "rm -rf $DIR_SITE || true"
+
+cosmo-setup = """
+  mkdir -p $DIR_SITE;
+  cp -r src/$PKG $DIR_SITE;
+  printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args;
+"""
+
+cosmo-fetch.cwd = "dist/cosmo"
+cosmo-fetch.shell = """
+  wget -N URL;
+  chmod +x python;
+  cp python $PKG.zip;
+"""
+
+cosmo-compile = """
+  ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG;
+  find $DIR_SITE/$PKG -name "*.py" -delete -print;
+"""
+
+cosmo-update.cwd = "dist/cosmo"
+cosmo-update.shell = """
+  zip -r $PKG.zip .args Lib;
+  zip -d $PKG.zip 'Lib/site-packages/pip*';
+  zip -d $PKG.zip 'usr/*';
+  mv $PKG.zip $PKG;
+"""
+
+cosmo = ["cosmo-*"]
+'''
+
+COMPARE = """
+import json, marshal, os, sys
+
+def plain(value):
+    if not hasattr(value, "co_code"):
+        return repr(value)
+    names = [name for name in dir(value) if name.startswith("co_")]
+    names = [name for name in names if name not in ("co_filename", "co_consts")]
+    parts = [getattr(value, name) for name in names]
+    parts = [repr(list(part()) if callable(part) else part) for part in parts if part.__class__]
+    return [parts, [plain(part) for part in value.co_consts]]
+
+def code(path):
+    with open(path, "rb") as file:
+        file.seek(16 if sys.version_info >= (3, 7) else 12)
+        return plain(marshal.loads(file.read()))
+
+print(json.dumps([name for name in sys.argv[3:]
+    if code(os.path.join(sys.argv[1], name)) != code(os.path.join(sys.argv[2], name))]))
+"""
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="the article's printf needs bash")
+def test_the_recipes_make_what_ds_makes_from_the_articles_table(
+    project: Project, mirror: Mirror
+) -> None:
+    url = mirror.address + "/pub/cosmos/bin/python"
+    project.write("pyproject.toml", ARTICLE.replace("URL", url))
+    theirs = Project(project.path.parent / "theirs", project.interpreter)
+    shutil.copytree(project.path, theirs.path)
+    home = project.path.parent
+
+    env = environment(home, SHELL=str(shutil.which("bash")))
+    ds = Path(sys.executable).parent / "ds"
+    done = run([str(ds), "cosmo"], env, theirs.path)
+    assert theirs.executable.exists(), done.stderr
+    project.package(COSMO_URL=url)
+
+    assert project.start("x").stdout == theirs.start("x").stdout == "hello x\n"
+    ours_in, theirs_in = zipfile.ZipFile(project.executable), zipfile.ZipFile(theirs.executable)
+    names = sorted(name for name in ours_in.namelist() if not name.endswith("/"))
+    assert names == sorted(name for name in theirs_in.namelist() if not name.endswith("/"))
+    program = [name for name in names if name.startswith("Lib/site-packages/hello/")]
+    compiled = [name for name in program if name.endswith(".pyc")]
+    assert len(compiled) == 4
+    for name in names:
+        if name not in compiled:
+            assert ours_in.read(name) == theirs_in.read(name), name
+    ours_in.extractall(home / "a", compiled)
+    theirs_in.extractall(home / "b", compiled)
+    (home / "compare.py").write_text(COMPARE)
+    words = [str(home / "compare.py"), str(home / "a"), str(home / "b"), *compiled]
+    done = start(project.interpreter, *words, home=home)
+    assert json.loads(done.stdout) == [], done.stderr
+    modified = home / "b" / "Lib/site-packages/hello/words.pyc"
+    shutil.copy(home / "b" / "Lib/site-packages/hello/__main__.pyc", modified)
+    done = start(project.interpreter, *words, home=home)
+    assert json.loads(done.stdout) == ["Lib/site-packages/hello/words.pyc"], done.stderr

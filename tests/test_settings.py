@@ -1,0 +1,229 @@
+"""Where a setting is looked for, what its value stands for, and which values are refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Project
+
+from recipes.console import Stop
+from recipes.settings import KNOWN, load, read
+
+ARTICLE = '[tool.ds.scripts]\n_.env.PKG = "from_ds"\n'
+OURS = '[tool.cosmo.env]\nPKG = "from_ours"\n'
+STANDARD = '[project]\nname = "from-project"\n'
+
+
+def found(here: Path, text: str, **environ: str) -> dict[str, tuple[str | None, str]]:
+    """Each setting's value and source where `text` is the `pyproject.toml`."""
+    (here / "pyproject.toml").write_text(text, encoding="utf-8")
+    return {name: tuple(value) for name, value in read(environ, here)[1].items()}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "value"),
+    [
+        ({"PKG": "from_env"}, ARTICLE + OURS + STANDARD, ("from_env", "environment")),
+        ({}, ARTICLE + OURS + STANDARD, ("from_ours", "[tool.cosmo.env]")),
+        ({}, ARTICLE + STANDARD, ("from_ds", "[tool.ds.scripts] _.env")),
+        ({}, STANDARD, ("from_project", "[project] name")),
+        ({}, "", (None, "not set")),
+    ],
+)
+def test_the_nearest_source_counts(
+    tmp_path: Path, environ: dict[str, str], text: str, value: tuple[str, str]
+) -> None:
+    assert found(tmp_path, text, **environ)["PKG"] == value
+
+
+def test_the_articles_table_is_read_as_it_stands(tmp_path: Path) -> None:
+    text = """
+        [tool.ds.scripts]
+        _.env.PKG = "ds"
+        _.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
+        cosmo-clean = "rm -rf $DIR_SITE || true"
+        cosmo-fetch.cwd = "dist/cosmo"
+        cosmo = ["cosmo-*"]
+    """
+    values = found(tmp_path, text)
+    assert values["PKG"] == ("ds", "[tool.ds.scripts] _.env")
+    assert values["DIR_SITE"] == ("dist/cosmo/Lib/site-packages", "[tool.ds.scripts] _.env")
+    assert values["COSMO_URL"] == ("https://cosmo.zip/pub/cosmos/bin/python", "default")
+
+
+def test_a_name_in_a_value_stands_for_another_setting(tmp_path: Path) -> None:
+    text = """
+        [tool.cosmo.env]
+        PKG = "app"
+        OUT = "build/$PKG"
+        DIR_SITE = "${OUT}/Lib/site-packages"
+        COSMO_ISOLATED = true
+        COSMO_PRUNE = "a$ $1 $HOME"
+    """
+    values = found(tmp_path, text, HOME="/home/x")
+    assert values["DIR_SITE"][0] == "build/app/Lib/site-packages"
+    assert values["COSMO_ISOLATED"][0] == "1"
+    assert values["COSMO_PRUNE"][0] == "a$ $1 /home/x"
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [("$NOWHERE", r"\$NOWHERE is not set"), ("$DIR_SITE", r"\$DIR_SITE leads back to itself")],
+)
+def test_a_name_that_stands_for_nothing_is_refused(tmp_path: Path, value: str, wrong: str) -> None:
+    with pytest.raises(Stop, match=wrong):
+        found(tmp_path, f'[tool.cosmo.env]\nDIR_SITE = "{value}"')
+
+
+def test_the_project_is_the_nearest_folder_with_a_pyproject(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(OURS)
+    below = tmp_path / "src/deep"
+    below.mkdir(parents=True)
+    root, values = read({}, below)
+    assert root == tmp_path
+    assert values["PKG"].text == "from_ours"
+
+
+def test_a_pyproject_may_send_on_to_the_project(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
+    (tmp_path / "pyproject.toml").write_text('[tool.cosmo.env]\nCOSMO_PROJECT = "inner"')
+    root, values = read({}, tmp_path)
+    assert root == tmp_path / "inner"
+    assert values["PKG"].text == "from_ds"
+    assert values["COSMO_PROJECT"] == (str(root), "[tool.cosmo.env]")
+
+
+def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
+    root, values = read({"COSMO_PROJECT": "inner"}, tmp_path)
+    assert (root, values["PKG"].text) == (tmp_path / "inner", "from_ds")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("[tool.cosmo\n", "pyproject.toml is not valid TOML: .*line 1"),
+        ("[tool.cosmo.env]\nPKG = ['a']\n", "tool.cosmo.env.PKG is an array, and must be a string"),
+        ("tool.cosmo.env = 'PKG'", "tool.cosmo.env is a string, and must be a table"),
+        ("[tool.ds]\nscripts = 1", "tool.ds.scripts is an? int.*, and must be a table"),
+    ],
+)
+def test_a_pyproject_that_cannot_be_read_is_named(tmp_path: Path, text: str, wrong: str) -> None:
+    with pytest.raises(Stop, match=wrong):
+        found(tmp_path, text)
+
+
+def test_a_pyproject_that_is_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(Stop, match=re.escape(str(tmp_path / "pyproject.toml"))):
+        read({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("PKG", value) for value in ("", "a;b", "../x", "-x", "a b", "a..b", ".a", "1a", "a\nb")),
+        *(("PKG", value) for value in ("python", "Lib", "zip", "download.x", "nowhere", "plain")),
+        ("DIR_SITE", ""),
+        ("DIR_SITE", "/"),
+        ("DIR_SITE", "/tmp/Lib/site-packages"),  # noqa: S108 - a value, not a place
+        ("DIR_SITE", "../Lib/site-packages"),
+        ("DIR_SITE", "dist/../../x/Lib/site-packages"),
+        ("DIR_SITE", "Lib/site-packages"),
+        ("DIR_SITE", "./Lib/site-packages"),
+        ("DIR_SITE", "dist/cosmo/site-packages"),
+        ("DIR_SITE", "dist/cosmo"),
+        ("DIR_SITE", "src/hello/Lib/site-packages"),
+        ("DIR_SITE", "link/Lib/site-packages"),
+        ("COSMO_URL", ""),
+        ("COSMO_URL", "ftp://host/python"),
+        ("COSMO_URL", "http://host/"),
+        ("COSMO_URL", "http:///python"),
+        ("COSMO_URL", "http://host/%2e%2e"),
+        ("COSMO_URL", "http://host/%2e%2e%2fpython"),
+        ("COSMO_URL", "http://host/a b"),
+        ("COSMO_URL", "http://[/python"),
+        ("COSMO_URL", "file://host/python"),
+        ("COSMO_ZIP_URL", "gopher://host/zip"),
+        ("COSMO_PRUNE", "-TT 'rm -rf ~'"),
+        ("COSMO_PRUNE", "@list"),
+        ("COSMO_PRUNE", "''"),
+        ("COSMO_PRUNE", "'"),
+        ("COSMO_ISOLATED", "maybe"),
+        ("COSMO_ARGS", ""),
+        ("COSMO_ARGS", "-m 'a\nb' ..."),
+        ("COSMO_ARGS", "-c '' ..."),
+        ("COSMO_ARGS", "-c 'x"),
+        ("COSMO_PROJECT", "nowhere"),
+        ("COSMO_PROJECT", ""),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line_that_names_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    project.write("src/plain/__init__.py", "")
+    (project.path / "link").symlink_to("/")
+    monkeypatch.chdir(project.path)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Stop) as stopped:
+        load()
+    assert stopped.value.code == 1
+    assert stopped.value.message
+    assert stopped.value.message.startswith(f"cosmo: {name}")
+    assert "\n" not in stopped.value.message
+
+
+@pytest.mark.parametrize(
+    ("environ", "lines"),
+    [
+        ({}, ("-m", "hello", "...")),
+        ({"COSMO_ISOLATED": "1"}, ("-I", "-m", "hello", "...")),
+        ({"COSMO_ARGS": "-m\nhello\n'two words'\n..."}, ("-m", "hello", "two words", "...")),
+        ({"COSMO_ARGS": "-c 'print(1)'", "COSMO_ISOLATED": "1"}, ("-c", "print(1)")),
+    ],
+)
+def test_the_lines_of_args_are_those_of_the_settings(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+    lines: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(project.path)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert load().args == lines
+
+
+def test_paths_are_relative_to_the_current_directory(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("python", "")
+    monkeypatch.chdir(project.path / "src")
+    monkeypatch.setenv("COSMO_URL", "python")
+    settings = load()
+    assert settings.url == "../python"
+    assert settings.site == "../dist/cosmo/Lib/site-packages"
+    assert settings.source == "../src/hello"
+    monkeypatch.setenv("COSMO_URL", (project.path / "python").as_uri())
+    assert load().url == "../python"
+
+
+def test_settings_are_printed_with_their_sources(project: Project) -> None:
+    done = project.invoke("cosmo.settings", COSMO_ISOLATED="1")
+    assert re.search(r"^PKG +hello +\[tool.ds.scripts\] _.env$", done.stdout, re.MULTILINE)
+    assert re.search(r"^COSMO_ISOLATED +1 +environment$", done.stdout, re.MULTILINE)
+    rows = json.loads(project.invoke("cosmo.settings", "--json").stdout)
+    assert [row["name"] for row in rows] == [known.name for known in KNOWN]
+    assert rows[0] == {"name": "PKG", "value": "hello", "source": "[tool.ds.scripts] _.env"}
+
+
+def test_the_readme_tells_every_setting() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for known in KNOWN:
+        default = "" if known.default is None else f"`{known.default}`"
+        assert f"| `{known.name}` | {default} | {known.meaning} |" in readme

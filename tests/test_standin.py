@@ -1,0 +1,53 @@
+"""`invoke standin`: what it makes says plainly what it is."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+
+from conftest import Project, start
+
+
+def test_a_stand_in_says_so_and_runs_the_python_it_was_made_from(project: Project) -> None:
+    done = project.invoke("standin")
+    assert done.returncode == 0, done.stderr
+    assert "runs only where" in done.stderr
+    file = project.path / "dist/standin/python"
+    home = project.path.parent
+    version = ".".join(map(str, sys.version_info[:3]))
+    assert start(file, "--version", home=home).stdout == f"Python {version} (stand-in)\n"
+    told = start(file, "-c", "import sys; print(sys.version)", home=home).stdout
+    assert told.startswith(version)
+    assert "(stand-in)" in told
+    names = zipfile.ZipFile(file).namelist()
+    assert len(names) == len(set(names))
+
+
+def test_the_same_python_makes_the_same_stand_in(project: Project) -> None:
+    made = []
+    for out in ("one/python", "two/python"):
+        assert project.invoke("standin", "--out", out).returncode == 0
+        made.append((project.path / out).read_bytes())
+    assert made[0] == made[1]
+
+
+def test_every_module_that_is_loaded_comes_from_its_zip(project: Project) -> None:
+    modules = "ast asyncio csv datetime decimal email http.server importlib.metadata json logging"
+    modules += " multiprocessing pathlib random shutil sqlite3 ssl tempfile unittest urllib.request"
+    code = (
+        f"import sys, {', '.join(modules.split())}\n"
+        "for name, module in sorted(sys.modules.items()):\n"
+        "    file = getattr(module, '__file__', None)\n"
+        "    if file and not file.startswith('/zip/') and not file.endswith('.so'):\n"
+        "        print(name, file)\n"
+    )
+    done = start(project.interpreter, "-c", code, home=project.path.parent)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_stand_in_that_cannot_be_written_is_one_line(project: Project) -> None:
+    project.write("file", "")
+    done = project.invoke("standin", "--out", "file/python")
+    assert done.returncode == 1
+    assert done.stderr.startswith("cosmo: file/python cannot be written: ")
+    assert len(done.stderr.splitlines()) == 1
