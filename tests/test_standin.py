@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sys
-import zipfile
 
 from conftest import Project, start
 
+HOST_MODULES = """
+import ast, asyncio, csv, datetime, decimal, email, http.server, importlib.metadata, json, logging
+import multiprocessing, pathlib, random, shutil, ssl, sys, tempfile, unittest, urllib.request
+for name, module in sorted(sys.modules.items()):
+    file = getattr(module, "__file__", None)
+    if file and not file.startswith("/zip/") and not file.endswith(".so"):
+        print(name, file)
+"""
 
-def test_a_stand_in_says_so_and_runs_the_python_it_was_made_from(project: Project) -> None:
+
+def test_a_stand_in_says_what_it_is_and_takes_every_module_from_its_zip(project: Project) -> None:
     done = project.invoke("standin")
     assert done.returncode == 0, done.stderr
     assert "runs only where" in done.stderr
@@ -19,8 +27,8 @@ def test_a_stand_in_says_so_and_runs_the_python_it_was_made_from(project: Projec
     told = start(file, "-c", "import sys; print(sys.version)", home=home).stdout
     assert told.startswith(version)
     assert "(stand-in)" in told
-    names = zipfile.ZipFile(file).namelist()
-    assert len(names) == len(set(names))
+    done = start(file, "-c", HOST_MODULES, home=home)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_the_same_python_makes_the_same_stand_in(project: Project) -> None:
@@ -29,20 +37,6 @@ def test_the_same_python_makes_the_same_stand_in(project: Project) -> None:
         assert project.invoke("standin", "--out", out).returncode == 0
         made.append((project.path / out).read_bytes())
     assert made[0] == made[1]
-
-
-def test_every_module_that_is_loaded_comes_from_its_zip(project: Project) -> None:
-    modules = "ast asyncio csv datetime decimal email http.server importlib.metadata json logging"
-    modules += " multiprocessing pathlib random shutil sqlite3 ssl tempfile unittest urllib.request"
-    code = (
-        f"import sys, {', '.join(modules.split())}\n"
-        "for name, module in sorted(sys.modules.items()):\n"
-        "    file = getattr(module, '__file__', None)\n"
-        "    if file and not file.startswith('/zip/') and not file.endswith('.so'):\n"
-        "        print(name, file)\n"
-    )
-    done = start(project.interpreter, "-c", code, home=project.path.parent)
-    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_a_stand_in_that_cannot_be_written_is_one_line(project: Project) -> None:

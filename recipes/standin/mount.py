@@ -122,6 +122,7 @@ class Mount:
             setattr(posix, name, Guard(getattr(posix, name)).write)
         self._access, posix.access = posix.access, self.access
         self._open, posix.open = posix.open, self.open
+        self._opened = 0
         self._io_open = _io.open
         builtins.open = self.io_open
         for module in (_io, sys.modules["io"]):
@@ -163,16 +164,21 @@ class Mount:
         self.archive.stat(inside)
         if inside not in self.archive.files:
             raise failure(errno.EISDIR, path)
-        data = self.archive.read(inside)
-        if hasattr(posix, "memfd_create"):
-            number = posix.memfd_create("zip")
-        else:
-            import tempfile
-
-            number, name = tempfile.mkstemp()
-            posix.unlink(name)
-        posix.write(number, data)
+        number = self._anonymous()
+        posix.write(number, self.archive.read(inside))
         posix.lseek(number, 0, 0)
+        return number
+
+    def _anonymous(self) -> int:
+        """An empty file without a name, for reading and writing."""
+        if hasattr(posix, "memfd_create"):
+            return int(posix.memfd_create("zip"))
+        self._opened += 1
+        folder = posix.environ.get(b"TMPDIR", b"/tmp").decode("utf-8", "surrogateescape")
+        name = f"{folder}/.stand-in-{posix.getpid()}-{self._opened}"
+        flags = posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+        number = int(self._open(name, flags, 0o600))
+        posix.unlink(name)
         return number
 
     def io_open(

@@ -96,10 +96,10 @@ def restart(loader: str, file: str, given: list[str]) -> None:
     host = sys.executable
     if "h" in letters or "?" in letters or (target[:1] and target[0].startswith("--")):
         posix.execv(host, [host, *flags, *target])
-    site = "0" if "S" in letters else "1"
+    site, without_site = ("0", []) if "S" in letters else ("1", ["-S"])
     environ = {name: value for name, value in posix.environ.items() if name != b"PYTHONHOME"}
-    again = [host, *flags, "-S", "-c", loader, loader, file, "run", site, str(len(target))]
-    posix.execve(host, [*again, *target, *command], environ)
+    again = [host, *flags, *without_site, "-c", loader, loader, file, "run", site]
+    posix.execve(host, [*again, str(len(target)), *target, *command], environ)
 
 
 def become(file: str, site: bool, command: list[str]) -> None:
