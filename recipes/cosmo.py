@@ -7,32 +7,25 @@ import json as jsons
 import os
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 from invoke.context import Context
 from invoke.runners import Result
 from invoke.tasks import task
 
-from .checks import file_name
-from .console import Download, Lines, Stop, bar
-from .settings import Settings, load, read
+from .base import get, zip_program
+from .console import Lines, Stop, bar
+from .settings import load, read
 from .shell import q, reason, sh, tell
-
-WGET = (
-    "LC_ALL=C wget -N --no-if-modified-since --no-hsts --tries=3 --waitretry=1 --timeout=30"
-    " --progress=dot:mega"
-)
-"""The article's `wget -N`. With `--no-if-modified-since` it sees by the size that an earlier
-download was cut short, which the time hides; `--no-hsts` keeps it out of the home folder."""
 
 TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
 """Gives all files one time, the first that a zip can hold, so that the same sources give the same
-bytes: a `.pyc` holds the time of its source, and a zip entry that of its file."""
+bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, in local time."""
 
-
-ZIP = "TZ=UTC0 LC_ALL=C "
-"""What a zip entry's time and name would else depend on: zip writes local time."""
+COMPILE = 'env -i PATH="$PATH" TMPDIR=. PYTHONHASHSEED=0 ./python -m compileall'
+"""The article's `python -m compileall`, without the host's PYTHON* variables, which change what is
+compiled, and with one order for sets. It runs in the build folder, where no module of the project
+is in its way and where the interpreter may write its loader."""
 
 COMPILE_ERROR = (
     r"^Compiling .Lib/site-packages/(?P<file>[^\n]*).\.\.\.\n"
@@ -69,79 +62,30 @@ def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
     s = load()
     sh(c, f"mkdir -p {q(s.build)}", f"{s.build} cannot be made")
-    if zip_of() != "zip":
-        get(c, s, s.zip_url, "zip", force)
-    get(c, s, s.url, "python", force)
-
-
-def get(c: Context, s: Settings, url: str, name: str, force: bool) -> None:
-    """Bring what `url` names to `name` in the build folder, once it is seen to be whole."""
-    tell(c, "fetch", url)
-    file = download(c, s, url, force) if "://" in url else url
-    part = f"{name}.part"
-    build, copy = q(s.build), q(os.path.join(s.build, part))
-    sh(c, f"cp {q(file)} {copy}", f"{url} cannot be copied")
-    wrong = f"{url} is no Actually Portable Executable"
-    sh(c, f"head -c 6 {copy} | grep -Eq '^(MZqFpD|jartsr)'", wrong, explain=refused)
-    if name == "python":
-        wrong = f"{url} holds no Python: no zip at its end that can be read and has a Lib/"
-        sh(c, f"(cd {build} && {zip_of()} -sf {part} | grep -q '^ *Lib/')", wrong, explain=refused)
-    failed = f"{name} cannot be put in place"
-    sh(c, f"(cd {build} && chmod +x {part} && mv -f {part} {name})", failed)
-
-
-def refused(_: Result) -> str:
-    """What became of a file that is not what it should be."""
-    return "it was not put in place; correct the setting that names it"
-
-
-def download(c: Context, s: Settings, url: str, force: bool) -> str:
-    """Download `url` where wget finds it the next time; return the file's path."""
-    folder = os.path.join(s.build, "download", hashlib.sha256(url.encode()).hexdigest()[:8])
-    file = os.path.join(folder, file_name(url))
-    if force:
-        sh(c, f"rm -f {q(file)}", f"{file} cannot be removed")
-    failed = f"{url} cannot be downloaded"
-    with bar("fetch", None, "B") as shown:
-        line = f"{WGET} -P {q(folder)} {shlex.quote(url)}"
-        sh(c, line, failed, Download(shown), explain=wget_reason)
-    return file
-
-
-def wget_reason(result: Result) -> str:
-    """What wget says went wrong, and what to do."""
-    if not shutil.which("wget"):
-        return "wget is not on PATH; install it (apt install wget, brew install wget)"
-    told = re.findall(r"ERROR \d+: .*|failed: .*|unable to .*|Read error.*", result.stderr)
-    why = told[-1].rstrip(".") if told else reason(result)
-    return f"{why}; see to the network and the setting, the last download is kept"
+    if zip_program() != "zip":
+        get(c, s, "COSMO_ZIP_URL", s.zip_url, force)
+    get(c, s, "COSMO_URL", s.url, force)
 
 
 @task(pre=[setup, fetch])
 def compile(c: Context) -> None:  # noqa: A001 - the article's word
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     s = load()
-    package = os.path.join(s.site, s.top)
+    package, inside = os.path.join(s.site, s.top), f"Lib/site-packages/{s.top}"
     files = sum(1 for _ in Path(package).rglob("*.py"))
     tell(c, "compile", f"{files} files")
-    sh(c, f"{TOUCH.format(q(package))}", f"{package} cannot be written")
-    inside = f"Lib/site-packages/{s.top}"
-    line = f"./python -m compileall -b -d /zip/{inside} {inside}"
+    failed = f"{package} cannot be written"
+    sh(c, TOUCH.format(q(package)), failed)
     with bar("compile", files, "files") as shown:
-        line = f"(cd {q(s.build)} && PYTHONHASHSEED=0 PYTHONOPTIMIZE= {line})"
-        above = os.path.dirname(s.source)
         sh(
             c,
-            line,
+            f"{COMPILE} -b -d /zip/{inside} {inside}",
             f"{s.source} does not compile",
             Lines(shown, "Compiling "),
-            explain=lambda result: compile_reason(result, above),
+            at=s.build,
+            why=lambda result: compile_reason(result, os.path.dirname(s.source)),
         )
-    sh(
-        c,
-        f"find {q(package)} -name '*.py' -type f -exec rm -f {{}} +",
-        f"{package} cannot be written",
-    )
+    sh(c, f"find {q(package)} -name '*.py' -type f -exec rm -f {{}} +", failed)
 
 
 def compile_reason(result: Result, source: str) -> str:
@@ -153,7 +97,7 @@ def compile_reason(result: Result, source: str) -> str:
     line = re.search(r", line (\d+)", text)
     error = re.findall(r"\w+(?:Error|Warning): [^\n]+", text)
     where = f"{file}, line {line[1]}" if line else file
-    return f"{where}: {error[-1] if error else text}; correct it"
+    return f"{where}: {error[-1] if error else text}"
 
 
 @task
@@ -165,12 +109,12 @@ def report(c: Context) -> None:
     file = Path(s.executable)
     if not file.is_file():
         raise Stop(f"{file} is not there; make it with `invoke cosmo`")
-    version = sh(c, f"{q(s.python)} --version", f"{s.python} does not start").stdout.strip()
+    version = sh(c, "TMPDIR=. ./python --version", f"{s.python} does not start", at=s.build).stdout
     data = file.read_bytes()
     print(f"{file}")
     print(f"  size    {len(data):,} bytes")
     print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
-    print(f"  python  {version}")
+    print(f"  python  {version.strip()}")
     print(f"  start   ./{q(str(file))}; on Windows, rename it to {file.name}.exe first")
 
 
@@ -178,23 +122,17 @@ def report(c: Context) -> None:
 def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
     s = load()
-    build, new = q(s.build), f"{s.pkg}.zip"
+    new, zip_, failed = f"{s.pkg}.zip", zip_program(), f"{s.executable} cannot be made"
     files = 1 + sum(path.is_file() for path in Path(s.build, "Lib").rglob("*"))
     tell(c, "update", f"{files} files into {s.executable}")
-    failed = f"{s.executable} cannot be made"
+    sh(c, f"ln -sf python python.zip && rm -f {new}", failed, at=s.build)
     prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
-    sh(c, f"(cd {build} && ln -sf python python.zip && rm -f {new})", failed)
-    sh(c, f"(cd {build} && {zip_of()} -q -U python.zip '*' --out {new}{prune})", failed)
-    sh(c, f"(cd {build} && chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')})", failed)
+    sh(c, f"{zip_} -q -U python.zip '*' --out {new}{prune}", failed, at=s.build)
+    sh(c, f"chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')}", failed, at=s.build)
+    add = f"find .args Lib -type f | LC_ALL=C sort | TZ=UTC0 LC_ALL=C {zip_} -MM -X -g {new} -@"
     with bar("update", files, "entries") as shown:
-        add = f"find .args Lib -type f | LC_ALL=C sort | {ZIP}{zip_of()} -MM -X -g {new} -@"
-        sh(c, f"(cd {build} && {add})", failed, Lines(shown, "adding: "))
-    sh(c, f"(cd {build} && chmod +x {new} && mv -f {new} {s.pkg})", failed)
-
-
-def zip_of() -> str:
-    """The zip to call in the build folder: the one on PATH, else the one that was fetched."""
-    return "zip" if shutil.which("zip") else "./zip"
+        sh(c, add, failed, Lines(shown, "adding: "), at=s.build)
+    sh(c, f"chmod +x {new} && mv -f {new} {s.pkg}", failed, at=s.build)
 
 
 @task(pre=[update], default=True)

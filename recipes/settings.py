@@ -42,7 +42,7 @@ KNOWN = (
     Known(
         "COSMO_URL",
         "https://cosmo.zip/pub/cosmos/bin/python",
-        "the interpreter: an https, http or file URL, or a path",
+        "the interpreter: an https, http or file URL, or a path from the project's folder",
     ),
     Known(
         "COSMO_ZIP_URL",

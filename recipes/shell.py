@@ -31,15 +31,17 @@ def sh(
     line: str,
     failed: str,
     *watchers: StreamWatcher,
-    explain: Callable[[Result], str] = reason,
+    at: str = "",
+    why: Callable[[Result], str] = reason,
+    then: str = "mend that, and run it again",
 ) -> Result:
-    """Run one POSIX line; under `invoke --dry`, print it as a script needs it.
+    """Run one POSIX line, in the folder `at` if given; `invoke --dry` prints it for a script.
 
-    Where the line fails, `Stop` says `failed` and what `explain` reads from its output.
+    Where it fails, `Stop` says what `failed`, why, as `why` reads it from the output, and `then`.
     """
     shell = c.config.run.shell
     result = c.run(
-        line,
+        f"(cd {q(at)} && {line})" if at else line,
         warn=True,
         hide="both",
         in_stream=False,
@@ -48,7 +50,7 @@ def sh(
         shell=shell if shutil.which(shell) else "/bin/sh",
     )
     if result.failed:
-        raise Stop(f"{failed}: {explain(result)}")
+        raise Stop(f"{failed}: {why(result)}; {then}")
     return result
 
 

@@ -180,7 +180,8 @@ def test_building_again_gives_the_same_bytes(project: Project) -> None:
     project.write("src/hello/sets.py", "def f(x):\n    return x in {'a', 'b', 'c', 'd', 'e'}\n")
     first = project.package().read_bytes()
     os.utime(project.path / "src/hello/words.py", (time.time(), time.time() + 100))
-    assert project.package(TZ="Asia/Tokyo", LANG="C", PYTHONOPTIMIZE="2").read_bytes() == first
+    other = {"TZ": "Asia/Tokyo", "LANG": "C", "PYTHONOPTIMIZE": "2", "PYTHONNODEBUGRANGES": "1"}
+    assert project.package(**other).read_bytes() == first
 
 
 def test_the_dry_run_is_a_script_that_gives_the_same_bytes(project: Project) -> None:
@@ -213,6 +214,19 @@ def test_echo_shows_the_lines_as_they_run(project: Project) -> None:
 
 
 # The phases
+
+
+def test_a_build_writes_in_the_build_folder_alone(project: Project) -> None:
+    home = project.path.parent / "home"
+    home.mkdir()
+
+    def files() -> set[str]:
+        return {str(path) for path in project.path.rglob("*") if path.is_file()}
+
+    before = files()
+    project.package(HOME=str(home), TMPDIR=str(home), PYTHONDONTWRITEBYTECODE="1")
+    assert list(home.iterdir()) == []
+    assert {name for name in files() - before if not name.startswith(str(project.build))} == set()
 
 
 def test_each_phase_does_all_that_it_needs(project: Project) -> None:
@@ -312,7 +326,7 @@ def test_a_path_or_a_file_url_needs_no_wget(project: Project, interpreter: Path)
 
 def test_without_wget_it_says_how_to_get_it(project: Project, mirror: Mirror) -> None:
     told = project.refused(drop="wget", COSMO_URL=mirror.address + PYTHON)
-    assert "wget is not on PATH; install it" in told
+    assert "wget is not on PATH: install it" in told
 
 
 def test_without_zip_the_cosmopolitan_zip_is_fetched_and_used(

@@ -31,14 +31,6 @@ def test_a_stand_in_says_what_it_is_and_takes_every_module_from_its_zip(project:
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_the_same_python_makes_the_same_stand_in(project: Project) -> None:
-    made = []
-    for out in ("one/python", "two/python"):
-        assert project.invoke("standin", "--out", out).returncode == 0
-        made.append((project.path / out).read_bytes())
-    assert made[0] == made[1]
-
-
 def test_a_stand_in_that_cannot_be_written_is_one_line(project: Project) -> None:
     project.write("file", "")
     done = project.invoke("standin", "--out", "file/python")

@@ -93,7 +93,7 @@ def fill(file: Path, library: Path) -> None:
     custom = library / "sitecustomize.py"
     custom.write_text(SITECUSTOMIZE)
     os.utime(custom, (0, 0))
-    compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True, workers=0)
+    compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True)
     files = [path for path in sorted(library.rglob("*")) if path.is_file() and path.suffix != ".py"]
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
         add(archive, "usr/share/zoneinfo/UTC", UTC)
