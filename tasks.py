@@ -58,7 +58,7 @@ def demo(c: Context) -> None:
 
 @task(help={"options": "What to pass on to pytest, as in --options='-k fetch'."})
 def test(c: Context, options: str = "") -> None:  # noqa: PT028 - no test, but the task that runs them
-    """Run the tests; --options='--interpreter FILE' puts another interpreter through them."""
+    """Run the tests; --options=--interpreter=FILE puts another interpreter through them."""
     c.run(f"{PYTHON} -m pytest {options}", pty=sys.stdout.isatty())
 
 

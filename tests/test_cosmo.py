@@ -18,8 +18,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Project, environment, run, start
+
 from mirror import Mirror
+from projects import ROOT, Project, environment, run, start
 
 PYTHON = "/pub/cosmos/bin/python"
 

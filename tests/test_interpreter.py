@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import environment, run, start
+
+from projects import environment, run, start
 
 APE_IS_REGISTERED = any(Path("/proc/sys/fs/binfmt_misc").glob("APE*"))
 

@@ -9,8 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import Project, environment, run, start
+
 from mirror import Mirror
+from projects import Project, environment, run, start
 
 ARTICLE = r'''
 [tool.ds.scripts]

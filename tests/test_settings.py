@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Project
 
+from projects import ROOT, Project
 from recipes.console import Stop
 from recipes.settings import KNOWN, load, read
 

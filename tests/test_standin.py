@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from conftest import Project, start
+from projects import Project, start
 
 HOST_MODULES = """
 import ast, asyncio, csv, datetime, decimal, email, http.server, importlib.metadata, json, logging

@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 import pytest
-from conftest import ROOT, Project, environment, run
+
+from projects import ROOT, Project, environment, run
 
 
 def listed(node: dict[str, Any], prefix: str = "") -> dict[str, str]:

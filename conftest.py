@@ -1,0 +1,99 @@
+"""What the tests are given: an interpreter, a mirror of the download site, a project to package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from mirror import Mirror
+from projects import Project, start, zip_program
+
+PYPROJECT = """\
+[tool.ds.scripts]
+_.env.PKG = "hello"
+_.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
+"""
+
+MAIN = """\
+import sys
+
+from hello.words import greet
+
+if __name__ == "__main__":
+    print(greet(sys.argv[1:]))
+    sys.exit(len(sys.argv) - 1)
+"""
+
+WORDS = """\
+import pkgutil
+
+
+def greet(names):
+    text = pkgutil.get_data("hello", "greeting.txt").decode("utf-8")
+    return text.strip() + " " + "|".join(names)
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--interpreter=FILE`: the reason why this file lies where pytest finds it with any path."""
+    parser.addoption(
+        "--interpreter", metavar="FILE", help="the interpreter file to test, in place of a stand-in"
+    )
+
+
+@pytest.fixture(scope="session")
+def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter under test: a copy of FILE, else of a stand-in that is made once."""
+    given = request.config.getoption("--interpreter")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    file = shared / "interpreter"
+    with FileLock(shared / "interpreter.lock"):
+        if file.exists():
+            pass
+        elif given:
+            shutil.copy(given, shared / "copy")
+            (shared / "copy").chmod(0o755)
+            (shared / "copy").rename(file)
+        else:
+            from recipes.standin.build import make
+
+            make(file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def version(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, int]:
+    """The interpreter's Python version."""
+    shown = start(interpreter, "-V", home=tmp_path_factory.mktemp("home")).stdout
+    major, minor = shown.split()[1].split(".")[:2]
+    return int(major), int(minor)
+
+
+@pytest.fixture
+def mirror(interpreter: Path) -> Iterator[Mirror]:
+    """A loopback server with the paths of the real download site."""
+    with Mirror() as server:
+        server.add("/pub/cosmos/bin/python", interpreter.read_bytes())
+        server.add("/pub/cosmos/bin/zip", zip_program())
+        yield server
+
+
+@pytest.fixture
+def project(tmp_path: Path, interpreter: Path) -> Project:
+    """A small project with the article's settings, to be packaged with the interpreter's file."""
+    made = Project(tmp_path / "project", interpreter)
+    made.write("pyproject.toml", PYPROJECT)
+    made.write("tasks.py", "from recipes import ns\n")
+    made.write("src/hello/__init__.py", "")
+    made.write("src/hello/__main__.py", MAIN)
+    made.write("src/hello/words.py", WORDS)
+    made.write("src/hello/greeting.txt", "hello\n")
+    made.write("src/hello/deep/__init__.py", "")
+    return made
