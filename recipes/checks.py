@@ -38,14 +38,14 @@ def dir_site(value: Value, root: Path) -> str:
     """DIR_SITE, where it is a folder of its own inside the project that ends as it must."""
     text = value.text or ""
     parts = os.path.normpath(text).split(os.sep)
-    build = (root / text).parent.parent
+    build = (root / text).parent.parent.resolve()
     if os.path.isabs(text) or ".." in parts:
         wrong = "must lie inside the project and be relative to it"
     elif parts[-2:] != ["Lib", "site-packages"] or len(parts) < 3:
         wrong = "must be a folder of the project's, then Lib/site-packages"
-    elif root not in build.resolve().parents:
-        wrong = f"leads out of the project, to {build.resolve()}"
-    elif parts[0] == "src":
+    elif root not in build.parents:
+        wrong = f"leads out of the project, to {build}"
+    elif (root / "src").resolve() in (build, *build.parents):
         wrong = "lies among the sources"
     elif (root / text).is_symlink() or (root / text).parent.is_symlink():
         wrong = "is a symbolic link"

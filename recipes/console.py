@@ -50,12 +50,12 @@ def bar(what: str, total: int | None, unit: str) -> Iterator[Bar]:
 
 
 class Lines(StreamWatcher):
-    """Moves a bar on by one for each line of a command's output that begins with `start`."""
+    """Moves a bar on by one for each line of output that begins as the pattern `start` says."""
 
     def __init__(self, shown: Bar, start: str) -> None:
         super().__init__()
         self.shown = shown
-        self.pattern = re.compile(rf"^\s*{start}", re.MULTILINE)
+        self.pattern = re.compile(rf"^\s*(?:{start})", re.MULTILINE)
         self.read = 0
 
     def submit(self, stream: str) -> Iterable[str]:

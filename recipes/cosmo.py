@@ -131,7 +131,7 @@ def update(c: Context) -> None:
     sh(c, f"chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')}", failed, at=s.build)
     add = f"find .args Lib -type f | LC_ALL=C sort | TZ=UTC0 LC_ALL=C {zip_} -MM -X -g {new} -@"
     with bar("update", files, "entries") as shown:
-        sh(c, add, failed, Lines(shown, "adding: "), at=s.build)
+        sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
     sh(c, f"chmod +x {new} && mv -f {new} {s.pkg}", failed, at=s.build)
 
 

@@ -77,6 +77,9 @@ def read(root: Path) -> tuple[Table, ...]:
         raise Stop(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise Stop(f"{path} is not valid TOML: {error}; correct it there") from error
+    stray = [key for key in table(path, data, "tool", "cosmo") if key != "env"]
+    if stray:
+        raise Stop(f"{path}: tool.cosmo.{stray[0]} is not read; write it under [tool.cosmo.env]")
     tables = [
         texts(path, "[tool.cosmo.env]", data, "tool", "cosmo", "env"),
         texts(path, "[tool.ds.scripts] _.env", data, "tool", "ds", "scripts", "_", "env"),

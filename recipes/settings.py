@@ -172,6 +172,11 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]
 
         return re.sub(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", replace, value.text or "")
 
+    for name in (name for table in tables for name in table.names):
+        if name.startswith("COSMO_") and name not in (*names, "COSMO_PROJECT"):
+            raise Stop(
+                f"{root}/pyproject.toml: {name} is no setting; `invoke cosmo.settings` lists them"
+            )
     values = {}
     for name in names:
         value = find(name)

@@ -110,6 +110,8 @@ def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
         ("[tool.cosmo\n", "pyproject.toml is not valid TOML: .*line 1"),
         ("[tool.cosmo.env]\nPKG = ['a']\n", "tool.cosmo.env.PKG is an array, and must be a string"),
         ("tool.cosmo.env = 'PKG'", "tool.cosmo.env is a string, and must be a table"),
+        ("[tool.cosmo]\nPKG = 'a'", "tool.cosmo.PKG is not read; write it under \\[tool.cosmo.env"),
+        ("[tool.cosmo.env]\nCOSMO_ISOLATE = 1", "COSMO_ISOLATE is no setting"),
         ("[tool.ds]\nscripts = 1", "tool.ds.scripts is an? int.*, and must be a table"),
     ],
 )
@@ -140,6 +142,8 @@ def test_a_pyproject_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("DIR_SITE", "dist/cosmo"),
         ("DIR_SITE", "src/hello/Lib/site-packages"),
         ("DIR_SITE", "link/Lib/site-packages"),
+        ("DIR_SITE", "sources/x/Lib/site-packages"),
+        ("DIR_SITE", "outside/Lib/site-packages"),
         ("COSMO_URL", ""),
         ("COSMO_URL", "ftp://host/python"),
         ("COSMO_URL", "http://host/"),
@@ -168,6 +172,9 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it(
 ) -> None:
     project.write("src/plain/__init__.py", "")
     (project.path / "link").symlink_to("/")
+    (project.path / "sources").symlink_to("src")
+    (project.path / "outside").mkdir()
+    (project.path / "outside/Lib").symlink_to("/")
     monkeypatch.chdir(project.path)
     monkeypatch.setenv(name, value)
     with pytest.raises(Stop) as stopped:

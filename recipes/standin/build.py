@@ -66,7 +66,7 @@ CONSTANTS = {
 
 LEFT_OUT = shutil.ignore_patterns(
     *("__pycache__", "site-packages", "dist-packages", "lib-dynload", "config-*", "*.so", "*.exe"),
-    *("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "sitecustomize.py"),
+    *("test", "tests", "idlelib", "tkinter", "turtledemo", "_bundled", "sitecustomize.py"),
 )
 
 
@@ -95,14 +95,14 @@ def fill(file: Path, library: Path) -> None:
     os.utime(custom, (0, 0))
     compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True)
     files = [path for path in sorted(library.rglob("*")) if path.is_file() and path.suffix != ".py"]
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
-        add(archive, "usr/share/zoneinfo/UTC", UTC)
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as end:
+        add(end, "usr/share/zoneinfo/UTC", UTC)
         with bar("stand-in", len(files), "files") as shown:
             for path in files:
-                add(archive, path.relative_to(library.parent).as_posix(), path.read_bytes())
+                add(end, path.relative_to(library.parent).as_posix(), path.read_bytes())
                 shown.update()
         for name, data in pip():
-            add(archive, f"Lib/site-packages/{name}", data)
+            add(end, f"Lib/site-packages/{name}", data)
 
 
 def head() -> bytes:
@@ -133,16 +133,16 @@ def pip() -> Iterator[tuple[str, bytes]]:
         wheel = next(Path(sysconfig.get_path("stdlib")).glob("ensurepip/_bundled/pip-*.whl"), None)
         if wheel is None:
             raise Stop(f"stand-in: {sys.executable} has no pip; run it with -m ensurepip") from None
-        with zipfile.ZipFile(wheel) as archive:
-            yield from ((name, archive.read(name)) for name in sorted(archive.namelist()))
+        with zipfile.ZipFile(wheel) as bundled:
+            yield from ((name, bundled.read(name)) for name in sorted(bundled.namelist()))
         return
     for file in sorted(installed.files or []):
         if file.parts[0].startswith("pip") and file.suffix != ".pyc":
             yield file.as_posix(), Path(str(installed.locate_file(file))).read_bytes()
 
 
-def add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+def add(end: zipfile.ZipFile, name: str, data: bytes) -> None:
     """Add a file as `zip` does: with its type in its mode, without which it cannot be imported."""
     info = zipfile.ZipInfo(name, (2024, 9, 1, 2, 16, 6))
     info.external_attr = 0o100644 << 16
-    archive.writestr(info, data, zipfile.ZIP_DEFLATED)
+    end.writestr(info, data, zipfile.ZIP_DEFLATED)

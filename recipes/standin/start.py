@@ -105,14 +105,15 @@ def restart(loader: str, file: str, given: list[str]) -> None:
 def become(file: str, site: bool, command: list[str]) -> None:
     """Make this process look as the real interpreter does."""
     python: Any = sys
-    dynload = next((path for path in sys.path if path.endswith("/lib-dynload")), "")
-    sys.path[:] = [dynload]
+    library = sys.modules["encodings"].__path__[0].rpartition("/")[0]
+    extensions = [path for path in sys.path if path.endswith("/lib-dynload")]
+    sys.path[:] = extensions
     import zlib  # noqa: F401 - while it can be found
 
     Mount(Archive(file))
     sys.path_importer_cache.clear()
-    relabel(dynload.rpartition("/")[0])
-    python.meta_path.insert(2, Extensions(dynload))
+    relabel(library)
+    python.meta_path[2:2] = map(Extensions, extensions)
     python.prefix = python.exec_prefix = python.base_prefix = python.base_exec_prefix = ROOT
     python._stdlib_dir = LIB
     python.executable = python._base_executable = file
