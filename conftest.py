@@ -11,32 +11,7 @@ import pytest
 from filelock import FileLock
 
 from mirror import Mirror
-from projects import Project, start, zip_program
-
-PYPROJECT = """\
-[tool.ds.scripts]
-_.env.PKG = "hello"
-_.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
-"""
-
-MAIN = """\
-import sys
-
-from hello.words import greet
-
-if __name__ == "__main__":
-    print(greet(sys.argv[1:]))
-    sys.exit(len(sys.argv) - 1)
-"""
-
-WORDS = """\
-import pkgutil
-
-
-def greet(names):
-    text = pkgutil.get_data("hello", "greeting.txt").decode("utf-8")
-    return text.strip() + " " + "|".join(names)
-"""
+from projects import MAIN, PYPROJECT, WORDS, Project, start, zip_program
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--interpreter", metavar="FILE", help="the interpreter file to test, in place of a stand-in"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say at once that there is no such file."""
+    given = config.getoption("--interpreter")
+    if given and not Path(given).is_file():
+        raise pytest.UsageError(f"--interpreter={given}: no such file")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The recipes, and what it takes to work on them. `invoke --list` tells more."""
 
 import shlex
+import shutil
 import sys
 import threading
 import zipfile
@@ -14,6 +15,8 @@ from invoke.tasks import task
 from recipes import ns
 
 PYTHON = shlex.quote(sys.executable)
+
+ns.configure({"run": {"shell": shutil.which("bash") or "/bin/sh"}})
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -14,7 +14,7 @@ from invoke.runners import Result
 from .checks import file_name
 from .console import Download, bar
 from .settings import Settings
-from .shell import q, reason, sh, tell
+from .shell import q, sh, tell
 
 WGET = (
     "LC_ALL=C wget -N --no-if-modified-since --no-hsts --tries=3 --waitretry=1 --timeout=30"
@@ -38,8 +38,8 @@ def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
     """
     tell(c, "fetch", url)
     name = "zip" if setting == "COSMO_ZIP_URL" else "python"
-    part, then = f"{name}.part", f"correct {setting}, the last {name} is kept"
-    file = download(c, s, url, force, then) if "://" in url else url
+    part, then = f"{name}.part", f"correct {setting}"
+    file = download(c, s, url, force) if "://" in url else url
     sh(c, f"cp {q(file)} {q(os.path.join(s.build, part))}", f"{url} cannot be copied", then=then)
     line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
     failed = f"{url} is no Actually Portable Executable"
@@ -53,21 +53,26 @@ def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
     sh(c, f"chmod +x {part} && mv -f {part} {name}", failed, at=s.build)
 
 
-def download(c: Context, s: Settings, url: str, force: bool, then: str) -> str:
+def download(c: Context, s: Settings, url: str, force: bool) -> str:
     """Download `url` to where wget finds it the next time; return the file's path."""
     folder = os.path.join(s.build, "download", hashlib.sha256(url.encode()).hexdigest()[:8])
     file = os.path.join(folder, file_name(url))
     if force:
         sh(c, f"rm -f {q(file)}", f"{file} cannot be removed")
-    line = f"{WGET} -P {q(folder)} {shlex.quote(url)}"
+    line, failed = f"{WGET} -P {q(folder)} {shlex.quote(url)}", f"{url} cannot be downloaded"
+    then = "see to the network, or name another place"
+    if not shutil.which("wget"):
+        then = "install wget (apt install wget, brew install wget)"
     with bar("fetch", None, "B") as shown:
-        sh(c, line, f"{url} cannot be downloaded", Download(shown), why=wget_reason, then=then)
+        sh(c, line, failed, Download(shown), why=wget_reason, then=then)
     return file
 
 
 def wget_reason(result: Result) -> str:
-    """What wget says went wrong, or how to get it."""
-    if not shutil.which("wget"):
-        return "wget is not on PATH: install it (apt install wget, brew install wget)"
-    told = re.findall(r"ERROR \d+: .*|failed: .*|unable to .*|Read error.*", result.stderr)
-    return told[-1].rstrip(".") if told else reason(result)
+    """What wget says went wrong; the last thing that it prints may be a line of dots."""
+    if result.exited == 127:
+        return "there is no wget on PATH"
+    told = re.findall(
+        r"ERROR \d+: .*|failed: .*|unable to .*|Read error.*|Connection closed at.*", result.stderr
+    )
+    return told[-1].rstrip(".") if told else f"wget ended with exit status {result.exited}"

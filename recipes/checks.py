@@ -16,12 +16,12 @@ SWITCH = {
 }
 
 
-def pkg(value: Value) -> str:
+def pkg(value: Value, root: Path) -> str:
     """PKG, where it is an identifier path and leaves the build's own files their names."""
     if value.text is None:
         raise Stop(
-            "PKG is not set: name the package to run, as in `PKG=name invoke cosmo`, or in"
-            " pyproject.toml under [tool.cosmo.env]"
+            f"PKG is not set, neither in the environment nor in {root / 'pyproject.toml'}: name the"
+            " package to run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
         )
     parts = value.text.split(".")
     if not all(part.isidentifier() for part in parts):
@@ -55,7 +55,10 @@ def dir_site(value: Value, root: Path) -> str:
 
 
 def url(name: str, value: Value, root: Path) -> str:
-    """A URL for wget as it stands; a path or a file URL as a path relative to the current one."""
+    """A URL for wget as it stands; for a file URL, the path that it names; or a path.
+
+    A relative path begins at the project's folder, or where the command runs if it was given there.
+    """
     text = value.text or ""
     try:
         parts = urlsplit(text)
@@ -65,9 +68,11 @@ def url(name: str, value: Value, root: Path) -> str:
     if parts.scheme in ("http", "https") and parts.netloc and plain and file_name(text):
         return text
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
-        return os.path.relpath(unquote(parts.path))
-    if text and "://" not in text:
-        return os.path.relpath(root / Path(text).expanduser())
+        return unquote(parts.path)
+    path = Path(text).expanduser()
+    if text and "://" not in text and "\0" not in text:
+        above = Path() if value.source == "environment" else Path(os.path.relpath(root))
+        return str(above / path)
     raise Stop(
         f"{name}={text!r} ({value.source}) names no file: give an https, http or file URL that ends"
         " in the file's name, or a path"
@@ -98,6 +103,9 @@ def args(own: Value, isolated: Value, pkg: Value) -> tuple[str, ...]:
     A line can be neither empty nor hold a newline. Source: the interpreter parts the file at
     newlines and passes over what is empty (Cosmopolitan, `cosmo_args`).
     """
+    choice = SWITCH.get((isolated.text or "").lower())
+    if choice is None:
+        raise Stop(f"COSMO_ISOLATED={isolated.text!r} ({isolated.source}): write 1 or 0")
     if own.text is not None:
         lines = words("COSMO_ARGS", own)
         if not lines or any(not line or "\n" in line or "\r" in line for line in lines):
@@ -105,10 +113,12 @@ def args(own: Value, isolated: Value, pkg: Value) -> tuple[str, ...]:
                 f"COSMO_ARGS ({own.source}): a line of .args can neither be empty nor hold a"
                 " newline; write the lines as shell words, as in `-m name ...`"
             )
+        if choice and "-I" not in lines:
+            raise Stop(
+                f"COSMO_ARGS ({own.source}) stands in place of the -I that COSMO_ISOLATED puts in"
+                " .args; begin it with -I, or set COSMO_ISOLATED=0"
+            )
         return lines
-    choice = SWITCH.get((isolated.text or "").lower())
-    if choice is None:
-        raise Stop(f"COSMO_ISOLATED={isolated.text!r} ({isolated.source}): write 1 or 0")
     return (*(["-I"] if choice else []), "-m", pkg.text or "", "...")
 
 

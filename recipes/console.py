@@ -82,11 +82,10 @@ class Download(StreamWatcher):
         """Read the length and the last line of dots; nothing is ever answered."""
         length = re.findall(r"^Length: (\d+)", stream, re.MULTILINE)
         rows = re.findall(r"^ *(\d+)K ([. ]+)", stream, re.MULTILINE)
-        if length and rows:
+        saved = re.findall(r" saved \[(\d+)", stream)
+        if rows:
             begin, dots = rows[-1]
-            total = int(length[-1])
             done = int(begin) * 1024 + dots.count(".") * self.DOT
-            done = total if " saved [" in stream else min(total, done)
-            self.shown.total = total
-            self.shown.update(done - self.shown.n)
+            self.shown.total = int(length[-1]) if length else None
+            self.shown.update((int(saved[-1]) if saved else done) - self.shown.n)
         return ()

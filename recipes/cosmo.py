@@ -36,7 +36,7 @@ COMPILE_ERROR = (
 
 @task
 def clean(c: Context) -> None:
-    """Remove what an earlier build compiled; the executable and the interpreter stay."""
+    """Remove what an earlier build gathered; the executable and the interpreter stay."""
     s = load()
     tell(c, "clean", s.site)
     sh(c, f"rm -rf {q(s.site)}", f"{s.site} cannot be removed")
@@ -127,7 +127,8 @@ def update(c: Context) -> None:
     tell(c, "update", f"{files} files into {s.executable}")
     sh(c, f"ln -sf python python.zip && rm -f {new}", failed, at=s.build)
     prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
-    sh(c, f"{zip_} -q -U python.zip '*' --out {new}{prune}", failed, at=s.build)
+    line = f"{zip_} -q -U python.zip '*' --out {new}{prune}"
+    sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
     sh(c, f"chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')}", failed, at=s.build)
     add = f"find .args Lib -type f | LC_ALL=C sort | TZ=UTC0 LC_ALL=C {zip_} -MM -X -g {new} -@"
     with bar("update", files, "entries") as shown:

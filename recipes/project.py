@@ -68,15 +68,18 @@ def named(base: Path, folder: str, source: str) -> Project:
 def read(root: Path) -> tuple[Table, ...]:
     """The tables of `root/pyproject.toml`; none where there is no such file."""
     path = root / "pyproject.toml"
+    text = ""
     try:
         text = path.read_bytes().decode()
         data = tomllib.loads(text)
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise Stop(f"{path} cannot be read: {error.strerror}") from error
+        raise Stop(f"{path} cannot be read: {error.strerror}; see to its mode") from error
     except ValueError as error:
-        raise Stop(f"{path} is not valid TOML: {error}; correct it there") from error
+        end = f"at line {len(text.splitlines())}, the end"
+        why = str(error).replace("at end of document", end)
+        raise Stop(f"{path} is not valid TOML: {why}; correct it there") from error
     stray = [key for key in table(path, data, "tool", "cosmo") if key != "env"]
     if stray:
         raise Stop(f"{path}: tool.cosmo.{stray[0]} is not read; write it under [tool.cosmo.env]")

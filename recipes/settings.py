@@ -42,7 +42,7 @@ KNOWN = (
     Known(
         "COSMO_URL",
         "https://cosmo.zip/pub/cosmos/bin/python",
-        "the interpreter: an https, http or file URL, or a path from the project's folder",
+        "the interpreter: an https, http or file URL, or a path",
     ),
     Known(
         "COSMO_ZIP_URL",
@@ -64,8 +64,8 @@ KNOWN = (
     Known(
         "COSMO_ARGS",
         None,
-        "the lines of `.args`, as shell words, in place of `-m PKG ...`; end with `...`, which"
-        " stands for the command line's arguments",
+        "the lines of `.args`, as shell words, in place of the usual ones; end with `...`,"
+        " which stands for the command line's arguments",
     ),
     Known(
         "COSMO_PROJECT",
@@ -126,7 +126,7 @@ def load() -> Settings:
     """The settings for the current directory and environment; `Stop` where one of them is wrong."""
     root, values = read(os.environ, Path.cwd())
     settings = Settings(
-        pkg=checks.pkg(values["PKG"]),
+        pkg=checks.pkg(values["PKG"], root),
         root=os.path.relpath(root),
         dir_site=checks.dir_site(values["DIR_SITE"], root),
         url=checks.url("COSMO_URL", values["COSMO_URL"], root),
@@ -161,6 +161,8 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]
             return value.text or ""
 
         def replace(match: re.Match[str]) -> str:
+            if match[0] == "$$":
+                return "$"
             name = match[1] or match[2]
             other = find(name)
             if other.text is None or name in trail:
@@ -170,7 +172,7 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]
                 )
             return expand(other, (*trail, name))
 
-        return re.sub(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", replace, value.text or "")
+        return re.sub(r"\$(?:\$|\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", replace, value.text or "")
 
     for name in (name for table in tables for name in table.names):
         if name.startswith("COSMO_") and name not in (*names, "COSMO_PROJECT"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import signal
 from collections.abc import Callable
 
 from invoke.context import Context
@@ -40,6 +41,8 @@ def sh(
     Where it fails, `Stop` says what `failed`, why, as `why` reads it from the output, and `then`.
     """
     shell = c.config.run.shell
+    if c.config.run.dry and hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
     result = c.run(
         f"(cd {q(at)} && {line})" if at else line,
         warn=True,

@@ -11,6 +11,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+PYPROJECT = """\
+[tool.ds.scripts]
+_.env.PKG = "hello"
+_.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
+"""
+
+MAIN = """\
+import sys
+
+from hello.words import greet
+
+if __name__ == "__main__":
+    print(greet(sys.argv[1:]))
+    sys.exit(len(sys.argv) - 1)
+"""
+
+WORDS = """\
+import pkgutil
+
+
+def greet(names):
+    text = pkgutil.get_data("hello", "greeting.txt").decode("utf-8")
+    return text.strip() + " " + "|".join(names)
+"""
+
 
 class Project:
     """A project's folder, and what a person does in it."""

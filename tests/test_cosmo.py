@@ -8,6 +8,7 @@ import hashlib
 import os
 import pty
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -202,6 +203,15 @@ def test_the_dry_run_is_a_script_that_gives_the_same_bytes(project: Project) -> 
     assert checkout.executable.read_bytes() == project.package().read_bytes()
 
 
+def test_a_dry_run_that_is_not_read_to_its_end_is_quiet(project: Project) -> None:
+    env = environment(project.path.parent, PYTHONPATH=str(ROOT))
+    line = f"{shlex.quote(sys.executable)} -m invoke --dry cosmo | true"
+    for unbuffered in ("", "1"):
+        env["PYTHONUNBUFFERED"] = unbuffered
+        done = run(["sh", "-c", line], env, project.path)
+        assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_the_dry_run_needs_no_tools_and_fetches_with_the_articles_wget(project: Project) -> None:
     done = project.invoke("--dry", "cosmo", drop="wget", COSMO_URL="https://cosmo.zip/python")
     wget = next(line for line in done.stdout.splitlines() if "wget -N" in line)
@@ -327,7 +337,7 @@ def test_a_path_or_a_file_url_needs_no_wget(project: Project, interpreter: Path)
 
 def test_without_wget_it_says_how_to_get_it(project: Project, mirror: Mirror) -> None:
     told = project.refused(drop="wget", COSMO_URL=mirror.address + PYTHON)
-    assert "wget is not on PATH: install it" in told
+    assert "there is no wget on PATH; install wget" in told
 
 
 def test_without_zip_the_cosmopolitan_zip_is_fetched_and_used(

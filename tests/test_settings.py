@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from projects import ROOT, Project
+from projects import PYPROJECT, ROOT, Project
 from recipes.console import Stop
 from recipes.settings import KNOWN, load, read
 
@@ -61,12 +61,12 @@ def test_a_name_in_a_value_stands_for_another_setting(tmp_path: Path) -> None:
         OUT = "build/$PKG"
         DIR_SITE = "${OUT}/Lib/site-packages"
         COSMO_ISOLATED = true
-        COSMO_PRUNE = "a$ $1 $HOME"
+        COSMO_PRUNE = "a$ $1 $HOME $$PKG"
     """
     values = found(tmp_path, text, HOME="/home/x")
     assert values["DIR_SITE"][0] == "build/app/Lib/site-packages"
     assert values["COSMO_ISOLATED"][0] == "1"
-    assert values["COSMO_PRUNE"][0] == "a$ $1 /home/x"
+    assert values["COSMO_PRUNE"][0] == "a$ $1 /home/x $PKG"
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,7 @@ def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
     ("text", "wrong"),
     [
         ("[tool.cosmo\n", "pyproject.toml is not valid TOML: .*line 1"),
+        ("\nPKG =", "pyproject.toml is not valid TOML: .*line 2, the end"),
         ("[tool.cosmo.env]\nPKG = ['a']\n", "tool.cosmo.env.PKG is an array, and must be a string"),
         ("tool.cosmo.env = 'PKG'", "tool.cosmo.env is a string, and must be a table"),
         ("[tool.cosmo]\nPKG = 'a'", "tool.cosmo.PKG is not read; write it under \\[tool.cosmo.env"),
@@ -191,7 +192,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it(
         ({}, ("-m", "hello", "...")),
         ({"COSMO_ISOLATED": "1"}, ("-I", "-m", "hello", "...")),
         ({"COSMO_ARGS": "-m\nhello\n'two words'\n..."}, ("-m", "hello", "two words", "...")),
-        ({"COSMO_ARGS": "-c 'print(1)'", "COSMO_ISOLATED": "1"}, ("-c", "print(1)")),
+        ({"COSMO_ARGS": "-I -c 'print(1)'", "COSMO_ISOLATED": "1"}, ("-I", "-c", "print(1)")),
     ],
 )
 def test_the_lines_of_args_are_those_of_the_settings(
@@ -210,14 +211,35 @@ def test_paths_are_relative_to_the_current_directory(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write("python", "")
+    project.write("pyproject.toml", PYPROJECT + '_.env.COSMO_URL = "x/python"\n')
     monkeypatch.chdir(project.path / "src")
-    monkeypatch.setenv("COSMO_URL", "python")
     settings = load()
-    assert settings.url == "../python"
+    assert settings.url == "../x/python"
     assert settings.site == "../dist/cosmo/Lib/site-packages"
     assert settings.source == "../src/hello"
-    monkeypatch.setenv("COSMO_URL", (project.path / "python").as_uri())
-    assert load().url == "../python"
+
+
+def test_a_path_in_the_environment_begins_where_the_command_runs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.path / "src")
+    for given, url in (
+        ("python", "python"),
+        ("../x/python", "../x/python"),
+        ("/x/python", "/x/python"),
+        ("file:///x/a%20b", "/x/a b"),
+        ("~/python", f"{Path.home()}/python"),
+    ):
+        monkeypatch.setenv("COSMO_URL", given)
+        assert load().url == url
+
+
+def test_isolation_is_not_lost_unseen(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.path)
+    monkeypatch.setenv("COSMO_ISOLATED", "1")
+    monkeypatch.setenv("COSMO_ARGS", "-m hello ...")
+    with pytest.raises(Stop, match="begin it with -I"):
+        load()
 
 
 def test_settings_are_printed_with_their_sources(project: Project) -> None:

@@ -17,6 +17,8 @@ for name, module in sorted(sys.modules.items()):
 
 
 def test_a_stand_in_says_what_it_is_and_takes_every_module_from_its_zip(project: Project) -> None:
+    assert project.invoke("--dry", "standin").returncode == 0
+    assert not (project.path / "dist/standin").exists()
     done = project.invoke("standin")
     assert done.returncode == 0, done.stderr
     assert "runs only where" in done.stderr

@@ -21,5 +21,7 @@ def standin(c: Context, out: str = "dist/standin/python") -> None:
     """Make an interpreter from the Python that is running, where the real one is out of reach."""
     from .build import make  # it needs a POSIX system, which the other recipes ask for only later
 
+    if c.config.run.dry:
+        return
     make(Path(out))
-    say(f"stand-in  {out}: runs only where {sys.executable} is")
+    say(f"stand-in  {out}: runs only where {Path(sys.executable).resolve()} is")
