@@ -22,7 +22,7 @@ TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
 """Gives all files one time, the first that a zip can hold, so that the same sources give the same
 bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, in local time."""
 
-COMPILE = 'env -i PATH="$PATH" TMPDIR=. PYTHONHASHSEED=0 ./python -m compileall'
+COMPILE = 'env -i PATH="$PATH" HOME=. TMPDIR=. PYTHONHASHSEED=0 ./python -m compileall'
 """The article's `python -m compileall`, without the host's PYTHON* variables, which change what is
 compiled, and with one order for sets. It runs in the build folder, where no module of the project
 is in its way and where the interpreter may write its loader."""

@@ -26,10 +26,11 @@ from projects import ROOT, Project, environment, run, start
 PYTHON = "/pub/cosmos/bin/python"
 
 
-def own(executable: Path) -> list[str]:
-    """The names that the recipe added to the interpreter's."""
-    names = zipfile.ZipFile(executable).namelist()
-    return [name for name in names if name == ".args" or name.startswith("Lib/site-packages/")]
+def own(project: Project) -> list[str]:
+    """The names in the executable that are not the interpreter's."""
+    given = set(zipfile.ZipFile(project.interpreter).namelist())
+    names = zipfile.ZipFile(project.executable).namelist()
+    return [name for name in names if name not in given]
 
 
 def args(executable: Path) -> bytes:
@@ -48,7 +49,8 @@ def test_the_program_runs_with_its_arguments_data_and_status(project: Project) -
 
 def test_the_executable_holds_the_compiled_package_and_args(project: Project) -> None:
     project.write("src/hello/__pycache__/words.cpython-39.pyc", "the host's")
-    assert own(project.package()) == [
+    project.package()
+    assert own(project) == [
         ".args",
         "Lib/site-packages/hello/__init__.pyc",
         "Lib/site-packages/hello/__main__.pyc",
@@ -69,13 +71,13 @@ def test_the_rest_of_it_is_the_interpreter_less_what_is_pruned(
         for info in given.infolist()
         if not info.filename.startswith(pruned)
     }
-    added = set(own(project.executable))
+    added = set(own(project))
     rest = {
         info.filename: (info.CRC, info.external_attr)
         for info in made.infolist()
         if info.filename not in added
     }
-    assert rest == {name: value for name, value in kept.items() if name not in added}
+    assert rest == kept
     start_of_it = interpreter.read_bytes()[:256]
     assert project.executable.read_bytes()[:256] == start_of_it
 
@@ -258,7 +260,8 @@ def test_what_was_removed_from_the_sources_is_gone_from_the_next_executable(
 ) -> None:
     project.package()
     (project.path / "src/hello/deep/__init__.py").unlink()
-    assert "Lib/site-packages/hello/deep/__init__.pyc" not in own(project.package())
+    project.package()
+    assert "Lib/site-packages/hello/deep/__init__.pyc" not in own(project)
 
 
 def test_the_report_tells_size_digest_version_and_how_to_start(
