@@ -1,5 +1,6 @@
 """The recipes, and what it takes to work on them. `invoke --list` tells more."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -14,6 +15,7 @@ from invoke.tasks import task
 
 from recipes import ns
 
+ROOT = Path(__file__).resolve().parent
 PYTHON = shlex.quote(sys.executable)
 
 ns.configure({"run": {"shell": shutil.which("bash") or "/bin/sh"}})
@@ -29,27 +31,28 @@ class Quiet(SimpleHTTPRequestHandler):
 @task
 def demo(c: Context) -> None:
     """Package sample_project with a stand-in served on 127.0.0.1, and run the result."""
-    folder, program = Path("dist/demo"), Path("sample_project/dist/cosmo/almanac")
+    os.chdir(ROOT)
+    site, program = Path("dist/demo"), Path("sample_project/dist/cosmo/almanac")
+    # Like the real interpreter, a stand-in writes a file at its first start.
+    quiet = {"TMPDIR": str(ROOT / site), "PKG": "almanac", "no_proxy": "127.0.0.1"}
 
-    def show(line: str, shown: str, **env: str) -> None:
-        print(f"\n$ {shown}", flush=True)
-        # Like the real interpreter, a stand-in writes a file at its first start.
-        c.run(line, env={"TMPDIR": str(folder.absolute()), **env}, in_stream=False)
+    def show(words: str, line: str = "", **env: str) -> None:
+        print("\n$", *(f"{name}={value}" for name, value in env.items()), words, flush=True)
+        c.run(line or words, env={**quiet, **env}, hide=False, in_stream=False)
 
-    out = folder / "pub/cosmos/bin/python"
-    show(f"{PYTHON} -m invoke standin --out {out}", f"invoke standin --out {out}")
-    serve = partial(Quiet, directory=str(folder))
+    standin = f"invoke standin --out {site}/pub/cosmos/bin/python"
+    show(standin, f"{PYTHON} -m {standin}")
+    serve = partial(Quiet, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        env = {
-            "COSMO_PROJECT": "sample_project",
-            "COSMO_URL": f"http://127.0.0.1:{server.server_port}/pub/cosmos/bin/python",
-        }
-        told = " ".join(f"{name}={value}" for name, value in env.items())
-        show(f"{PYTHON} -m invoke cosmo", f"{told} invoke cosmo", **env)
+        url = f"http://127.0.0.1:{server.server_port}/pub/cosmos/bin/python"
+        line = f"{PYTHON} -m invoke cosmo"
+        show("invoke cosmo", line, COSMO_PROJECT="sample_project", COSMO_URL=url)
         server.shutdown()
-    for arguments in ("--version", "Jerusalem --date 2024-09-01"):
-        show(f"./{program} {arguments}", f"./{program} {arguments}")
+    show(f"./{program} --version")
+    show(f"./{program} Jerusalem --date 2024-09-01")
+    if c.config.run.dry:
+        return
     print(f"\nInside {program}, beside the interpreter's own library:")
     with zipfile.ZipFile(program) as archive:
         for name in archive.namelist():
@@ -62,19 +65,22 @@ def demo(c: Context) -> None:
 @task(help={"options": "What to pass on to pytest, as in --options='-k fetch'."})
 def test(c: Context, options: str = "") -> None:  # noqa: PT028 - no test, but the task that runs them
     """Run the tests; --options=--interpreter=FILE puts another interpreter through them."""
-    c.run(f"{PYTHON} -m pytest {options}", pty=sys.stdout.isatty())
+    with c.cd(str(ROOT)):
+        c.run(f"{PYTHON} -m pytest {options}", pty=sys.stdout.isatty())
 
 
 @task
 def lint(c: Context) -> None:
     """Check style and layout with ruff."""
-    c.run(f"{PYTHON} -m ruff check . && {PYTHON} -m ruff format --check .")
+    with c.cd(str(ROOT)):
+        c.run(f"{PYTHON} -m ruff check . && {PYTHON} -m ruff format --check .")
 
 
 @task
 def types(c: Context) -> None:
     """Check types with mypy --strict."""
-    c.run(f"{PYTHON} -m mypy")
+    with c.cd(str(ROOT)):
+        c.run(f"{PYTHON} -m mypy")
 
 
 for each in (demo, test, lint, types):

@@ -11,22 +11,25 @@ import shutil
 from invoke.context import Context
 from invoke.runners import Result
 
-from .checks import file_name
 from .console import Download, bar
 from .settings import Settings
 from .shell import q, sh, tell
 
 WGET = (
-    "LC_ALL=C wget -N --no-if-modified-since --no-hsts --tries=3 --waitretry=1 --timeout=30"
-    " --progress=dot:mega"
+    "LC_ALL=C wget -N --no-if-modified-since --no-config --no-hsts --tries=3 --waitretry=1"
+    " --timeout=30 --progress=dot:mega"
 )
 """The article's `wget -N`. With `--no-if-modified-since` it sees by the size that an earlier
-download was cut short, which the time hides; `--no-hsts` keeps it out of the home folder."""
+download was cut short, which the time hides; `--no-config` and `--no-hsts` keep it from writing
+where a `.wgetrc` says, and to the home folder."""
+
+ZIP = "TZ=UTC0 LC_ALL=C ZIPOPT= ZIP="
+"""What zip's entries must not depend on: it writes local time and takes options from these."""
 
 
 def zip_program() -> str:
     """The zip to call in the build folder: the one on PATH, else the one that was fetched."""
-    return "zip" if shutil.which("zip") else "./zip"
+    return f"{ZIP} zip" if shutil.which("zip") else f"{ZIP} TMPDIR=. ./zip"
 
 
 def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
@@ -39,13 +42,20 @@ def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
     tell(c, "fetch", url)
     name = "zip" if setting == "COSMO_ZIP_URL" else "python"
     part, then = f"{name}.part", f"correct {setting}"
-    file = download(c, s, url, force) if "://" in url else url
-    sh(c, f"cp {q(file)} {q(os.path.join(s.build, part))}", f"{url} cannot be copied", then=then)
-    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
+    if "://" in url:
+        # One folder for each URL: what wget calls the file in it does not matter.
+        folder = f"download/{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+        download(c, s, setting, url, folder, force)
+        copy, at, drop = f"rm -f {part} && cp {folder}/* {part}", s.build, f"rm -rf {folder}; "
+    else:
+        place = q(os.path.join(s.build, part))
+        copy, at, drop = f"rm -f {place} && cp {q(url)} {place}", "", ""
+    sh(c, copy, f"{url} cannot be copied", at=at, then=then)
+    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)' || {{ {drop}exit 1; }}"
     failed = f"{url} is no Actually Portable Executable"
     sh(c, line, failed, at=s.build, why=lambda _: "it begins otherwise", then=then)
     if name == "python":
-        line = f"{zip_program()} -sf {part} | grep -q '^ *Lib/'"
+        line = f"{zip_program()} -sf {part} | grep -q '^ *Lib/' || {{ {drop}exit 1; }}"
         failed = f"{url} holds no Python"
         why = "no zip at its end that can be read and has a Lib/"
         sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
@@ -53,19 +63,18 @@ def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
     sh(c, f"chmod +x {part} && mv -f {part} {name}", failed, at=s.build)
 
 
-def download(c: Context, s: Settings, url: str, force: bool) -> str:
-    """Download `url` to where wget finds it the next time; return the file's path."""
-    folder = os.path.join(s.build, "download", hashlib.sha256(url.encode()).hexdigest()[:8])
-    file = os.path.join(folder, file_name(url))
+def download(c: Context, s: Settings, setting: str, url: str, folder: str, force: bool) -> None:
+    """Download `url` to a folder of its own, where wget finds it the next time."""
     if force:
-        sh(c, f"rm -f {q(file)}", f"{file} cannot be removed")
-    line, failed = f"{WGET} -P {q(folder)} {shlex.quote(url)}", f"{url} cannot be downloaded"
-    then = "see to the network, or name another place"
+        sh(c, f"rm -rf {folder}", f"{folder} cannot be removed", at=s.build)
+    then = f"see to the network, or correct {setting}"
+    if setting == "COSMO_ZIP_URL":
+        then = f"install zip (apt install zip), or {then}"
     if not shutil.which("wget"):
         then = "install wget (apt install wget, brew install wget)"
+    line, failed = f"{WGET} -P {folder} {shlex.quote(url)}", f"{url} cannot be downloaded"
     with bar("fetch", None, "B") as shown:
-        sh(c, line, failed, Download(shown), why=wget_reason, then=then)
-    return file
+        sh(c, line, failed, Download(shown), at=s.build, why=wget_reason, then=then)
 
 
 def wget_reason(result: Result) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -65,27 +66,17 @@ def url(name: str, value: Value, root: Path) -> str:
     except ValueError:
         parts = urlsplit("")
     plain = text.isascii() and text.isprintable() and " " not in text
-    if parts.scheme in ("http", "https") and parts.netloc and plain and file_name(text):
+    if parts.scheme in ("http", "https") and parts.netloc and plain:
         return text
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
-        return unquote(parts.path)
-    path = Path(text).expanduser()
-    if text and "://" not in text and "\0" not in text:
-        above = Path() if value.source == "environment" else Path(os.path.relpath(root))
-        return str(above / path)
-    raise Stop(
-        f"{name}={text!r} ({value.source}) names no file: give an https, http or file URL that ends"
-        " in the file's name, or a path"
-    )
-
-
-def file_name(url: str) -> str:
-    """The name that wget gives to what `url` names; empty where it names no file."""
-    parts = urlsplit(url)
-    name = unquote(parts.path.rpartition("/")[2])
-    if name in ("", ".", "..") or "/" in name or not name.isprintable() or parts.fragment:
-        return ""
-    return f"{name}?{parts.query}".replace("/", "%2F") if parts.query else name
+    above = Path() if value.source == "environment" else Path(os.path.relpath(root))
+    path = above / Path(text).expanduser()
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        path = Path(unquote(parts.path))
+    elif not text or "://" in text:
+        raise Stop(f"{name}={text!r} ({value.source}): give an https, http or file URL, or a path")
+    if not path.is_file():
+        raise Stop(f"{name}={text!r} ({value.source}): there is no file {path}; correct it")
+    return str(path)
 
 
 def prune(value: Value) -> tuple[str, ...]:
@@ -101,17 +92,17 @@ def args(own: Value, isolated: Value, pkg: Value) -> tuple[str, ...]:
     """The lines of `.args`: COSMO_ARGS, else what starts PKG.
 
     A line can be neither empty nor hold a newline. Source: the interpreter parts the file at
-    newlines and passes over what is empty (Cosmopolitan, `cosmo_args`).
+    newlines and passes over what is empty; the newest take a backslash and an n for a newline.
     """
     choice = SWITCH.get((isolated.text or "").lower())
     if choice is None:
         raise Stop(f"COSMO_ISOLATED={isolated.text!r} ({isolated.source}): write 1 or 0")
     if own.text is not None:
         lines = words("COSMO_ARGS", own)
-        if not lines or any(not line or "\n" in line or "\r" in line for line in lines):
+        if not lines or not all(lines) or any(re.search(r"\n|\r|\\n", line) for line in lines):
             raise Stop(
                 f"COSMO_ARGS ({own.source}): a line of .args can neither be empty nor hold a"
-                " newline; write the lines as shell words, as in `-m name ...`"
+                " newline, spelt out or as \\n; write the lines as shell words: `-m name ...`"
             )
         if choice and "-I" not in lines:
             raise Stop(
@@ -141,10 +132,14 @@ def source(folder: Path, pkg: Value, runs_module: bool) -> None:
             raise Stop(f"{str(path)!r}: a packed file's name cannot hold a newline; rename it")
 
 
-def executable(path: Path) -> None:
-    """See that the result can take its place by a rename."""
-    if path.is_dir():
-        raise Stop(f"{path} is a folder, and the place of the executable; move it away")
+def build(folder: Path, pkg: str) -> None:
+    """See that nothing in the build folder leads out of it, or is in the way of what is made."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() and path.name != "python.zip":
+            raise Stop(f"{path} is a symbolic link; the build folder can hold none: remove it")
+    for path in (folder / pkg, folder / "python", folder / "zip"):
+        if path.is_dir():
+            raise Stop(f"{path} is a folder, and the place of a file to be made; move it away")
 
 
 def words(name: str, value: Value) -> tuple[str, ...]:

@@ -25,6 +25,15 @@ class Stop(Exit):
         super().__init__("cosmo: " + " ".join(message.split()), code=1)
 
 
+@contextmanager
+def one_line(failed: str) -> Iterator[None]:
+    """Turn an error of the system, or a value that it cannot take, into a `Stop`."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise Stop(f"{failed}: {error}; mend that, and run it again") from error
+
+
 def say(message: str) -> None:
     """Print one line about the work; standard output is left to what was asked for."""
     print(message, file=sys.stderr, flush=True)

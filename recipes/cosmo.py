@@ -7,6 +7,7 @@ import json as jsons
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 from invoke.context import Context
@@ -14,7 +15,7 @@ from invoke.runners import Result
 from invoke.tasks import task
 
 from .base import get, zip_program
-from .console import Lines, Stop, bar
+from .console import Lines, Stop, bar, one_line
 from .settings import load, read
 from .shell import q, reason, sh, tell
 
@@ -25,7 +26,8 @@ bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, 
 COMPILE = 'env -i PATH="$PATH" HOME=. TMPDIR=. PYTHONHASHSEED=0 ./python -m compileall'
 """The article's `python -m compileall`, without the host's PYTHON* variables, which change what is
 compiled, and with one order for sets. It runs in the build folder, where no module of the project
-is in its way and where the interpreter may write its loader."""
+is in its way and where the interpreter may write its loader. It gets `-f` because all sources have
+one time, and `-r` because before Python 3.9 it goes ten folders deep and no further."""
 
 COMPILE_ERROR = (
     r"^Compiling .Lib/site-packages/(?P<file>[^\n]*).\.\.\.\n"
@@ -47,14 +49,13 @@ def setup(c: Context) -> None:
     """Copy the package into DIR_SITE, and write the .args that starts it."""
     s = load()
     tell(c, "setup", f"{s.source} -> {s.site}")
-    failed = f"{s.source} cannot be copied to {s.site}"
-    sh(c, f"mkdir -p {q(s.site)}", failed)
-    sh(c, f"cp -RL {q(s.source)} {q(s.site)} && chmod -R u+w {q(s.site)}", failed)
-    sh(c, f"find {q(s.site)} -name __pycache__ -type d -prune -exec rm -rf {{}} +", failed)
+    site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
+    sh(c, f"mkdir -p {site}", failed)
+    sh(c, f"cp -RL {q(s.source)} {site} && chmod -R u+w {site}", failed)
+    sh(c, f"find {site} -name __pycache__ -type d -prune -exec rm -rf {{}} +", failed)
     form = r"\n".join(["%s"] * len(s.args))
     lines = " ".join(map(shlex.quote, s.args))
-    args = os.path.join(s.build, ".args")
-    sh(c, f"printf '{form}' {lines} > {q(args)}", f"{args} cannot be written")
+    sh(c, f"printf '{form}' {lines} > .args", ".args cannot be written", at=s.build)
 
 
 @task(help={"force": "Download again, even where the file is unchanged."})
@@ -62,7 +63,7 @@ def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
     s = load()
     sh(c, f"mkdir -p {q(s.build)}", f"{s.build} cannot be made")
-    if zip_program() != "zip":
+    if not shutil.which("zip"):
         get(c, s, "COSMO_ZIP_URL", s.zip_url, force)
     get(c, s, "COSMO_URL", s.url, force)
 
@@ -79,7 +80,7 @@ def compile(c: Context) -> None:  # noqa: A001 - the article's word
     with bar("compile", files, "files") as shown:
         sh(
             c,
-            f"{COMPILE} -b -d /zip/{inside} {inside}",
+            f"{COMPILE} -f -r 99 -b -d /zip/{inside} {inside}",
             f"{s.source} does not compile",
             Lines(shown, "Compiling "),
             at=s.build,
@@ -109,7 +110,7 @@ def report(c: Context) -> None:
     file = Path(s.executable)
     if not file.is_file():
         raise Stop(f"{file} is not there; make it with `invoke cosmo`")
-    version = sh(c, "TMPDIR=. ./python --version", f"{s.python} does not start", at=s.build).stdout
+    version = sh(c, "TMPDIR=. ./python --version", "python does not start", at=s.build).stdout
     data = file.read_bytes()
     print(f"{file}")
     print(f"  size    {len(data):,} bytes")
@@ -125,12 +126,12 @@ def update(c: Context) -> None:
     new, zip_, failed = f"{s.pkg}.zip", zip_program(), f"{s.executable} cannot be made"
     files = 1 + sum(path.is_file() for path in Path(s.build, "Lib").rglob("*"))
     tell(c, "update", f"{files} files into {s.executable}")
-    sh(c, f"ln -sf python python.zip && rm -f {new}", failed, at=s.build)
+    sh(c, f"rm -f python.zip {new} && ln -s python python.zip", failed, at=s.build)
     prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
     line = f"{zip_} -q -U python.zip '*' --out {new}{prune}"
     sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
     sh(c, f"chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')}", failed, at=s.build)
-    add = f"find .args Lib -type f | LC_ALL=C sort | TZ=UTC0 LC_ALL=C {zip_} -MM -X -g {new} -@"
+    add = f"find .args Lib -type f | LC_ALL=C sort | {zip_} -MM -X -g {new} -@"
     with bar("update", files, "entries") as shown:
         sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
     sh(c, f"chmod +x {new} && mv -f {new} {s.pkg}", failed, at=s.build)
@@ -144,7 +145,8 @@ def build(c: Context) -> None:
 @task(name="settings", help={"json": "Print them as JSON, for a machine."})
 def show_settings(c: Context, json: bool = False) -> None:
     """Print each setting, its value and where that comes from."""
-    _, values = read(os.environ, Path.cwd())
+    with one_line("the settings cannot be read"):
+        _, values = read(os.environ, Path.cwd())
     rows = [{"name": name, "value": v.text, "source": v.source} for name, v in values.items()]
     if json:
         print(jsons.dumps(rows, indent=2))

@@ -104,15 +104,17 @@ def table(path: Path, data: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def texts(path: Path, source: str, data: dict[str, Any], *keys: str) -> Table:
-    """The table at `keys` as environment variables: strings; numbers and booleans are spelt out."""
+    """The table at `keys` as environment variables: strings; numbers and booleans are spelt out.
+
+    What else it holds is left out, but for a setting, which must be one of these.
+    """
     found: dict[str, str] = {}
     for name, value in table(path, data, *keys).items():
-        if isinstance(value, (bool, int)):
-            value = str(int(value))
-        if not isinstance(value, str):
+        if isinstance(value, (str, int, float)):
+            found[name] = str(int(value) if isinstance(value, bool) else value)
+        elif name in ("PKG", "DIR_SITE") or name.startswith("COSMO_"):
             where = ".".join((*keys, name))
             raise Stop(f"{path}: {where} is {kind(value)}, and must be a string; correct it there")
-        found[name] = value
     return Table(source, found)
 
 

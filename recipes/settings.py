@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import checks, project
-from .console import Stop
+from .console import Stop, one_line
 from .project import Value
+
+LONGEST = 10_000
+"""How many characters a setting may have, its `$NAME`s expanded."""
 
 
 class Known(NamedTuple):
@@ -112,11 +115,6 @@ class Settings:
         return os.path.dirname(os.path.dirname(self.site))
 
     @property
-    def python(self) -> str:
-        """The interpreter, once it is fetched."""
-        return os.path.join(self.build, "python")
-
-    @property
     def executable(self) -> str:
         """The result."""
         return os.path.join(self.build, self.pkg)
@@ -124,19 +122,20 @@ class Settings:
 
 def load() -> Settings:
     """The settings for the current directory and environment; `Stop` where one of them is wrong."""
-    root, values = read(os.environ, Path.cwd())
-    settings = Settings(
-        pkg=checks.pkg(values["PKG"], root),
-        root=os.path.relpath(root),
-        dir_site=checks.dir_site(values["DIR_SITE"], root),
-        url=checks.url("COSMO_URL", values["COSMO_URL"], root),
-        zip_url=checks.url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
-        prune=checks.prune(values["COSMO_PRUNE"]),
-        args=checks.args(values["COSMO_ARGS"], values["COSMO_ISOLATED"], values["PKG"]),
-    )
-    runs_module = values["COSMO_ARGS"].text is None
-    checks.source(Path(settings.source), values["PKG"], runs_module)
-    checks.executable(Path(settings.executable))
+    with one_line("the settings cannot be read"):
+        root, values = read(os.environ, Path.cwd())
+        settings = Settings(
+            pkg=checks.pkg(values["PKG"], root),
+            root=os.path.relpath(root),
+            dir_site=checks.dir_site(values["DIR_SITE"], root),
+            url=checks.url("COSMO_URL", values["COSMO_URL"], root),
+            zip_url=checks.url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
+            prune=checks.prune(values["COSMO_PRUNE"]),
+            args=checks.args(values["COSMO_ARGS"], values["COSMO_ISOLATED"], values["PKG"]),
+        )
+        runs_module = values["COSMO_ARGS"].text is None
+        checks.source(Path(settings.source), values["PKG"], runs_module)
+        checks.build(Path(settings.build), settings.pkg)
     return settings
 
 
@@ -172,7 +171,11 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]
                 )
             return expand(other, (*trail, name))
 
-        return re.sub(r"\$(?:\$|\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", replace, value.text or "")
+        name = r"[A-Za-z_]\w*"
+        text = re.sub(rf"\$(?:\$|\{{({name})\}}|({name}))", replace, value.text or "")
+        if len(text) > LONGEST:
+            raise Stop(f"{trail[0]} is longer than {LONGEST} characters; shorten {trail[-1]}")
+        return text
 
     for name in (name for table in tables for name in table.names):
         if name.startswith("COSMO_") and name not in (*names, "COSMO_PROJECT"):

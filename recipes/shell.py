@@ -9,10 +9,11 @@ import signal
 from collections.abc import Callable
 
 from invoke.context import Context
+from invoke.exceptions import CommandTimedOut
 from invoke.runners import Result
 from invoke.watchers import StreamWatcher
 
-from .console import Stop, say
+from .console import Stop, one_line, say
 
 
 def q(path: str) -> str:
@@ -39,22 +40,36 @@ def sh(
     """Run one POSIX line, in the folder `at` if given; `invoke --dry` prints it for a script.
 
     Where it fails, `Stop` says what `failed`, why, as `why` reads it from the output, and `then`.
+    Invoke's configuration chooses the shell, the echo and the timeout; what the recipes need of the
+    rest is fixed here.
     """
-    shell = c.config.run.shell
     if c.config.run.dry and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
-    result = c.run(
-        f"(cd {q(at)} && {line})" if at else line,
-        warn=True,
-        hide="both",
-        in_stream=False,
-        echo_format="{command}",
-        watchers=list(watchers),
-        shell=shell if shutil.which(shell) else "/bin/sh",
-    )
+    shell = c.config.run.shell or "sh"
+    with one_line(failed):
+        try:
+            result = c.run(
+                f"({go(at)} && {line})" if at else line,
+                warn=True,
+                hide="both",
+                in_stream=False,
+                pty=False,
+                asynchronous=False,
+                disown=False,
+                echo_format="{command}",
+                watchers=list(watchers),
+                shell=shell if shutil.which(shell) else "/bin/sh",
+            )
+        except CommandTimedOut as error:
+            raise Stop(f"{failed}: it took longer than {error.timeout} seconds; {then}") from error
     if result.failed:
         raise Stop(f"{failed}: {why(result)}; {then}")
     return result
+
+
+def go(folder: str) -> str:
+    """The `cd` to `folder`, whatever CDPATH says and whichever symbolic link led to where it is."""
+    return f"cd -P {shlex.quote(folder if folder.startswith(('.', '/')) else f'./{folder}')}"
 
 
 def tell(c: Context, phase: str, what: str) -> None:

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 
 class Served(NamedTuple):
-    """A file: its content, its time in seconds since the epoch, how much of it is sent."""
+    """A file: its content, its time since the epoch, how much is sent, whether that is told."""
 
     data: bytes
     modified: float
     sent: int
+    length: bool
 
 
 class Mirror:
@@ -43,7 +44,8 @@ class Mirror:
                     self.end_headers()
                     return
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(served.data)))
+                if served.length:
+                    self.send_header("Content-Length", str(len(served.data)))
                 self.send_header("Last-Modified", formatdate(served.modified, usegmt=True))
                 self.end_headers()
                 if body:
@@ -58,10 +60,15 @@ class Mirror:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def add(
-        self, path: str, data: bytes, modified: float = 1_700_000_000, sent: int | None = None
+        self,
+        path: str,
+        data: bytes,
+        modified: float = 1_700_000_000,
+        sent: int | None = None,
+        length: bool = True,
     ) -> str:
         """Serve `data` at `path`, cut off after `sent` bytes if given; return the URL."""
-        self.files[path] = Served(data, modified, len(data) if sent is None else sent)
+        self.files[path] = Served(data, modified, len(data) if sent is None else sent, length)
         return self.address + path
 
     def __enter__(self) -> Mirror:

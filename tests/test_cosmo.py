@@ -132,6 +132,23 @@ def test_tracebacks_name_the_place_inside(project: Project) -> None:
     assert done.returncode == 1
 
 
+def test_every_module_of_a_deep_package_is_packed(project: Project) -> None:
+    deep = "/".join(f"level{number}" for number in range(14))
+    project.write(f"src/hello/{deep}/last.py", "print('deep')")
+    project.package()
+    assert f"Lib/site-packages/hello/{deep}/last.pyc" in own(project)
+
+
+def test_a_stale_pyc_beside_its_source_is_not_packed(project: Project) -> None:
+    source = project.write("src/hello/__main__.py", "print('stale')")
+    code = f"import py_compile; py_compile.compile({str(source)!r}, {str(source) + 'c'!r})"
+    os.utime(source, (315532800, 315532800))
+    assert start(project.interpreter, "-c", code, home=project.path.parent).returncode == 0
+    source.write_text("print('fresh')")
+    project.package()
+    assert project.start().stdout == "fresh\n"
+
+
 def test_symbolic_links_and_read_only_sources_are_packed(project: Project) -> None:
     project.write("shared/note.txt", "linked")
     (project.path / "src/hello/note.txt").symlink_to("../../shared/note.txt")
@@ -188,15 +205,22 @@ def test_building_again_gives_the_same_bytes(project: Project) -> None:
     assert project.package(**other).read_bytes() == first
 
 
+def test_options_that_zip_finds_in_the_environment_change_nothing(project: Project) -> None:
+    first = project.package().read_bytes()
+    assert project.package(ZIPOPT="-0 -j", ZIP="-x *").read_bytes() == first
+    entries = [zipfile.ZipFile(project.executable).getinfo(name) for name in own(project)]
+    assert {(entry.extra, entry.date_time) for entry in entries} == {(b"", (1980, 1, 1, 0, 0, 0))}
+
+
 def test_the_dry_run_is_a_script_that_gives_the_same_bytes(project: Project) -> None:
-    checkout = Project(project.path.parent / "another checkout", project.interpreter)
+    checkout = Project(project.path.parent / "deeper/another checkout", project.interpreter)
     shutil.copytree(project.path, checkout.path)
     done = project.invoke("--dry", "cosmo")
     assert done.returncode == 0
     assert done.stderr == ""
     assert "\033" not in done.stdout
     assert not project.build.exists()
-    env = environment(project.path.parent, TZ="America/New_York")
+    env = environment(project.path.parent, TZ="America/New_York", CDPATH=str(project.path))
     line = "umask 077; exec sh -e"
     scripted = subprocess.run(
         ["sh", "-c", line], input=done.stdout.encode(), env=env, cwd=checkout.path, check=False
@@ -217,7 +241,7 @@ def test_a_dry_run_that_is_not_read_to_its_end_is_quiet(project: Project) -> Non
 def test_the_dry_run_needs_no_tools_and_fetches_with_the_articles_wget(project: Project) -> None:
     done = project.invoke("--dry", "cosmo", drop="wget", COSMO_URL="https://cosmo.zip/python")
     wget = next(line for line in done.stdout.splitlines() if "wget -N" in line)
-    assert wget.endswith(" https://cosmo.zip/python")
+    assert wget.endswith(" https://cosmo.zip/python)")
 
 
 def test_echo_shows_the_lines_as_they_run(project: Project) -> None:
@@ -314,9 +338,21 @@ def test_another_url_is_another_file(project: Project, mirror: Mirror, interpret
 def test_a_url_with_a_query_and_an_escaped_name_is_fetched(
     project: Project, mirror: Mirror, interpreter: Path
 ) -> None:
-    url = mirror.add("/get/my%20python?version=3&x=a/b", interpreter.read_bytes())
-    done = project.invoke("cosmo.fetch", COSMO_URL=url)
-    assert done.returncode == 0, done.stderr
+    for path in ("/get/my%20python?version=3&x=a/b", "/a%2520b?c=%20d", "/%C3%A9?", "/folder/"):
+        url = mirror.add(path, interpreter.read_bytes())
+        done = project.invoke("cosmo.fetch", COSMO_URL=url)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_torn_file_of_untold_length_is_mended(
+    project: Project, mirror: Mirror, interpreter: Path
+) -> None:
+    data = interpreter.read_bytes()
+    url = mirror.add(PYTHON, data, sent=len(data) // 2, length=False)
+    assert "holds no Python" in project.refused("cosmo.fetch", COSMO_URL=url)
+    mirror.add(PYTHON, data, length=False)
+    assert project.invoke("cosmo.fetch", COSMO_URL=url).returncode == 0
+    assert (project.build / "python").read_bytes() == data
 
 
 def test_a_download_that_was_cut_short_is_mended(
@@ -410,7 +446,8 @@ def test_what_is_not_the_interpreter_never_takes_its_place(
         ({"DIR_SITE": "../Lib/site-packages"}, "must lie inside the project"),
         ({"DIR_SITE": "dist/cosmo"}, "must be a folder of the project's, then Lib/site-packages"),
         ({"COSMO_ARGS": "-m 'a\nb'"}, "COSMO_ARGS (environment): a line of .args"),
-        ({"COSMO_URL": "nowhere"}, "No such file"),
+        ({"COSMO_URL": "nowhere"}, "there is no file nowhere"),
+        ({"COSMO_PROJECT": "nowhere"}, "no such folder"),
     ],
 )
 def test_a_bad_setting_ends_it_before_anything_is_removed(
@@ -419,9 +456,8 @@ def test_a_bad_setting_ends_it_before_anything_is_removed(
     project.package()
     before = sorted(path for path in project.path.rglob("*") if "/." not in str(path))
     assert wrong in project.refused(**settings)
-    if "COSMO_URL" not in settings:
-        after = sorted(path for path in project.path.rglob("*") if "/." not in str(path))
-        assert after == before
+    after = sorted(path for path in project.path.rglob("*") if "/." not in str(path))
+    assert after == before
     assert project.start("x").stdout == "hello x\n"
 
 
@@ -464,6 +500,59 @@ def test_a_file_that_is_not_text_is_named(project: Project) -> None:
 def test_a_file_name_with_a_newline_is_refused(project: Project) -> None:
     project.write("src/hello/two\nlines.txt", "")
     assert "cannot hold a newline" in project.refused()
+
+
+def test_a_failure_at_the_very_end_leaves_the_last_executable(project: Project) -> None:
+    project.package()
+    assert "correct COSMO_PRUNE" in project.refused(COSMO_PRUNE="*")
+    assert project.start("x").stdout == "hello x\n"
+
+
+@pytest.mark.parametrize("name", [".args", "python.part", "hello.zip", "download"])
+def test_nothing_is_written_through_a_link_that_leads_out(project: Project, name: str) -> None:
+    outside = project.path.parent / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("mine")
+    project.build.mkdir(parents=True)
+    (project.build / name).symlink_to(outside if name == "download" else outside / "file")
+    assert "is a symbolic link" in project.refused()
+    assert [path.name for path in outside.iterdir()] == ["file"]
+    assert (outside / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("settings", ["pty: true", "hide: true", "echo: true", "shell: null"])
+def test_a_persons_own_invoke_settings_do_not_hide_an_error(
+    project: Project, settings: str
+) -> None:
+    project.write("invoke.yaml", f"run:\n  {settings}\n  asynchronous: true\n")
+    assert project.invoke("cosmo").returncode == 0
+    project.write("src/hello/deep/bad.py", "def f(:\n")
+    done = project.invoke("cosmo")
+    assert done.returncode == 1
+    assert "src/hello/deep/bad.py, line 1" in done.stderr
+
+
+def test_it_needs_no_bash(project: Project) -> None:
+    assert project.invoke("cosmo", drop="bash").returncode == 0
+    assert project.start("x").stdout == "hello x\n"
+
+
+def test_neither_cdpath_nor_a_linked_current_directory_leads_it_astray(project: Project) -> None:
+    other = Project(project.path.parent / "other", project.interpreter)
+    shutil.copytree(project.path, other.path)
+    other.package()
+    before = sorted((path, path.stat().st_mtime_ns) for path in other.path.rglob("*"))
+    project.package(CDPATH=str(other.path))
+    link = project.path.parent / "a/b/link"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(project.path / "src/hello")
+    line = f"cd {link} && {sys.executable} -m invoke cosmo"
+    env = environment(project.path.parent, COSMO_URL=str(project.interpreter), PYTHONPATH=str(ROOT))
+    done = run(["sh", "-c", line], env, project.path)
+    assert done.returncode == 0, done.stderr
+    assert project.start("x").stdout == "hello x\n"
+    after = sorted((path, path.stat().st_mtime_ns) for path in other.path.rglob("*"))
+    assert after == before
 
 
 def test_a_folder_in_the_executables_place_stays(project: Project) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from ..console import Stop, bar
+from ..console import Stop, bar, one_line
 from . import archive, mount, start
 
 MAGIC = "MZqFpD='\n"
@@ -75,7 +75,7 @@ def make(path: Path) -> None:
 
     Raises `Stop` where this Python has no pip to put in, or `path` cannot be written.
     """
-    try:
+    with one_line(f"{path} cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             part = Path(folder, "python")
@@ -83,8 +83,6 @@ def make(path: Path) -> None:
             fill(part, Path(folder, "Lib"))
             part.chmod(0o755)
             part.replace(path)
-    except OSError as error:
-        raise Stop(f"{path} cannot be written: {error}; name another file with --out") from error
 
 
 def fill(file: Path, library: Path) -> None:
