@@ -41,21 +41,19 @@ def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
     """
     tell(c, "fetch", url)
     name = "zip" if setting == "COSMO_ZIP_URL" else "python"
-    part, then = f"{name}.part", f"correct {setting}"
+    part, then, failed = f"{name}.part", f"correct {setting}", f"{url} cannot be copied"
+    folder = ""
     if "://" in url:
-        # One folder for each URL: what wget calls the file in it does not matter.
-        folder = f"download/{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-        download(c, s, setting, url, folder, force)
-        copy, at, drop = f"rm -f {part} && cp {folder}/* {part}", s.build, f"rm -rf {folder}; "
+        folder = download(c, s, setting, url, force)
+        sh(c, f"rm -f {part} && cp {folder}/* {part}", failed, at=s.build, then=then)
     else:
         place = q(os.path.join(s.build, part))
-        copy, at, drop = f"rm -f {place} && cp {q(url)} {place}", "", ""
-    sh(c, copy, f"{url} cannot be copied", at=at, then=then)
-    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)' || {{ {drop}exit 1; }}"
+        sh(c, f"rm -f {place} && cp {q(url)} {place}", failed, then=then)
+    line = or_drop(f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'", folder)
     failed = f"{url} is no Actually Portable Executable"
     sh(c, line, failed, at=s.build, why=lambda _: "it begins otherwise", then=then)
     if name == "python":
-        line = f"{zip_program()} -sf {part} | grep -q '^ *Lib/' || {{ {drop}exit 1; }}"
+        line = or_drop(f"{zip_program()} -sf {part} | grep -q '^ *Lib/'", folder)
         failed = f"{url} holds no Python"
         why = "no zip at its end that can be read and has a Lib/"
         sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
@@ -63,8 +61,17 @@ def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
     sh(c, f"chmod +x {part} && mv -f {part} {name}", failed, at=s.build)
 
 
-def download(c: Context, s: Settings, setting: str, url: str, folder: str, force: bool) -> None:
-    """Download `url` to a folder of its own, where wget finds it the next time."""
+def or_drop(test: str, folder: str) -> str:
+    """`test`; where it fails, the download goes, or wget would keep what is torn for good."""
+    return f"{{ {test} || {{ rm -rf {folder}; exit 1; }}; }}" if folder else test
+
+
+def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> str:
+    """Download `url` to a folder of its own, where wget finds it the next time; return the folder.
+
+    Nothing else is in there, so that it does not matter what wget calls the file.
+    """
+    folder = f"download/{hashlib.sha256(url.encode()).hexdigest()[:8]}"
     if force:
         sh(c, f"rm -rf {folder}", f"{folder} cannot be removed", at=s.build)
     then = f"see to the network, or correct {setting}"
@@ -75,6 +82,7 @@ def download(c: Context, s: Settings, setting: str, url: str, folder: str, force
     line, failed = f"{WGET} -P {folder} {shlex.quote(url)}", f"{url} cannot be downloaded"
     with bar("fetch", None, "B") as shown:
         sh(c, line, failed, Download(shown), at=s.build, why=wget_reason, then=then)
+    return folder
 
 
 def wget_reason(result: Result) -> str:

@@ -17,13 +17,13 @@ from invoke.tasks import task
 from .base import get, zip_program
 from .console import Lines, Stop, bar, one_line
 from .settings import load, read
-from .shell import q, reason, sh, tell
+from .shell import here, q, reason, sh, tell
 
 TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
 """Gives all files one time, the first that a zip can hold, so that the same sources give the same
 bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, in local time."""
 
-COMPILE = 'env -i PATH="$PATH" HOME=. TMPDIR=. PYTHONHASHSEED=0 ./python -m compileall'
+COMPILE = 'env -i PATH="$PATH" HOME=. TMPDIR=. PYTHONHASHSEED=0 ./python -m compileall -f -r 99'
 """The article's `python -m compileall`, without the host's PYTHON* variables, which change what is
 compiled, and with one order for sets. It runs in the build folder, where no module of the project
 is in its way and where the interpreter may write its loader. It gets `-f` because all sources have
@@ -80,7 +80,7 @@ def compile(c: Context) -> None:  # noqa: A001 - the article's word
     with bar("compile", files, "files") as shown:
         sh(
             c,
-            f"{COMPILE} -f -r 99 -b -d /zip/{inside} {inside}",
+            f"{COMPILE} -b -d /zip/{inside} {inside}",
             f"{s.source} does not compile",
             Lines(shown, "Compiling "),
             at=s.build,
@@ -116,7 +116,7 @@ def report(c: Context) -> None:
     print(f"  size    {len(data):,} bytes")
     print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
     print(f"  python  {version.strip()}")
-    print(f"  start   ./{q(str(file))}; on Windows, rename it to {file.name}.exe first")
+    print(f"  start   {q(here(s.executable))}; on Windows, rename it to {file.name}.exe first")
 
 
 @task(pre=[compile], post=[report])

@@ -16,6 +16,11 @@ from invoke.watchers import StreamWatcher
 from .console import Stop, one_line, say
 
 
+def here(path: str) -> str:
+    """`path` so that it says where it begins: here, above, or at the root."""
+    return path if path.startswith(("./", "../", "/")) else f"./{path}"
+
+
 def q(path: str) -> str:
     """`path` quoted for the shell; one that begins with a dash cannot be taken for an option."""
     return shlex.quote(f"./{path}" if path.startswith("-") else path)
@@ -69,7 +74,7 @@ def sh(
 
 def go(folder: str) -> str:
     """The `cd` to `folder`, whatever CDPATH says and whichever symbolic link led to where it is."""
-    return f"cd -P {shlex.quote(folder if folder.startswith(('.', '/')) else f'./{folder}')}"
+    return f"cd -P {shlex.quote(here(folder))}"
 
 
 def tell(c: Context, phase: str, what: str) -> None:

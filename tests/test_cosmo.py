@@ -374,6 +374,14 @@ def test_a_path_or_a_file_url_needs_no_wget(project: Project, interpreter: Path)
     assert project.start("x").stdout == "hello x\n"
 
 
+def test_the_last_interpreter_serves_without_network(project: Project, mirror: Mirror) -> None:
+    assert project.invoke("cosmo", COSMO_URL=mirror.address + PYTHON).returncode == 0
+    first = project.executable.read_bytes()
+    assert project.invoke("cosmo", COSMO_URL="dist/cosmo/python").returncode == 0
+    assert mirror.downloads[PYTHON] == 1
+    assert project.executable.read_bytes() == first
+
+
 def test_without_wget_it_says_how_to_get_it(project: Project, mirror: Mirror) -> None:
     told = project.refused(drop="wget", COSMO_URL=mirror.address + PYTHON)
     assert "there is no wget on PATH; install wget" in told
