@@ -133,10 +133,11 @@ def source(folder: Path, pkg: Value, runs_module: bool) -> None:
 
 
 def build(folder: Path, pkg: str) -> None:
-    """See that nothing in the build folder leads out of it, or is in the way of what is made."""
-    for path in folder.rglob("*"):
-        if path.is_symlink() and path.name != "python.zip":
-            raise Stop(f"{path} is a symbolic link; the build folder can hold none: remove it")
+    """See that what is written there cannot lead out of it, and that nothing is in its way."""
+    written = [folder / name for name in (".args", "python.part", "zip.part", "download")]
+    for path in (*written, *written[-1].rglob("*")):
+        if path.is_symlink():
+            raise Stop(f"{path} is a symbolic link, and a build would write through it; remove it")
     for path in (folder / pkg, folder / "python", folder / "zip"):
         if path.is_dir():
             raise Stop(f"{path} is a folder, and the place of a file to be made; move it away")
