@@ -29,7 +29,7 @@ ZIP = "TZ=UTC0 LC_ALL=C ZIPOPT= ZIP="
 
 def zip_program() -> str:
     """The zip to call in the build folder: the one on PATH, else the one that was fetched."""
-    return f"{ZIP} zip" if shutil.which("zip") else f"{ZIP} TMPDIR=. ./zip"
+    return f"{ZIP} zip" if shutil.which("zip") else f"{ZIP} TMPDIR=. sh ./zip"
 
 
 def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
@@ -45,10 +45,9 @@ def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
     folder = ""
     if "://" in url:
         folder = download(c, s, setting, url, force)
-        sh(c, f"rm -f {part} && cp {folder}/* {part}", failed, at=s.build, then=then)
+        sh(c, f"cp {folder}/* {part}", failed, at=s.build, then=then)
     else:
-        place = q(os.path.join(s.build, part))
-        sh(c, f"rm -f {place} && cp {q(url)} {place}", failed, then=then)
+        sh(c, f"cp {q(url)} {q(os.path.join(s.build, part))}", failed, then=then)
     line = or_drop(f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'", folder)
     failed = f"{url} is no Actually Portable Executable"
     sh(c, line, failed, at=s.build, why=lambda _: "it begins otherwise", then=then)
@@ -74,7 +73,7 @@ def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> st
     folder = f"download/{hashlib.sha256(url.encode()).hexdigest()[:8]}"
     if force:
         sh(c, f"rm -rf {folder}", f"{folder} cannot be removed", at=s.build)
-    then = f"see to the network, or correct {setting}"
+    then = f"see to the network, correct {setting}, or try --force"
     if setting == "COSMO_ZIP_URL":
         then = f"install zip (apt install zip), or {then}"
     if not shutil.which("wget"):

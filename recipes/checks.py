@@ -40,7 +40,7 @@ def dir_site(value: Value, root: Path) -> str:
     text = value.text or ""
     parts = os.path.normpath(text).split(os.sep)
     build = (root / text).parent.parent.resolve()
-    if os.path.isabs(text) or ".." in parts:
+    if os.path.isabs(text) or ".." in text.split("/"):
         wrong = "must lie inside the project and be relative to it"
     elif parts[-2:] != ["Lib", "site-packages"] or len(parts) < 3:
         wrong = "must be a folder of the project's, then Lib/site-packages"
@@ -104,13 +104,25 @@ def args(own: Value, isolated: Value, pkg: Value) -> tuple[str, ...]:
                 f"COSMO_ARGS ({own.source}): a line of .args can neither be empty nor hold a"
                 " newline, spelt out or as \\n; write the lines as shell words: `-m name ...`"
             )
-        if choice and "-I" not in lines:
+        if choice and not isolates(lines):
             raise Stop(
                 f"COSMO_ARGS ({own.source}) stands in place of the -I that COSMO_ISOLATED puts in"
                 " .args; begin it with -I, or set COSMO_ISOLATED=0"
             )
         return lines
     return (*(["-I"] if choice else []), "-m", pkg.text or "", "...")
+
+
+def isolates(lines: tuple[str, ...]) -> bool:
+    """Whether a Python command line has `-I` among its own options, before what it runs."""
+    for line in lines:
+        if not line.startswith("-"):
+            return False
+        if "I" in re.split("[cmWX]", line)[0]:
+            return True
+        if re.search("[cm]", line):
+            return False
+    return False
 
 
 def source(folder: Path, pkg: Value, runs_module: bool) -> None:
@@ -121,7 +133,9 @@ def source(folder: Path, pkg: Value, runs_module: bool) -> None:
             " the package there"
         )
     module = folder.joinpath(*(pkg.text or "").split(".")[1:])
-    mains = [module / "__main__.py", *([module.with_suffix(".py")] if module != folder else [])]
+    mains = [module / "__main__.py", module / "__main__.pyc"]
+    if module != folder:
+        mains.append(module.with_suffix(".py"))
     if runs_module and not any(main.is_file() for main in mains):
         raise Stop(
             f"PKG={pkg.text}: there is no {mains[0]}, so `python -m {pkg.text}` cannot start it;"

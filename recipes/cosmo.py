@@ -23,14 +23,14 @@ TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
 """Gives all files one time, the first that a zip can hold, so that the same sources give the same
 bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, in local time."""
 
-COMPILE = 'env -i PATH="$PATH" HOME=. TMPDIR=. PYTHONHASHSEED=0 ./python -m compileall -f -r 99'
+COMPILE = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. PYTHONHASHSEED=0 sh ../python -m compileall'
 """The article's `python -m compileall`, without the host's PYTHON* variables, which change what is
-compiled, and with one order for sets. It runs in the build folder, where no module of the project
-is in its way and where the interpreter may write its loader. It gets `-f` because all sources have
-one time, and `-r` because before Python 3.9 it goes ten folders deep and no further."""
+compiled, and with one order for sets. It runs in `Lib`, where no module but those to be packed can
+be in its way, and the interpreter writes its loader above that, in the build folder. `sh` starts
+what `env` need not know how to start."""
 
 COMPILE_ERROR = (
-    r"^Compiling .Lib/site-packages/(?P<file>[^\n]*).\.\.\.\n"
+    r"^Compiling .site-packages/(?P<file>[^\n]*).\.\.\.\n"
     r"\*\*\* (?P<text>.*?)(?=^Compiling |^Listing |\Z)"
 )
 """How compileall tells of a file that does not compile; alike in Python 3.6 and in 3.13."""
@@ -72,7 +72,7 @@ def fetch(c: Context, force: bool = False) -> None:
 def compile(c: Context) -> None:  # noqa: A001 - the article's word
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     s = load()
-    package, inside = os.path.join(s.site, s.top), f"Lib/site-packages/{s.top}"
+    package, inside = os.path.join(s.site, s.top), f"site-packages/{s.top}"
     files = sum(1 for _ in Path(package).rglob("*.py"))
     tell(c, "compile", f"{files} files")
     failed = f"{package} cannot be written"
@@ -80,10 +80,11 @@ def compile(c: Context) -> None:  # noqa: A001 - the article's word
     with bar("compile", files, "files") as shown:
         sh(
             c,
-            f"{COMPILE} -b -d /zip/{inside} {inside}",
+            # -f: all sources have one time; -r: before Python 3.9 it stops ten folders deep
+            f"{COMPILE} -f -r 99 -b -d /zip/Lib/{inside} {inside}",
             f"{s.source} does not compile",
             Lines(shown, "Compiling "),
-            at=s.build,
+            at=os.path.dirname(s.site),
             why=lambda result: compile_reason(result, os.path.dirname(s.source)),
         )
     sh(c, f"find {q(package)} -name '*.py' -type f -exec rm -f {{}} +", failed)
@@ -110,13 +111,14 @@ def report(c: Context) -> None:
     file = Path(s.executable)
     if not file.is_file():
         raise Stop(f"{file} is not there; make it with `invoke cosmo`")
-    version = sh(c, "TMPDIR=. ./python --version", "python does not start", at=s.build).stdout
-    data = file.read_bytes()
-    print(f"{file}")
-    print(f"  size    {len(data):,} bytes")
-    print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
-    print(f"  python  {version.strip()}")
-    print(f"  start   {q(here(s.executable))}; on Windows, rename it to {file.name}.exe first")
+    version = sh(c, "TMPDIR=. sh ./python --version", "python does not start", at=s.build).stdout
+    with one_line("the report cannot be printed"):
+        data = file.read_bytes()
+        print(f"{file}")
+        print(f"  size    {len(data):,} bytes")
+        print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
+        print(f"  python  {version.strip()}")
+        print(f"  start   {q(here(s.executable))}; on Windows, rename it to {file.name}.exe first")
 
 
 @task(pre=[compile], post=[report])

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from typing import Any, NamedTuple
 
 from .console import Stop
@@ -51,7 +52,12 @@ def find(environ: Mapping[str, str], here: Path) -> Project:
     tables = read(root)
     for source, names in tables:
         if "COSMO_PROJECT" in names:
-            return named(root, names["COSMO_PROJECT"], source)
+            beside = [name for name in names if is_setting(name) and name != "COSMO_PROJECT"]
+            if beside:
+                told = f"{beside[0]} beside COSMO_PROJECT is not read"
+                raise Stop(f"{root / 'pyproject.toml'}: {told}; write it in that project's own")
+            folder = Template(names["COSMO_PROJECT"]).safe_substitute({**names, **environ})
+            return named(root, folder, source)
     return Project(root, "default", tables)
 
 
@@ -112,10 +118,15 @@ def texts(path: Path, source: str, data: dict[str, Any], *keys: str) -> Table:
     for name, value in table(path, data, *keys).items():
         if isinstance(value, (str, int, float)):
             found[name] = str(int(value) if isinstance(value, bool) else value)
-        elif name in ("PKG", "DIR_SITE") or name.startswith("COSMO_"):
+        elif is_setting(name):
             where = ".".join((*keys, name))
             raise Stop(f"{path}: {where} is {kind(value)}, and must be a string; correct it there")
     return Table(source, found)
+
+
+def is_setting(name: str) -> bool:
+    """Whether `name` is, or looks like, one of ours."""
+    return name in ("PKG", "DIR_SITE") or name.startswith("COSMO_")
 
 
 def kind(value: object) -> str:

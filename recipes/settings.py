@@ -177,11 +177,10 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]
             raise Stop(f"{trail[0]} is longer than {LONGEST} characters; shorten {trail[-1]}")
         return text
 
-    for name in (name for table in tables for name in table.names):
+    for name in tables[0].names if tables else ():  # those of [tool.cosmo.env], which is ours
         if name.startswith("COSMO_") and name not in (*names, "COSMO_PROJECT"):
-            raise Stop(
-                f"{root}/pyproject.toml: {name} is no setting; `invoke cosmo.settings` lists them"
-            )
+            told = "is no setting; `invoke cosmo.settings` lists them"
+            raise Stop(f"{root / 'pyproject.toml'}: {tables[0].source} {name} {told}")
     values = {}
     for name in names:
         value = find(name)

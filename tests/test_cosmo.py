@@ -139,6 +139,12 @@ def test_every_module_of_a_deep_package_is_packed(project: Project) -> None:
     assert f"Lib/site-packages/hello/{deep}/last.pyc" in own(project)
 
 
+def test_no_module_beside_the_build_is_in_the_compilers_way(project: Project) -> None:
+    project.write("tools/re.py", "raise SystemExit('the wrong re')")
+    done = project.invoke("cosmo", DIR_SITE="tools/Lib/site-packages")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_stale_pyc_beside_its_source_is_not_packed(project: Project) -> None:
     source = project.write("src/hello/__main__.py", "print('stale')")
     code = f"import py_compile; py_compile.compile({str(source)!r}, {str(source) + 'c'!r})"

@@ -97,6 +97,19 @@ def test_a_pyproject_may_send_on_to_the_project(tmp_path: Path) -> None:
     assert values["COSMO_PROJECT"] == (str(root), "[tool.cosmo.env]")
 
 
+def test_a_setting_beside_the_one_that_sends_on_is_not_lost_unseen(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    text = '[tool.cosmo.env]\nCOSMO_PROJECT = "inner"\nCOSMO_ISOLATED = 1\n'
+    with pytest.raises(Stop, match="COSMO_ISOLATED beside COSMO_PROJECT is not read"):
+        found(tmp_path, text)
+
+
+def test_a_projects_name_may_stand_for_another(tmp_path: Path) -> None:
+    (tmp_path / "a/inner").mkdir(parents=True)
+    text = '[tool.cosmo.env]\nCOSMO_PROJECT = "$WHERE/inner"\nWHERE = "a"\n'
+    assert found(tmp_path, text)["COSMO_PROJECT"][0] == str(tmp_path / "a/inner")
+
+
 def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
@@ -144,7 +157,8 @@ def test_what_cannot_be_a_value_is_one_line(
 
 
 def test_the_articles_table_may_hold_what_is_no_setting(tmp_path: Path) -> None:
-    text = '[tool.ds.scripts]\n_.env.PKG = "ds"\n_.env.X = 1.5\n_.env.Y = ["a"]\n'
+    lines = ("PKG = 'ds'", "X = 1.5", "Y = ['a']", "COSMO_HOME = ''")
+    text = "[tool.ds.scripts]\n" + "".join(f"_.env.{line}\n" for line in lines)
     assert found(tmp_path, text)["PKG"][0] == "ds"
 
 
@@ -164,6 +178,7 @@ def test_a_pyproject_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("DIR_SITE", "/tmp/Lib/site-packages"),  # noqa: S108 - a value, not a place
         ("DIR_SITE", "../Lib/site-packages"),
         ("DIR_SITE", "dist/../../x/Lib/site-packages"),
+        ("DIR_SITE", "inner/../dist/Lib/site-packages"),
         ("DIR_SITE", "Lib/site-packages"),
         ("DIR_SITE", "./Lib/site-packages"),
         ("DIR_SITE", "dist/cosmo/site-packages"),
@@ -264,12 +279,31 @@ def test_a_path_in_the_environment_begins_where_the_command_runs(
         assert load().url == url
 
 
-def test_isolation_is_not_lost_unseen(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("args", "isolated"),
+    [
+        ("-I -m hello ...", True),
+        ("-B -I -m hello ...", True),
+        ("-BI -m hello ...", True),
+        ("-Im hello ...", True),
+        ("-m hello ...", False),
+        ("-m hello -I ...", False),
+        ("-mhello -I ...", False),
+        ("-WI -m hello ...", False),
+        ("hello.py -I ...", False),
+    ],
+)
+def test_isolation_is_not_lost_unseen(
+    project: Project, monkeypatch: pytest.MonkeyPatch, args: str, isolated: bool
+) -> None:
     monkeypatch.chdir(project.path)
     monkeypatch.setenv("COSMO_ISOLATED", "1")
-    monkeypatch.setenv("COSMO_ARGS", "-m hello ...")
-    with pytest.raises(Stop, match="begin it with -I"):
-        load()
+    monkeypatch.setenv("COSMO_ARGS", args)
+    if isolated:
+        assert load().args == tuple(args.split())
+    else:
+        with pytest.raises(Stop, match="begin it with -I"):
+            load()
 
 
 def test_settings_are_printed_with_their_sources(project: Project) -> None:
