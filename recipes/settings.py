@@ -142,48 +142,60 @@ def load() -> Settings:
 def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]]:
     """The project's folder, and each setting's value as it was found, with `$NAME` expanded.
 
-    Raises `Stop` for a `pyproject.toml` that cannot be read and for a `$NAME` that is not set.
+    Raises `Stop` for a `pyproject.toml` that cannot be read, a setting in it that there is not, and
+    a `$NAME` that is not set.
     """
     root, source, tables = project.find(environ, here)
-    names = [known.name for known in KNOWN if known.name != "COSMO_PROJECT"]
+    for name in tables[0].names if tables else ():  # those of [tool.cosmo.env], which is ours
+        if name.startswith("COSMO_") and name not in [known.name for known in KNOWN]:
+            told = "is no setting; `invoke cosmo.settings` lists them"
+            raise Stop(f"{root / 'pyproject.toml'}: {tables[0].source} {name} {told}")
     defaults = {known.name: known.default for known in KNOWN if known.default is not None}
-    layers = (project.Table("environment", environ), *tables, project.Table("default", defaults))
+    layers = Layers(
+        project.Table("environment", environ), *tables, project.Table("default", defaults)
+    )
+    values = {known.name: layers.expanded(known.name) for known in KNOWN}
+    return root, {**values, "COSMO_PROJECT": Value(str(root), source)}
 
-    def find(name: str) -> Value:
-        for layer in layers:
-            if name in layer.names:
-                return Value(layer.names[name], layer.source)
+
+class Layers:
+    """Where a value is looked for; the table that counts most comes first."""
+
+    NAME = re.compile(r"\$(?:\$|\{(?P<braced>[A-Za-z_]\w*)\}|(?P<plain>[A-Za-z_]\w*))")
+
+    def __init__(self, *tables: project.Table) -> None:
+        self.tables = tables
+
+    def find(self, name: str) -> Value:
+        """The value of `name` as it stands, and its source."""
+        for table in self.tables:
+            if name in table.names:
+                return Value(table.names[name], table.source)
         return Value(None, "not set")
 
-    def expand(value: Value, trail: tuple[str, ...]) -> str:
-        if trail[-1] not in names and value.source == "environment":
-            return value.text or ""
+    def expanded(self, name: str) -> Value:
+        """The value of the setting `name`, with each `$NAME` in it replaced by that one's value."""
+        value = self.find(name)
+        if value.text is None or name == "COSMO_PROJECT":
+            return value
+        return Value(self._expand(value, (name,)), value.source)
 
+    def _expand(self, value: Value, trail: tuple[str, ...]) -> str:
         def replace(match: re.Match[str]) -> str:
-            if match[0] == "$$":
+            name = match["braced"] or match["plain"]
+            if name is None:
                 return "$"
-            name = match[1] or match[2]
-            other = find(name)
+            other = self.find(name)
             if other.text is None or name in trail:
                 wrong = "leads back to itself" if name in trail else "is not set"
                 raise Stop(
                     f"{trail[-1]}={value.text} ({value.source}): ${name} {wrong}; correct it"
                 )
-            return expand(other, (*trail, name))
+            if other.source == "environment":
+                return other.text  # the shell that set it has expanded it
+            return self._expand(other, (*trail, name))
 
-        name = r"[A-Za-z_]\w*"
-        text = re.sub(rf"\$(?:\$|\{{({name})\}}|({name}))", replace, value.text or "")
+        text = self.NAME.sub(replace, value.text or "")
         if len(text) > LONGEST:
             raise Stop(f"{trail[0]} is longer than {LONGEST} characters; shorten {trail[-1]}")
         return text
-
-    for name in tables[0].names if tables else ():  # those of [tool.cosmo.env], which is ours
-        if name.startswith("COSMO_") and name not in (*names, "COSMO_PROJECT"):
-            told = "is no setting; `invoke cosmo.settings` lists them"
-            raise Stop(f"{root / 'pyproject.toml'}: {tables[0].source} {name} {told}")
-    values = {}
-    for name in names:
-        value = find(name)
-        text = None if value.text is None else expand(value, (name,))
-        values[name] = value._replace(text=text)
-    return root, {**values, "COSMO_PROJECT": Value(str(root), source)}
