@@ -87,7 +87,7 @@ def restart(loader: str, file: str, given: list[str]) -> None:
     """Start the host again, with the options that the command line names."""
     command = arguments(Archive(file), given)
     flags, target = options(command)
-    short = [flag for flag in flags if flag[0] == "-" and flag[1] != "-"]
+    short = [flag for flag in flags if flag.startswith("-") and not flag.startswith("--")]
     letters = "".join(flag.partition("W")[0].partition("X")[0] for flag in short)
     if "V" in letters or target[:1] == ["--version"]:
         version = sys.version if "VV" in letters else sys.version.split()[0]
