@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from .console import Stop
-from .project import Value
+from .layers import Value
 
 SWITCH = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -38,7 +38,8 @@ def pkg(value: Value, root: Path) -> str:
 def dir_site(value: Value, root: Path) -> str:
     """DIR_SITE, where it is a folder of its own inside the project that ends as it must."""
     text = value.text or ""
-    parts = os.path.normpath(text).split(os.sep)
+    clean = os.path.normpath(text)
+    parts = clean.split(os.sep)
     build = (root / text).parent.parent.resolve()
     if os.path.isabs(text) or ".." in text.split("/"):
         wrong = "must lie inside the project and be relative to it"
@@ -51,7 +52,7 @@ def dir_site(value: Value, root: Path) -> str:
     elif (root / text).is_symlink() or (root / text).parent.is_symlink():
         wrong = "is a symbolic link"
     else:
-        return os.path.normpath(text)
+        return clean
     raise Stop(f"DIR_SITE={text!r} ({value.source}) {wrong}; dist/cosmo/Lib/site-packages is usual")
 
 

@@ -6,29 +6,15 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 from .console import Stop
+from .layers import Layers, Table
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-
-class Table(NamedTuple):
-    """Some settings and the place they stand in, in the words of an error message."""
-
-    source: str
-    names: Mapping[str, str]
-
-
-class Value(NamedTuple):
-    """A setting as it was found: its text, None where it is not set, and where that came from."""
-
-    text: str | None
-    source: str
 
 
 class Project(NamedTuple):
@@ -56,8 +42,8 @@ def find(environ: Mapping[str, str], here: Path) -> Project:
             if beside:
                 told = f"{beside[0]} beside COSMO_PROJECT is not read"
                 raise Stop(f"{root / 'pyproject.toml'}: {told}; write it in that project's own")
-            folder = Template(names["COSMO_PROJECT"]).safe_substitute({**names, **environ})
-            return named(root, folder, source)
+            value = Layers(Table("environment", environ), *tables).expanded("COSMO_PROJECT")
+            return named(root, value.text or "", source)
     return Project(root, "default", tables)
 
 

@@ -7,7 +7,6 @@ article's `[tool.ds.scripts]` table and in `[project]`; a default comes last.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,7 @@ from typing import NamedTuple
 
 from . import checks, project
 from .console import Stop, one_line
-from .project import Value
-
-LONGEST = 10_000
-"""How many characters a setting may have, its `$NAME`s expanded."""
+from .layers import Layers, Table, Value
 
 
 class Known(NamedTuple):
@@ -151,51 +147,7 @@ def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]
             told = "is no setting; `invoke cosmo.settings` lists them"
             raise Stop(f"{root / 'pyproject.toml'}: {tables[0].source} {name} {told}")
     defaults = {known.name: known.default for known in KNOWN if known.default is not None}
-    layers = Layers(
-        project.Table("environment", environ), *tables, project.Table("default", defaults)
-    )
-    values = {known.name: layers.expanded(known.name) for known in KNOWN}
+    layers = Layers(Table("environment", environ), *tables, Table("default", defaults))
+    names = [known.name for known in KNOWN if known.name != "COSMO_PROJECT"]
+    values = {name: layers.expanded(name) for name in names}
     return root, {**values, "COSMO_PROJECT": Value(str(root), source)}
-
-
-class Layers:
-    """Where a value is looked for; the table that counts most comes first."""
-
-    NAME = re.compile(r"\$(?:\$|\{(?P<braced>[A-Za-z_]\w*)\}|(?P<plain>[A-Za-z_]\w*))")
-
-    def __init__(self, *tables: project.Table) -> None:
-        self.tables = tables
-
-    def find(self, name: str) -> Value:
-        """The value of `name` as it stands, and its source."""
-        for table in self.tables:
-            if name in table.names:
-                return Value(table.names[name], table.source)
-        return Value(None, "not set")
-
-    def expanded(self, name: str) -> Value:
-        """The value of the setting `name`, with each `$NAME` in it replaced by that one's value."""
-        value = self.find(name)
-        if value.text is None or name == "COSMO_PROJECT":
-            return value
-        return Value(self._expand(value, (name,)), value.source)
-
-    def _expand(self, value: Value, trail: tuple[str, ...]) -> str:
-        def replace(match: re.Match[str]) -> str:
-            name = match["braced"] or match["plain"]
-            if name is None:
-                return "$"
-            other = self.find(name)
-            if other.text is None or name in trail:
-                wrong = "leads back to itself" if name in trail else "is not set"
-                raise Stop(
-                    f"{trail[-1]}={value.text} ({value.source}): ${name} {wrong}; correct it"
-                )
-            if other.source == "environment":
-                return other.text  # the shell that set it has expanded it
-            return self._expand(other, (*trail, name))
-
-        text = self.NAME.sub(replace, value.text or "")
-        if len(text) > LONGEST:
-            raise Stop(f"{trail[0]} is longer than {LONGEST} characters; shorten {trail[-1]}")
-        return text

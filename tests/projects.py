@@ -11,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+INVOKE = [sys.executable, "-m", "invoke"]
+
 PYPROJECT = """\
 [tool.ds.scripts]
 _.env.PKG = "hello"
@@ -57,13 +59,15 @@ class Project:
         self, *words: str, cwd: Path | str | None = None, drop: str = "", **settings: str
     ) -> subprocess.CompletedProcess[str]:
         """Run `invoke` with `words`; `drop` names a program that PATH shall not have."""
-        home = self.path.parent
-        env = environment(home, COSMO_URL=str(self.interpreter))
-        env.update(settings, PYTHONPATH=str(ROOT))
+        env = self.environment(**settings)
         if drop:
-            env["PATH"] = path_without(drop, home)
-        command = [sys.executable, "-m", "invoke", *words]
-        return run(command, env, cwd or self.path)
+            env["PATH"] = path_without(drop, self.path.parent)
+        return run([*INVOKE, *words], env, cwd or self.path)
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """The environment that `invoke` runs in: this tree's recipes and the interpreter's file."""
+        given = {"COSMO_URL": str(self.interpreter), **settings}
+        return environment(self.path.parent, **given, PYTHONPATH=str(ROOT))
 
     def package(self, **settings: str) -> Path:
         """Run `invoke cosmo`, which must succeed, and return the executable."""

@@ -12,7 +12,6 @@ import shlex
 import shutil
 import struct
 import subprocess
-import sys
 import termios
 import time
 import zipfile
@@ -21,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from mirror import Mirror
-from projects import ROOT, Project, environment, run, start
+from projects import INVOKE, ROOT, Project, environment, run, start
 
 PYTHON = "/pub/cosmos/bin/python"
 
@@ -236,8 +235,8 @@ def test_the_dry_run_is_a_script_that_gives_the_same_bytes(project: Project) -> 
 
 
 def test_a_dry_run_that_is_not_read_to_its_end_is_quiet(project: Project) -> None:
-    env = environment(project.path.parent, PYTHONPATH=str(ROOT))
-    line = f"{shlex.quote(sys.executable)} -m invoke --dry cosmo | true"
+    env = project.environment()
+    line = f"{shlex.join(INVOKE)} --dry cosmo | true"
     for unbuffered in ("", "1"):
         env["PYTHONUNBUFFERED"] = unbuffered
         done = run(["sh", "-c", line], env, project.path)
@@ -565,9 +564,8 @@ def test_neither_cdpath_nor_a_linked_current_directory_leads_it_astray(project: 
     link = project.path.parent / "a/b/link"
     link.parent.mkdir(parents=True)
     link.symlink_to(project.path / "src/hello")
-    line = f"cd {link} && {sys.executable} -m invoke cosmo"
-    env = environment(project.path.parent, COSMO_URL=str(project.interpreter), PYTHONPATH=str(ROOT))
-    done = run(["sh", "-c", line], env, project.path)
+    line = f"cd {shlex.quote(str(link))} && {shlex.join(INVOKE)} cosmo"
+    done = run(["sh", "-c", line], project.environment(), project.path)
     assert done.returncode == 0, done.stderr
     assert project.start("x").stdout == "hello x\n"
     after = sorted((path, path.stat().st_mtime_ns) for path in other.path.rglob("*"))
@@ -593,19 +591,13 @@ def without_write_permission() -> None:
 def test_without_write_permission_it_says_so(project: Project, locked: str) -> None:
     project.package()
     before = project.executable.read_bytes()
-    (project.path / locked).chmod(0o555)
     if not locked:
         shutil.rmtree(project.path / "dist")
-        (project.path / locked).chmod(0o555)
+    (project.path / locked).chmod(0o555)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "invoke", "cosmo"],
-            env=environment(
-                project.path.parent,
-                COSMO_URL=str(project.interpreter),
-                PYTHONPATH=str(ROOT),
-                PYTHONDONTWRITEBYTECODE="1",
-            ),
+            [*INVOKE, "cosmo"],
+            env=project.environment(PYTHONDONTWRITEBYTECODE="1"),
             cwd=project.path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -629,9 +621,9 @@ def test_without_write_permission_it_says_so(project: Project, locked: str) -> N
 
 
 def test_progress_is_shown_on_a_terminal_only(project: Project, mirror: Mirror) -> None:
-    command = [sys.executable, "-m", "invoke", "cosmo"]
+    command = [*INVOKE, "cosmo"]
     url = mirror.address + PYTHON
-    env = environment(project.path.parent, COSMO_URL=url, PYTHONPATH=str(ROOT))
+    env = project.environment(COSMO_URL=url)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     with subprocess.Popen(

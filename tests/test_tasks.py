@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import pytest
 
-from projects import ROOT, Project, environment, run
+from projects import INVOKE, ROOT, Project, environment, run
 
 
 def listed(node: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -51,7 +50,7 @@ def test_every_option_says_what_it_does(project: Project, name: str, option: str
 
 def test_this_repository_has_its_own_tasks_beside_the_recipes(project: Project) -> None:
     env = environment(project.path, PYTHONPATH=str(ROOT))
-    done = run([sys.executable, "-m", "invoke", "--list", "--list-format=json"], env, ROOT)
+    done = run([*INVOKE, "--list", "--list-format=json"], env, ROOT)
     found = listed(json.loads(done.stdout))
     assert {"demo", "test", "lint", "types"} < set(found)
     assert all(line.endswith(".") for line in found.values())
@@ -59,7 +58,7 @@ def test_this_repository_has_its_own_tasks_beside_the_recipes(project: Project) 
 
 def test_without_network_this_repositorys_cosmo_is_sample_project(project: Project) -> None:
     env = environment(project.path, PYTHONPATH=str(ROOT))
-    done = run([sys.executable, "-m", "invoke", "cosmo.settings", "--json"], env, ROOT)
+    done = run([*INVOKE, "cosmo.settings", "--json"], env, ROOT)
     values = {row["name"]: row["value"] for row in json.loads(done.stdout)}
     assert values["PKG"] == "almanac"
     assert values["COSMO_PROJECT"] == str(ROOT / "sample_project")
