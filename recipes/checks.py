@@ -30,7 +30,7 @@ def pkg(value: Value, root: Path) -> str:
             f"PKG={value.text!r} ({value.source}) is not the name of a package: use a Python"
             " identifier, or several joined by dots"
         )
-    if parts[0].lower() in ("python", "zip", "lib", "download"):
+    if taken(parts[0]):
         raise Stop(f"PKG={value.text}: the build folder needs that name itself; rename the package")
     return value.text
 
@@ -89,71 +89,96 @@ def prune(value: Value) -> tuple[str, ...]:
     return patterns
 
 
-def args(own: Value, isolated: Value, pkg: Value) -> tuple[str, ...]:
-    """The lines of `.args`: COSMO_ARGS, else what starts PKG.
+def patterns(name: str, value: Value) -> tuple[str, ...]:
+    """COSMO_EXCLUDE or COSMO_KEEP as patterns for paths below `site-packages`."""
+    found = words(name, value)
+    for pattern in found:
+        if not pattern or pattern[0] == "/" or re.search(r"[\n\r\[\]\\]", pattern):
+            raise Stop(
+                f"{name} ({value.source}): {pattern!r} is not a pattern; write a path below"
+                " site-packages, as `hello/templates/*`"
+            )
+    return found
 
-    A line can be neither empty nor hold a newline. Source: the interpreter parts the file at
-    newlines and passes over what is empty; the newest take a backslash and an n for a newline.
-    """
-    choice = SWITCH.get((isolated.text or "").lower())
+
+def switch(name: str, value: Value) -> bool:
+    """A setting that is on or off."""
+    choice = SWITCH.get((value.text or "").lower())
     if choice is None:
-        raise Stop(f"COSMO_ISOLATED={isolated.text!r} ({isolated.source}): write 1 or 0")
-    if own.text is not None:
-        lines = words("COSMO_ARGS", own)
-        if not lines or not all(lines) or any(re.search(r"\n|\r|\\n", line) for line in lines):
-            raise Stop(
-                f"COSMO_ARGS ({own.source}): a line of .args can neither be empty nor hold a"
-                " newline, spelt out or as \\n; write the lines as shell words: `-m name ...`"
-            )
-        if choice and not isolates(lines):
-            raise Stop(
-                f"COSMO_ARGS ({own.source}) stands in place of the -I that COSMO_ISOLATED puts in"
-                " .args; begin it with -I, or set COSMO_ISOLATED=0"
-            )
-        return lines
-    return (*(["-I"] if choice else []), "-m", pkg.text or "", "...")
+        raise Stop(f"{name}={value.text!r} ({value.source}): write 1 or 0")
+    return choice
 
 
-def isolates(lines: tuple[str, ...]) -> bool:
-    """Whether a Python command line has `-I` among its own options, before what it runs."""
-    for line in lines:
-        if not line.startswith("-"):
-            return False
-        if "I" in re.split("[cmWX]", line)[0]:
-            return True
-        if re.search("[cm]", line):
-            return False
-    return False
+def optimize(value: Value) -> int:
+    """COSMO_OPTIMIZE: how often Python is given `-O`."""
+    if value.text not in ("", "0", "1", "2"):
+        raise Stop(f"COSMO_OPTIMIZE={value.text!r} ({value.source}): write 0, 1 or 2")
+    return int(value.text or 0)
 
 
-def source(folder: Path, pkg: Value, runs_module: bool) -> None:
-    """See that the package is in `folder`, can be run, and can be packed."""
-    if not folder.is_dir():
+def smoke(value: Value) -> tuple[str, ...] | None:
+    """COSMO_SMOKE as a command's arguments; None: it is not tried."""
+    return None if value.text is None else words("COSMO_SMOKE", value)
+
+
+def deps(value: Value, root: Path) -> str | None:
+    """COSMO_DEPS: the path of a requirements file, `none`, or None for what `[project]` says.
+
+    A relative path begins where COSMO_URL's does.
+    """
+    if value.text is None or value.text == "none":
+        return value.text
+    above = Path() if value.source == "environment" else Path(os.path.relpath(root))
+    path = above / Path(value.text).expanduser()
+    if not value.text or not path.is_file():
         raise Stop(
-            f"PKG={pkg.text} ({pkg.source}): no package {folder.absolute()}; correct PKG, or move"
-            " the package there"
+            f"COSMO_DEPS={value.text!r} ({value.source}): there is no file {path}; name a"
+            " requirements file, or write none"
         )
-    module = folder.joinpath(*(pkg.text or "").split(".")[1:])
-    mains = [module / "__main__.py", module / "__main__.pyc"]
-    if module != folder:
-        mains.append(module.with_suffix(".py"))
-    if runs_module and not any(main.is_file() for main in mains):
-        raise Stop(
-            f"PKG={pkg.text}: there is no {mains[0]}, so `python -m {pkg.text}` cannot start it;"
-            " write one, or set COSMO_ARGS"
-        )
-    for path in folder.rglob("*"):
-        if "\n" in path.name or "\r" in path.name:
-            raise Stop(f"{str(path)!r}: a packed file's name cannot hold a newline; rename it")
+    return str(path)
 
 
-def build(folder: Path, pkg: str) -> None:
+def out(value: Value, root: Path, build: Path) -> str | None:
+    """COSMO_OUT, relative to the project's folder, where an executable may be put."""
+    if value.text is None:
+        return None
+    path = Path(os.path.normpath(root / value.text))
+    inside, folder = path.relative_to(build).parts if build in path.parents else (), path.parent
+    if os.path.isabs(value.text) or root not in path.parents or ".." in Path(value.text).parts:
+        wrong = "must lie inside the project and be relative to it"
+    elif root != folder.resolve() and root not in folder.resolve().parents:
+        wrong = f"leads out of the project, to {folder.resolve()}"
+    elif value.text.endswith("/") or path.is_dir():
+        wrong = "is a folder; name a file in it"
+    elif inside and (len(inside) > 1 or taken(inside[0])):
+        wrong = "is a name that the build folder needs itself"
+    elif path.is_symlink() or (path.exists() and not is_executable(path)):
+        wrong = "is there, and no executable that a build made; move it away, or name another"
+    else:
+        return str(path.relative_to(root))
+    raise Stop(f"COSMO_OUT={value.text!r} ({value.source}) {wrong}")
+
+
+def taken(name: str) -> bool:
+    """Whether the build folder needs a file's name for its own files."""
+    reserved = name.lower() in ("python", "zip", "lib", "download")
+    return reserved or name.startswith(".") or name.endswith((".zip", ".part"))
+
+
+def is_executable(path: Path) -> bool:
+    """Whether `path` begins as an Actually Portable Executable. Source: `ape/ape.S`."""
+    with path.open("rb") as file:
+        return file.read(6) in (b"MZqFpD", b"jartsr")
+
+
+def build(folder: Path, results: tuple[Path, ...]) -> None:
     """See that what is written there cannot lead out of it, and that nothing is in its way."""
-    written = [folder / name for name in (".args", "python.part", "zip.part", "download")]
+    names = (".args", ".deps", ".smoke", "python.part", "zip.part", "download")
+    written = [folder / name for name in names]
     for path in (*written, *written[-1].rglob("*")):
         if path.is_symlink():
             raise Stop(f"{path} is a symbolic link, and a build would write through it; remove it")
-    for path in (folder / pkg, folder / "python", folder / "zip"):
+    for path in (*results, folder / "python", folder / "zip"):
         if path.is_dir():
             raise Stop(f"{path} is a folder, and the place of a file to be made; move it away")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json as jsons
 import os
-import re
 import shlex
 import shutil
 from pathlib import Path
@@ -14,26 +13,19 @@ from invoke.context import Context
 from invoke.runners import Result
 from invoke.tasks import task
 
+from . import bytecode
+from . import deps as dependencies
 from .base import get, zip_program
-from .console import Lines, Stop, bar, one_line
-from .settings import load, read
-from .shell import here, q, reason, sh, tell
+from .console import Lines, Stop, bar, one_line, say
+from .settings import Executable, Settings, load, read
+from .shell import here, leave_out, q, sh, tell
+
+JUNK = ("__pycache__", "*.egg-info", "*~", ".#*", "#*#", ".*.sw[op]", ".DS_Store")
+"""What does not go in: the host's bytecode, what an editable install left, and editors' files."""
 
 TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
 """Gives all files one time, the first that a zip can hold, so that the same sources give the same
 bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, in local time."""
-
-COMPILE = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. PYTHONHASHSEED=0 sh ../python -m compileall'
-"""The article's `python -m compileall`, without the host's PYTHON* variables, which change what is
-compiled, and with one order for sets. It runs in `Lib`, where no module but those to be packed can
-be in its way, and the interpreter writes its loader above that, in the build folder. `sh` starts
-what `env` need not know how to start."""
-
-COMPILE_ERROR = (
-    r"^Compiling .site-packages/(?P<file>[^\n]*).\.\.\.\n"
-    r"\*\*\* (?P<text>.*?)(?=^Compiling |^Listing |\Z)"
-)
-"""How compileall tells of a file that does not compile; alike in Python 3.6 and in 3.13."""
 
 
 @task
@@ -51,11 +43,15 @@ def setup(c: Context) -> None:
     tell(c, "setup", f"{s.source} -> {s.site}")
     site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
     sh(c, f"mkdir -p {site}", failed)
-    sh(c, f"cp -RL {q(s.source)} {site} && chmod -R u+w {site}", failed)
-    sh(c, f"find {site} -name __pycache__ -type d -prune -exec rm -rf {{}} +", failed)
-    form = r"\n".join(["%s"] * len(s.args))
-    lines = " ".join(map(shlex.quote, s.args))
-    sh(c, f"printf '{form}' {lines} > .args", ".args cannot be written", at=s.build)
+    sh(c, f"cp -RL {q(s.source)} {site}/{s.top} && chmod -R u+w {site}", failed)
+    sh(c, leave_out(s.exclude, *JUNK), failed, at=s.site)
+    sh(c, write_args(s.executables[0].args), ".args cannot be written", at=s.build)
+
+
+def write_args(args: tuple[str, ...]) -> str:
+    """The line that writes `.args`."""
+    form = r"\n".join(["%s"] * len(args))
+    return f"printf '{form}' {' '.join(map(shlex.quote, args))} > .args"
 
 
 @task(help={"force": "Download again, even where the file is unchanged."})
@@ -69,37 +65,34 @@ def fetch(c: Context, force: bool = False) -> None:
 
 
 @task(pre=[setup, fetch])
+def deps(c: Context) -> None:
+    """Install what the program depends on, for the Cosmopolitan Python, and its metadata."""
+    s = load()
+    if dependencies.wanted(s):
+        dependencies.install(c, s)
+
+
+@task(pre=[deps])
 def compile(c: Context) -> None:  # noqa: A001 - the article's word
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     s = load()
-    package, inside = os.path.join(s.site, s.top), f"site-packages/{s.top}"
-    files = sum(1 for _ in Path(package).rglob("*.py"))
+    files = sum(1 for _ in Path(s.site).rglob("*.py"))
     tell(c, "compile", f"{files} files")
-    failed = f"{package} cannot be written"
-    sh(c, TOUCH.format(q(package)), failed)
+    failed = f"{s.site} cannot be written"
+    sh(c, TOUCH.format(q(s.site)), failed)
     with bar("compile", files, "files") as shown:
-        sh(
-            c,
-            # -f: all sources have one time; -r: before Python 3.9 it stops ten folders deep
-            f"{COMPILE} -f -r 99 -b -d /zip/Lib/{inside} {inside}",
-            f"{s.source} does not compile",
-            Lines(shown, "Compiling "),
-            at=os.path.dirname(s.site),
-            why=lambda result: compile_reason(result, os.path.dirname(s.source)),
-        )
-    sh(c, f"find {q(package)} -name '*.py' -type f -exec rm -f {{}} +", failed)
-
-
-def compile_reason(result: Result, source: str) -> str:
-    """The first file below `source` that compileall says does not compile, its line and error."""
-    told = re.search(COMPILE_ERROR, result.stdout, re.MULTILINE | re.DOTALL)
-    if told is None:
-        return reason(result)
-    file, text = os.path.join(source, told["file"]), told["text"]
-    line = re.search(r", line (\d+)", text)
-    error = re.findall(r"\w+(?:Error|Warning): [^\n]+", text)
-    where = f"{file}, line {line[1]}" if line else file
-    return f"{where}: {error[-1] if error else text}"
+        for line in bytecode.lines(s, dependencies.wanted(s)):
+            sh(
+                c,
+                line,
+                f"{s.source} does not compile",
+                Lines(shown, "Compiling "),
+                at=os.path.dirname(s.site),
+                why=lambda result: bytecode.reason(result, os.path.dirname(s.source)),
+            )
+    if not s.ships_source:
+        compiled = 'for file; do [ ! -f "${file}c" ] || rm -f "$file"; done'
+        sh(c, f"find . -name '*.py' -type f -exec sh -c '{compiled}' sh {{}} +", failed, at=s.site)
 
 
 @task
@@ -108,26 +101,32 @@ def report(c: Context) -> None:
     s = load()
     if c.config.run.dry:
         return
-    file = Path(s.executable)
-    if not file.is_file():
-        raise Stop(f"{file} is not there; make it with `invoke cosmo`")
+    for made in s.executables:
+        if not Path(made.path).is_file():
+            raise Stop(f"{made.path} is not there; make it with `invoke cosmo`")
     version = sh(c, "TMPDIR=. sh ./python --version", "python does not start", at=s.build).stdout
     with one_line("the report cannot be printed"):
-        data = file.read_bytes()
-        print(f"{file}")
-        print(f"  size    {len(data):,} bytes")
-        print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
-        print(f"  python  {version.strip()}")
-        print(f"  start   {q(here(s.executable))}; on Windows, rename it to {file.name}.exe first")
+        for made in s.executables:
+            data = Path(made.path).read_bytes()
+            print(f"{made.path}")
+            print(f"  size    {len(data):,} bytes")
+            print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
+            print(f"  python  {version.strip()}")
+            for form in dependencies.swapped(s):
+                print(f"  pure    {form}")
+            start, name = q(here(made.path)), Path(made.path).name
+            renamed = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
+            print(f"  start   {start}{renamed}")
 
 
 @task(pre=[compile], post=[report])
 def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
     s = load()
-    new, zip_, failed = f"{s.pkg}.zip", zip_program(), f"{s.executable} cannot be made"
+    first, *others = s.executables
+    new, zip_, failed = zipped(first), zip_program(), f"{first.path} cannot be made"
     files = 1 + sum(path.is_file() for path in Path(s.build, "Lib").rglob("*"))
-    tell(c, "update", f"{files} files into {s.executable}")
+    tell(c, "update", f"{files} files into {first.path}")
     sh(c, f"rm -f python.zip {new} && ln -s python python.zip", failed, at=s.build)
     prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
     line = f"{zip_} -q -U python.zip '*' --out {new}{prune}"
@@ -136,7 +135,50 @@ def update(c: Context) -> None:
     add = f"find .args Lib -type f | LC_ALL=C sort | {zip_} -MM -X -g {new} -@"
     with bar("update", files, "entries") as shown:
         sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
-    sh(c, f"chmod +x {new} && mv -f {new} {s.pkg}", failed, at=s.build)
+    for made in others:
+        write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {TOUCH.format('.args')}"
+        line = (
+            f"cp {q(new)} {q(zipped(made))} && {write} && {zip_} -q -MM -X {q(zipped(made))} .args"
+        )
+        sh(c, line, f"{made.path} cannot be made", at=s.build)
+    for made in s.executables:
+        sh(c, f"chmod +x {q(zipped(made))}", failed, at=s.build)
+        if s.smoke is not None:
+            smoke(c, s, made)
+    for made in s.executables:
+        target = os.path.relpath(made.path, s.build)
+        folder = f"mkdir -p {q(os.path.dirname(target))} && " if os.path.dirname(target) else ""
+        sh(c, f"{folder}mv -f {q(zipped(made))} {q(target)}", failed, at=s.build)
+
+
+def zipped(made: Executable) -> str:
+    """The name that an executable has in the build folder until it is whole."""
+    return f"{Path(made.path).name}.zip"
+
+
+def smoke(c: Context, s: Settings, made: Executable) -> None:
+    """Try a new executable; where it fails, show what it printed, and stop.
+
+    It gets a HOME and a TMPDIR, for an Actually Portable Executable writes its loader there.
+    Source: Cosmopolitan, `ape/ape.S`.
+    """
+    words = " ".join(map(shlex.quote, s.smoke or ()))
+    tell(c, "smoke", f"{Path(made.path).name} {words}")
+    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
+    start = f"{env} sh ../{shlex.quote(zipped(made))} {words}"
+    line = (
+        f"rm -rf .smoke && mkdir .smoke && (cd -P ./.smoke && {start} </dev/null) && rm -rf .smoke"
+    )
+    failed = f"{made.path} does not pass COSMO_SMOKE={shlex.quote(words)}"
+    sh(c, line, failed, at=s.build, why=shown, then="mend the program; the last executable stays")
+
+
+def shown(result: Result) -> str:
+    """Show all that a command printed, and tell its status."""
+    for text in (result.stdout, result.stderr):
+        if text.strip():
+            say(text.rstrip())
+    return f"exit status {result.exited}"
 
 
 @task(pre=[update], default=True)
@@ -144,11 +186,17 @@ def build(c: Context) -> None:
     """Package the project into one executable: every phase, in order."""
 
 
+@task(post=[build], help={"file": "The script; what it needs stands in its comments (PEP 723)."})
+def script(c: Context, file: str) -> None:
+    """Package a single script, with the dependencies that its comments name."""
+    os.environ["COSMO_SCRIPT"] = file
+
+
 @task(name="settings", help={"json": "Print them as JSON, for a machine."})
 def show_settings(c: Context, json: bool = False) -> None:
     """Print each setting, its value and where that comes from."""
     with one_line("the settings cannot be read"):
-        _, values = read(os.environ, Path.cwd())
+        values = read(os.environ, Path.cwd()).values
     rows = [{"name": name, "value": v.text, "source": v.source} for name, v in values.items()]
     if json:
         print(jsons.dumps(rows, indent=2))

@@ -17,34 +17,50 @@ else:
     import tomli as tomllib
 
 
+BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
+"""Metadata in a script's comments. Source: PEP 723, its reference implementation."""
+
+
 class Project(NamedTuple):
-    """A folder, what named it, and what its `pyproject.toml` sets, most telling table first."""
+    """A folder, what named it, what its `pyproject.toml` sets, most telling table first, and holds.
+
+    For a script, `data` is what its metadata would be in a `pyproject.toml`.
+    """
 
     root: Path
     source: str
     tables: tuple[Table, ...]
+    data: dict[str, Any]
+    script: Path | None = None
+
+    @property
+    def file(self) -> Path:
+        """The file that `data` was read from, for an error message."""
+        return self.script or self.root / "pyproject.toml"
 
 
 def find(environ: Mapping[str, str], here: Path) -> Project:
-    """The project to package: COSMO_PROJECT, else the nearest `pyproject.toml` at or above `here`.
+    """The project to package: COSMO_SCRIPT or COSMO_PROJECT, else that at or above `here`.
 
-    A `pyproject.toml` may itself send on to another folder with COSMO_PROJECT, once. Without any,
-    `here` is the project. Raises `Stop` for a folder that is not there and a file that is no TOML.
+    The nearest `pyproject.toml` counts, which may itself send on with one of these, once. Without
+    any, `here` is the project. Raises `Stop` for what is not there and a file that is no TOML.
     """
-    if "COSMO_PROJECT" in environ:
-        return named(here, environ["COSMO_PROJECT"], "environment")
+    for name, become in (("COSMO_SCRIPT", scripted), ("COSMO_PROJECT", named)):
+        if name in environ:
+            return become(here, environ[name], "environment")
     above = (folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file())
     root = next(above, here)
-    tables = read(root)
-    for source, names in tables:
-        if "COSMO_PROJECT" in names:
-            beside = [name for name in names if is_setting(name) and name != "COSMO_PROJECT"]
-            if beside:
-                told = f"{beside[0]} beside COSMO_PROJECT is not read"
-                raise Stop(f"{root / 'pyproject.toml'}: {told}; write it in that project's own")
-            value = Layers(Table("environment", environ), *tables).expanded("COSMO_PROJECT")
-            return named(root, value.text or "", source)
-    return Project(root, "default", tables)
+    found = named(root, ".", "default")
+    for source, names in found.tables:
+        for name, become in (("COSMO_SCRIPT", scripted), ("COSMO_PROJECT", named)):
+            if name in names:
+                beside = [other for other in names if is_setting(other) and other != name]
+                if beside:
+                    told = f"{beside[0]} beside {name} is not read"
+                    raise Stop(f"{found.file}: {told}; write it there where {name} leads")
+                value = Layers(Table("environment", environ), *found.tables).expanded(name)
+                return become(root, value.text or "", source)
+    return found
 
 
 def named(base: Path, folder: str, source: str) -> Project:
@@ -54,35 +70,67 @@ def named(base: Path, folder: str, source: str) -> Project:
         raise Stop(
             f"COSMO_PROJECT={folder!r} ({source}): no such folder: {root}; name a project's folder"
         )
-    return Project(root.resolve(), source, read(root.resolve()))
-
-
-def read(root: Path) -> tuple[Table, ...]:
-    """The tables of `root/pyproject.toml`; none where there is no such file."""
+    root = root.resolve()
     path = root / "pyproject.toml"
-    text = ""
     try:
-        text = path.read_bytes().decode()
-        data = tomllib.loads(text)
+        data = toml(path, path.read_bytes())
     except FileNotFoundError:
-        return ()
+        return Project(root, source, (), {})
     except OSError as error:
         raise Stop(f"{path} cannot be read: {error.strerror}; see to its mode") from error
+    tables = [*settings(path, "", data), texts(path, ARTICLES, data, *ARTICLES_KEYS)]
+    for keys in (("project",), ("tool", "poetry")):
+        name = table(path, data, *keys).get("name")
+        if isinstance(name, str):
+            source_of_name = f"[{'.'.join(keys)}] name"
+            tables.append(Table(source_of_name, {"PKG": re.sub(r"[-.]", "_", name)}))
+    return Project(root, source, tuple(tables), data)
+
+
+def scripted(base: Path, file: str, source: str) -> Project:
+    """The script at `file`, relative to `base`, as a project in the script's folder."""
+    path = base / Path(file).expanduser()
+    if not file or not path.is_file():
+        raise Stop(f"COSMO_SCRIPT={file!r} ({source}): no such file: {path}; name a script")
+    path = path.resolve()
+    try:
+        blocks = [match["content"] for match in re.finditer(BLOCK, path.read_bytes().decode())]
+    except (OSError, ValueError) as error:
+        raise Stop(f"{path} cannot be read: {error}; see to the file") from error
+    if len(blocks) > 1:
+        raise Stop(f"{path} has several `# /// script` blocks, where one may be; join them")
+    lines = [
+        line[2:] if line.startswith("# ") else line[1:] for line in "".join(blocks).split("\n")
+    ]
+    data = toml(path, "\n".join(lines).encode())
+    project = {key: data[key] for key in ("dependencies", "requires-python") if key in data}
+    name = Table("the script's name", {"PKG": re.sub(r"[-.]", "_", path.stem)})
+    tables = (*settings(path, " of the script", data), name)
+    return Project(path.parent, source, tables, {"project": project}, path)
+
+
+ARTICLES_KEYS = ("tool", "ds", "scripts", "_", "env")
+ARTICLES = "[tool.ds.scripts] _.env"
+
+
+def settings(path: Path, whose: str, data: dict[str, Any]) -> tuple[Table]:
+    """Our own table of settings; `Stop` for keys beside it, which nobody would read."""
+    stray = [key for key in table(path, data, "tool", "cosmo") if key != "env"]
+    if stray:
+        raise Stop(f"{path}: tool.cosmo.{stray[0]} is not read; write it under [tool.cosmo.env]")
+    return (texts(path, f"[tool.cosmo.env]{whose}", data, "tool", "cosmo", "env"),)
+
+
+def toml(path: Path, content: bytes) -> dict[str, Any]:
+    """What the TOML of `path` holds; `Stop` where it is none."""
+    text = ""
+    try:
+        text = content.decode()
+        return tomllib.loads(text)
     except ValueError as error:
         end = f"at line {len(text.splitlines())}, the end"
         why = str(error).replace("at end of document", end)
         raise Stop(f"{path} is not valid TOML: {why}; correct it there") from error
-    stray = [key for key in table(path, data, "tool", "cosmo") if key != "env"]
-    if stray:
-        raise Stop(f"{path}: tool.cosmo.{stray[0]} is not read; write it under [tool.cosmo.env]")
-    tables = [
-        texts(path, "[tool.cosmo.env]", data, "tool", "cosmo", "env"),
-        texts(path, "[tool.ds.scripts] _.env", data, "tool", "ds", "scripts", "_", "env"),
-    ]
-    name = table(path, data, "project").get("name")
-    if isinstance(name, str):
-        tables.append(Table("[project] name", {"PKG": re.sub(r"[-.]", "_", name)}))
-    return tuple(tables)
 
 
 def table(path: Path, data: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What to package: every setting, its source, its default and its check, made into one `Settings`.
+"""What to package: every setting, checked, and what the project says, made into one `Settings`.
 
 A setting is looked for in the environment, in `[tool.cosmo.env]` of `pyproject.toml`, in the
 article's `[tool.ds.scripts]` table and in `[project]`; a default comes last.
@@ -12,93 +12,50 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from . import checks, project
+from . import checks, entry, program, project, source
 from .console import Stop, one_line
+from .known import KNOWN
 from .layers import Layers, Table, Value
+from .program import Program
 
 
-class Known(NamedTuple):
-    """A setting that there is: its name, default (None: there is none) and meaning."""
+class Executable(NamedTuple):
+    """One result: its path, the lines of its `.args`, and the `module:function` they call."""
 
-    name: str
-    default: str | None
-    meaning: str
-
-
-KNOWN = (
-    Known(
-        "PKG",
-        None,
-        "the package to run, under `src/`: a Python identifier, or several joined by dots;"
-        " without it, the name of `[project]`",
-    ),
-    Known(
-        "DIR_SITE",
-        "dist/cosmo/Lib/site-packages",
-        "the folder, inside the project, that the program is gathered and compiled in; it ends in"
-        " `Lib/site-packages`, and what is above that is the build folder",
-    ),
-    Known(
-        "COSMO_URL",
-        "https://cosmo.zip/pub/cosmos/bin/python",
-        "the interpreter: an https, http or file URL, or a path",
-    ),
-    Known(
-        "COSMO_ZIP_URL",
-        "https://cosmo.zip/pub/cosmos/bin/zip",
-        "the `zip` to fetch where none is on PATH; given like COSMO_URL",
-    ),
-    Known(
-        "COSMO_PRUNE",
-        "Lib/site-packages/pip* usr/*",
-        "which of the interpreter's own files to leave out: `zip`'s patterns, as shell words;"
-        " empty: none. Your program's files are never pruned",
-    ),
-    Known(
-        "COSMO_ISOLATED",
-        "0",
-        "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can"
-        " change what runs",
-    ),
-    Known(
-        "COSMO_ARGS",
-        None,
-        "the lines of `.args`, as shell words, in place of the usual ones; end with `...`,"
-        " which stands for the command line's arguments",
-    ),
-    Known(
-        "COSMO_PROJECT",
-        None,
-        "the folder of the project to package; without it, the one that holds `pyproject.toml`, at"
-        " or above the current one",
-    ),
-)
+    path: str
+    args: tuple[str, ...]
+    entry: str
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a build needs to know, checked. Paths are relative to the current directory.
 
-    `url` and `zip_url` are a URL for wget, or the path of a file to copy.
+    `url` and `zip_url` are a URL for wget, or the path of a file to copy. `deps` is a requirements
+    file, `none`, or None for what `program` says. `source` is the package or the module that goes
+    in. `smoke` are arguments, None where nothing is to be tried.
     """
 
     pkg: str
     root: str
     dir_site: str
+    source: str
+    program: Program
     url: str
     zip_url: str
+    deps: str | None
+    executables: tuple[Executable, ...]
+    exclude: tuple[str, ...]
+    keep: tuple[str, ...]
+    ships_source: bool
+    optimize: int
     prune: tuple[str, ...]
-    args: tuple[str, ...]
+    smoke: tuple[str, ...] | None
 
     @property
     def top(self) -> str:
-        """The top-level package: all of it goes in, whichever of its modules is run."""
-        return self.pkg.partition(".")[0]
-
-    @property
-    def source(self) -> str:
-        """The folder of the top-level package, the article's `src/$PKG`."""
-        return os.path.normpath(os.path.join(self.root, "src", self.top))
+        """The name of the program's top-level package or module in DIR_SITE."""
+        return self.pkg.partition(".")[0] + (".py" if self.source.endswith(".py") else "")
 
     @property
     def site(self) -> str:
@@ -110,44 +67,100 @@ class Settings:
         """The article's `dist/cosmo`: whatever a build writes lies in it."""
         return os.path.dirname(os.path.dirname(self.site))
 
-    @property
-    def executable(self) -> str:
-        """The result."""
-        return os.path.join(self.build, self.pkg)
+
+class Found(NamedTuple):
+    """A project, and each setting's value as it was found, with `$NAME` expanded."""
+
+    project: project.Project
+    values: dict[str, Value]
 
 
 def load() -> Settings:
     """The settings for the current directory and environment; `Stop` where one of them is wrong."""
     with one_line("the settings cannot be read"):
-        root, values = read(os.environ, Path.cwd())
+        found, values = read(os.environ, Path.cwd())
+        root, told = found.root, program.read(found)
+        if values["PKG"].source in ("not set", "[project] name"):
+            values["PKG"] = imported(values, told, found)
+        pkg = checks.pkg(values["PKG"], root)
+        dir_site = checks.dir_site(values["DIR_SITE"], root)
+        place = source.find(root, values["COSMO_SRC"], values["PKG"], found.script)
+        build = (root / dir_site).parent.parent
+        source.check(place, build, values["PKG"])
+        executables = results(values, told, root, build, source.has_main(place, pkg))
+        here = os.path.relpath(root)
         settings = Settings(
-            pkg=checks.pkg(values["PKG"], root),
-            root=os.path.relpath(root),
-            dir_site=checks.dir_site(values["DIR_SITE"], root),
+            pkg=pkg,
+            root=here,
+            dir_site=dir_site,
+            source=os.path.relpath(place),
+            program=told,
             url=checks.url("COSMO_URL", values["COSMO_URL"], root),
             zip_url=checks.url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
+            deps=checks.deps(values["COSMO_DEPS"], root),
+            executables=executables,
+            exclude=checks.patterns("COSMO_EXCLUDE", values["COSMO_EXCLUDE"]),
+            keep=checks.patterns("COSMO_KEEP", values["COSMO_KEEP"]),
+            ships_source=checks.switch("COSMO_SOURCE", values["COSMO_SOURCE"]),
+            optimize=checks.optimize(values["COSMO_OPTIMIZE"]),
             prune=checks.prune(values["COSMO_PRUNE"]),
-            args=checks.args(values["COSMO_ARGS"], values["COSMO_ISOLATED"], values["PKG"]),
+            smoke=checks.smoke(values["COSMO_SMOKE"]),
         )
-        runs_module = values["COSMO_ARGS"].text is None
-        checks.source(Path(settings.source), values["PKG"], runs_module)
-        checks.build(Path(settings.build), settings.pkg)
+        checks.build(Path(settings.build), tuple(Path(each.path) for each in executables))
     return settings
 
 
-def read(environ: Mapping[str, str], here: Path) -> tuple[Path, dict[str, Value]]:
-    """The project's folder, and each setting's value as it was found, with `$NAME` expanded.
+def imported(values: Mapping[str, Value], told: Program, found: project.Project) -> Value:
+    """PKG where the project's name is no package's: the one that what starts is imported from."""
+    given = values["COSMO_ENTRY"].text or "*"
+    targets = [told.scripts.get(given, given)] if given != "*" else list(told.scripts.values())
+    tops = {target.partition(":")[0].partition(".")[0].strip() for target in targets}
+    try:
+        source.find(found.root, values["COSMO_SRC"], values["PKG"], found.script)
+    except Stop:
+        if len(tops) == 1:
+            return Value(tops.pop(), "COSMO_ENTRY" if given != "*" else "[project.scripts]")
+    return values["PKG"]
+
+
+def results(
+    values: Mapping[str, Value], told: Program, root: Path, build: Path, main: bool
+) -> tuple[Executable, ...]:
+    """The executables to make: one, but for `COSMO_ENTRY=*`."""
+    own, start, pkg = values["COSMO_ARGS"], values["COSMO_ENTRY"], values["PKG"].text or ""
+    out = checks.out(values["COSMO_OUT"], root, build)
+    isolated = checks.switch("COSMO_ISOLATED", values["COSMO_ISOLATED"])
+    ships = checks.switch("COSMO_SOURCE", values["COSMO_SOURCE"])
+    optimized = checks.optimize(values["COSMO_OPTIMIZE"]) if ships else 0
+    if own.text is not None and start.text is not None:
+        raise Stop("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
+    found = {pkg: ""} if own.text is not None else entry.named(start, told.scripts, pkg, main)
+    if out is not None and len(found) > 1:
+        raise Stop(f"COSMO_OUT={out} cannot name {len(found)} executables; set it for one entry")
+    folder = os.path.relpath(build)
+    return tuple(
+        Executable(
+            os.path.relpath(root / out) if out is not None else os.path.join(folder, name),
+            entry.args(own, isolated, optimized, pkg, call),
+            call,
+        )
+        for name, call in found.items()
+    )
+
+
+def read(environ: Mapping[str, str], here: Path) -> Found:
+    """The project, and each setting's value.
 
     Raises `Stop` for a `pyproject.toml` that cannot be read, a setting in it that there is not, and
     a `$NAME` that is not set.
     """
-    root, source, tables = project.find(environ, here)
-    for name in tables[0].names if tables else ():  # those of [tool.cosmo.env], which is ours
+    found = project.find(environ, here)
+    for name in found.tables[0].names if found.tables else ():  # those of [tool.cosmo.env]
         if name.startswith("COSMO_") and name not in [known.name for known in KNOWN]:
             told = "is no setting; `invoke cosmo.settings` lists them"
-            raise Stop(f"{root / 'pyproject.toml'}: {tables[0].source} {name} {told}")
+            raise Stop(f"{found.file}: {found.tables[0].source} {name} {told}")
     defaults = {known.name: known.default for known in KNOWN if known.default is not None}
-    layers = Layers(Table("environment", environ), *tables, Table("default", defaults))
+    layers = Layers(Table("environment", environ), *found.tables, Table("default", defaults))
     names = [known.name for known in KNOWN if known.name != "COSMO_PROJECT"]
     values = {name: layers.expanded(name) for name in names}
-    return root, {**values, "COSMO_PROJECT": Value(str(root), source)}
+    return Found(found, {**values, "COSMO_PROJECT": Value(str(found.root), found.source)})

@@ -77,6 +77,13 @@ def go(folder: str) -> str:
     return f"cd -P {shlex.quote(here(folder))}"
 
 
+def leave_out(patterns: tuple[str, ...], *names: str) -> str:
+    """The line that removes, below the current folder, what is named so or lies at such a path."""
+    tests = [f"-name {shlex.quote(name)}" for name in names]
+    tests += [f"-path {shlex.quote(f'./{pattern}')}" for pattern in patterns]
+    return f"find . -depth \\( {' -o '.join(tests)} \\) -exec rm -rf {{}} +"
+
+
 def tell(c: Context, phase: str, what: str) -> None:
     """Print one line about a phase, unless the run is dry: then its script is all there is."""
     if not c.config.run.dry:

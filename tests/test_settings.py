@@ -10,7 +10,8 @@ import pytest
 
 from projects import PYPROJECT, ROOT, Project
 from recipes.console import Stop
-from recipes.settings import KNOWN, load, read
+from recipes.known import KNOWN
+from recipes.settings import load, read
 
 ARTICLE = '[tool.ds.scripts]\n_.env.PKG = "from_ds"\n'
 OURS = '[tool.cosmo.env]\nPKG = "from_ours"\n'
@@ -82,8 +83,8 @@ def test_the_project_is_the_nearest_folder_with_a_pyproject(tmp_path: Path) -> N
     (tmp_path / "pyproject.toml").write_text(OURS)
     below = tmp_path / "src/deep"
     below.mkdir(parents=True)
-    root, values = read({}, below)
-    assert root == tmp_path
+    found, values = read({}, below)
+    assert found.root == tmp_path
     assert values["PKG"].text == "from_ours"
 
 
@@ -91,10 +92,10 @@ def test_a_pyproject_may_send_on_to_the_project(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
     (tmp_path / "pyproject.toml").write_text('[tool.cosmo.env]\nCOSMO_PROJECT = "inner"')
-    root, values = read({}, tmp_path)
-    assert root == tmp_path / "inner"
+    found, values = read({}, tmp_path)
+    assert found.root == tmp_path / "inner"
     assert values["PKG"].text == "from_ds"
-    assert values["COSMO_PROJECT"] == (str(root), "[tool.cosmo.env]")
+    assert values["COSMO_PROJECT"] == (str(found.root), "[tool.cosmo.env]")
 
 
 def test_a_setting_beside_the_one_that_sends_on_is_not_lost_unseen(tmp_path: Path) -> None:
@@ -113,8 +114,8 @@ def test_a_projects_name_may_stand_for_another(tmp_path: Path) -> None:
 def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
-    root, values = read({"COSMO_PROJECT": "inner"}, tmp_path)
-    assert (root, values["PKG"].text) == (tmp_path / "inner", "from_ds")
+    found, values = read({"COSMO_PROJECT": "inner"}, tmp_path)
+    assert (found.root, values["PKG"].text) == (tmp_path / "inner", "from_ds")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_the_lines_of_args_are_those_of_the_settings(
     monkeypatch.chdir(project.path)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert load().args == lines
+    assert load().executables[0].args == lines
 
 
 def test_paths_are_relative_to_the_current_directory(
@@ -259,7 +260,7 @@ def test_paths_are_relative_to_the_current_directory(
     settings = load()
     assert settings.url == "../x/python"
     assert settings.site == "../dist/cosmo/Lib/site-packages"
-    assert settings.source == "../src/hello"
+    assert settings.source == "hello"
 
 
 def test_a_path_in_the_environment_begins_where_the_command_runs(
@@ -300,7 +301,7 @@ def test_isolation_is_not_lost_unseen(
     monkeypatch.setenv("COSMO_ISOLATED", "1")
     monkeypatch.setenv("COSMO_ARGS", args)
     if isolated:
-        assert load().args == tuple(args.split())
+        assert load().executables[0].args == tuple(args.split())
     else:
         with pytest.raises(Stop, match="begin it with -I"):
             load()

@@ -1,0 +1,65 @@
+"""The `.pyc` files: the lines that compile them in the fetched interpreter, and what these tell."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+
+from invoke.runners import Result
+
+from .settings import Settings
+from .shell import reason as last_line
+
+COMPILE = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. PYTHONHASHSEED=0 sh ../python'
+"""The article's `python -m compileall`, without the host's PYTHON* variables, which change what is
+compiled, and with one order for sets. It runs in `Lib`, where no module but those to be packed can
+be in its way, and the interpreter writes its loader above that, in the build folder. `sh` starts
+what `env` need not know how to start."""
+
+COMPILE_ERROR = (
+    r"^Compiling .site-packages/(?P<file>[^\n]*).\.\.\.\n"
+    r"\*\*\* (?P<text>.*?)(?=^Compiling |^Listing |\Z)"
+)
+"""How compileall tells of a file that does not compile; alike in Python 3.6 and in 3.13."""
+
+FASTER = "print('--invalidation-mode unchecked-hash' * (__import__('sys').version_info > (3, 7)))"
+"""What prints the option by which a `.pyc` is taken without a look at its `.py`, if there is one."""
+
+SITE = "/zip/Lib/site-packages"
+
+
+def lines(s: Settings, more: bool) -> list[str]:
+    """The lines for the program, each file of which must compile, and with `more` for the rest.
+
+    All sources have one time, hence `-f`. Before Python 3.9, `-r` is needed below ten folders.
+    """
+    inside = SITE if s.top.endswith(".py") else f"{SITE}/{s.top}"
+    own = f"{start(s)} -f -r 99 -d {inside} site-packages/{s.top}"
+    rest = f"{start(s)} -r 99 -d {SITE} site-packages || true"
+    return [own, rest] if more else [own]
+
+
+def start(s: Settings) -> str:
+    """The start of such a line: with which Python, to which form, and what it leaves alone.
+
+    Where the `.py` is shipped too, its `.pyc` goes to `__pycache__`: Python takes one that lies
+    beside a `.py` for nothing.
+    """
+    optimize = f" -{'O' * s.optimize}" if s.optimize else ""
+    form = f" $({COMPILE} -c {shlex.quote(FASTER)})" if s.ships_source else " -b"
+    keep = "|".join(re.escape(each).replace(r"\*", ".*").replace(r"\?", ".") for each in s.keep)
+    left = f" -x {shlex.quote(f'^site-packages/({keep})$')}" if keep else ""
+    return f"{COMPILE}{optimize} -m compileall{form}{left}"
+
+
+def reason(result: Result, source: str) -> str:
+    """The first file below `source` that compileall says does not compile, its line and error."""
+    told = re.search(COMPILE_ERROR, result.stdout, re.MULTILINE | re.DOTALL)
+    if told is None:
+        return last_line(result)
+    file, text = os.path.join(source, told["file"]), told["text"]
+    line = re.search(r", line (\d+)", text)
+    error = re.findall(r"\w+(?:Error|Warning): [^\n]+", text)
+    where = f"{file}, line {line[1]}" if line else file
+    return f"{where}: {error[-1] if error else text}"

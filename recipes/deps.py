@@ -1,0 +1,159 @@
+"""The program's dependencies and metadata: resolved for the fetched interpreter, fit to run there.
+
+All of it lies in `.deps` in the build folder until it is seen to be whole:
+
+    own         the program's metadata, and what its build backend adds
+    site        its dependencies
+    compiled    a requirement for each of these that has extension modules
+    pure/N      the form without them of the one in line N, if there is one
+    forms       which form each of them was given
+    sift        what does the sifting, in the interpreter
+    foreign.py  what starts pip, in the host's Python
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shlex
+from pathlib import Path
+
+from invoke.context import Context
+
+from . import foreign, installer, sift
+from .console import Stop
+from .settings import Settings
+from .shell import here, leave_out, q, sh, tell
+from .sift import __main__ as main
+from .sift import dists, forms, needed
+
+WORK = ".deps"
+
+SIFT = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. sh ../python -m sift'
+"""The fetched interpreter, in `.deps`, without the host's PYTHON* variables."""
+
+NOT_COPIED = ("*/.venv", "*/venv", "*/.tox", "*/.nox", "*/node_modules", "*/__pycache__")
+"""What a build backend has no use for, of the project's copy that it works in."""
+
+
+def wanted(s: Settings) -> bool:
+    """Whether there is something to install, or metadata to write."""
+    told = s.program.built or s.program.dist_info or s.program.dependencies
+    return s.deps != "none" and bool(told or s.deps)
+
+
+def install(c: Context, s: Settings) -> None:
+    """Install the dependencies and metadata beside the program."""
+    folders, failed = " ".join(f"{WORK}/{each}" for each in ("own", "site", "pure", "sift")), ""
+    sh(c, f"rm -rf {WORK} && mkdir -p {folders}", f"{s.build} cannot be written", at=s.build)
+    work = os.path.join(s.build, WORK)
+    failed = f"{work} cannot be written"
+    for module in (sift, dists, forms, needed, main):
+        name = Path(module.__file__ or "").name
+        sh(c, f"{printf([inspect.getsource(module)])} > sift/{name}", failed, at=work)
+    if not installer.uv():
+        sh(c, f"{printf([inspect.getsource(foreign)])} > foreign.py", failed, at=work)
+    if s.program.built:
+        build(c, s, work)
+    else:
+        write(c, s, work)
+    if s.deps or s.program.built or s.program.dependencies:
+        resolve(c, s, work)
+    settle(c, s, work)
+
+
+def printf(lines: list[str] | tuple[str, ...]) -> str:
+    """The shell command that prints these lines."""
+    return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))}"
+
+
+def write(c: Context, s: Settings, work: str) -> None:
+    """Write the metadata and the requirements that `[project]` tells."""
+    program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
+    if program.dist_info:
+        info = shlex.quote(f"own/{program.dist_info}")
+        line = f"mkdir {info} && {printf(program.metadata())} > {info}/METADATA"
+        if program.entry_points:
+            line += f" && {printf(program.entry_points_txt())} > {info}/entry_points.txt"
+        sh(c, line, failed, at=work)
+    if program.dependencies:
+        sh(c, f"{printf(program.dependencies)} > requirements.txt", failed, at=work)
+
+
+def build(c: Context, s: Settings, work: str) -> None:
+    """Let the build backend make a wheel of a copy of the project, and install that as `own`."""
+    tell(c, "deps", f"a wheel of {s.pkg}, by its build backend")
+    left = [os.path.join(".", os.path.relpath(s.build, s.root)), *NOT_COPIED]
+    without = " ".join(f"--exclude={shlex.quote(each)}" for each in left)
+    line = f"tar -C {q(s.root)} {without} -cf {q(work)}/project.tar ."
+    sh(c, line, f"{s.root} cannot be copied")
+    line = "mkdir project && tar -C project -xf project.tar && rm project.tar"
+    sh(c, line, f"{s.root} cannot be copied", at=work)
+    for line in installer.build("./project", "./wheel", "./own"):
+        failed = f"{s.pkg} cannot be built by its own build backend"
+        sh(c, line, failed, at=work, why=installer.reason)
+    line = "sed -n 's/^Requires-Dist: //p' own/*.dist-info/METADATA > requirements.txt"
+    sh(c, line, f"{s.pkg} has no metadata", at=work)
+
+
+def resolve(c: Context, s: Settings, work: str) -> None:
+    """Install the requirements; for each one with extension modules, look for a pure form too."""
+    place = os.path.relpath(work, s.root)
+    file = os.path.join(place, "requirements.txt") if s.deps is None else relative(s.deps, s.root)
+    tell(c, "deps", ", ".join(s.program.dependencies) if s.deps is None else s.deps)
+    failed = f"the dependencies of {s.pkg} cannot be installed"
+    then = "correct the requirements, or see to the network"
+    mode = "version" if installer.uv() else "markers"
+    ask = f'there="$(cd -P {shlex.quote(here(place))} && {SIFT} {mode})"'
+    start = installer.compiled(place)
+    line = f"{ask} && {start} --target {q(place)}/site -r {q(file)}"
+    sh(c, line, failed, at=s.root, why=installer.reason, then=then)
+    line = f"rm -rf bin .lock && {leave_out(s.exclude, '__pycache__')}"
+    sh(c, line, failed, at=os.path.join(work, "site"))
+    listed = os.path.relpath(os.path.join(s.root, file), work)
+    sh(c, f"{SIFT} compiled . {q(listed)} > compiled", failed, at=work)
+    hashed = " --require-hashes" if s.deps and "--hash" in text(s.deps) else ""
+    sh(c, f"{ask} && {pure(place, hashed)}", failed, at=s.root, why=installer.reason, then=then)
+
+
+def relative(path: str, root: str) -> str:
+    """`path` as it is called in `root`."""
+    return path if os.path.isabs(path) else os.path.relpath(path, root)
+
+
+def text(path: str) -> str:
+    """What a requirements file holds."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except ValueError as error:
+        raise Stop(f"COSMO_DEPS={path} is not text: {error}; correct it there") from error
+
+
+def pure(place: str, hashed: str) -> str:
+    """The line that installs, for each one that `compiled` names, its pure form, if it can."""
+    folder, one = f"{q(place)}/pure/$n", f"{q(place)}/one"
+    rest = f"--no-deps{hashed} --target {folder} -r {one} </dev/null"
+    wheel, sdist = installer.pure(place)
+    return (
+        f"n=0 && while read -r line; do n=$((n + 1)); printf '%s\\n' \"$line\" > {one};"
+        f" form='a pure wheel'; {wheel} {rest} || {{ rm -rf {folder};"
+        f" form='its sdist, built without the extension'; {sdist} {rest}; }} || rm -rf {folder};"
+        f' echo "$form" > {folder}.form; done < {q(place)}/compiled'
+    )
+
+
+def settle(c: Context, s: Settings, work: str) -> None:
+    """See that all of it can run in the interpreter, and put it beside the program."""
+    packed, failed = (
+        os.path.relpath(s.site, work),
+        f"{s.pkg} cannot be packaged with its dependencies",
+    )
+    line = f"{SIFT} settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} > forms"
+    sh(c, line, failed, at=work, then="see to the requirements")
+    sh(c, f"cp -R site/. own/. {q(packed)}", f"{s.site} cannot be written", at=work)
+
+
+def swapped(s: Settings) -> list[str]:
+    """What the last build says of the distributions whose extension modules were left out."""
+    told = Path(s.build, WORK, "forms")
+    return told.read_text(encoding="utf-8").splitlines() if wanted(s) and told.is_file() else []

@@ -1,0 +1,40 @@
+"""Runs in the host's Python: pip, for another Python.
+
+    python foreign.py MARKERS WHEELS install ...
+
+pip by itself decides by the Python it runs in which environment markers hold, and builds no sdist
+for another. MARKERS is what they are there, as JSON; WHEELS says which wheels may be taken:
+`compiled` takes those for Linux, `pure` only those that run everywhere. Whatever else pip does, and
+how it is configured, stays as it is.
+"""
+
+import json
+import runpy
+import sys
+
+
+def main(markers: str, wheels: str, command: str, *rest: str) -> None:
+    """Run pip; what is set aside of it has had these names since version 10."""
+    from pip._internal.cli import cmdoptions
+    from pip._vendor.packaging import markers as evaluated
+
+    there = json.loads(markers)
+    evaluated.default_environment = lambda: dict(there)
+    cmdoptions.check_dist_restriction = lambda *args, **named: None
+    version = there["python_version"]
+    flags = ["--python-version", version]
+    if wheels == "pure":
+        flags += ["--implementation", "py", "--abi", "none", "--platform", "any"]
+    else:
+        platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(40, 4, -1)]
+        platforms += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
+        flags += [word for each in platforms for word in ("--platform", each)]
+        flags += ["--implementation", "cp", "--abi", f"cp{version.replace('.', '')}"]
+        flags += ["--abi", "abi3", "--abi", "none"]
+    sys.argv[:] = ["pip", command, *flags, *rest]
+    runpy.run_module("pip", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    del sys.path[0]  # its own folder
+    main(*sys.argv[1:])

@@ -1,0 +1,100 @@
+"""What installs, uv if it is there, else pip: its lines, and what it says went wrong."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+
+from invoke.runners import Result
+
+from .shell import q
+from .shell import reason as last_line
+
+NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
+"""An sdist is built with no compiler to be found: many leave their extensions out then."""
+
+UV = "--link-mode copy --no-progress --color never"
+PIP = "--no-color --progress-bar off --no-input --no-compile"
+
+
+def uv() -> bool:
+    """Whether uv is there."""
+    return shutil.which("uv") is not None
+
+
+def python() -> str:
+    """The host's Python: pip runs in it, and uv builds with it."""
+    return shlex.quote(sys.executable)
+
+
+def build(project: str, wheel: str, target: str) -> tuple[str, str]:
+    """The lines that build a wheel of a project, and install that alone."""
+    if uv():
+        return (
+            f"{NO_COMPILER} uv build --wheel --python {python()} -o {wheel} {project}",
+            f"uv pip install --python {python()} {UV} --no-deps --target {target} {wheel}/*.whl",
+        )
+    return (
+        f"{NO_COMPILER} {python()} -m pip wheel --no-deps -w {wheel} {project}",
+        f"{python()} -m pip install {PIP} --no-deps --target {target} {wheel}/*.whl",
+    )
+
+
+def compiled(place: str) -> str:
+    """The start of a line that installs for the interpreter that `$there` tells of.
+
+    Wheels with extension modules for Linux may be taken: which version is resolved does not depend
+    on them, and `sift` sees to them. `place` is the folder of `foreign.py`.
+    """
+    return f"{uv_install('linux')}" if uv() else pip_install(place, "compiled")
+
+
+def pure(place: str) -> tuple[str, str]:
+    """The starts of two lines: one takes a pure wheel, and one builds the sdist."""
+    if uv():
+        # uv knows no platform without extensions; for this one there are hardly any
+        wheel = f"{uv_install('wasm32-pyodide2024')} --only-binary :all:"
+        return wheel, f'{uv_install("linux")} --no-binary "${{line%%==*}}"'
+    start = pip_install(place, "pure")
+    return f"{start} --only-binary :all:", start
+
+
+def uv_install(platform: str) -> str:
+    """`uv pip install` for the version that `$there` tells of."""
+    there = f'--python {python()} --python-version "$there" --python-platform {platform}'
+    return f"{NO_COMPILER} uv pip install {there} {UV}"
+
+
+def pip_install(place: str, wheels: str) -> str:
+    """`pip install` where the environment markers that `$there` tells of hold."""
+    return f'{NO_COMPILER} {python()} {q(place)}/foreign.py "$there" {wheels} install {PIP}'
+
+
+def reason(result: Result) -> str:
+    """What uv or pip says went wrong, in one line."""
+    text = result.stderr + result.stdout
+    told = re.search(r"^(?:error:|\s*\u00d7)(.*)", text, re.MULTILINE | re.DOTALL)
+    if uv() and told:
+        return re.sub(r"[\s\u2500-\u257f\u25b6\u00d7]+", " ", told[1]).strip()
+    if "MATCH THE HASHES" in text:
+        found = re.search(r"^\s+(\S+) from .*\n\s+(Expected.*)\n\s+(Got.*)", text, re.MULTILINE)
+        return " ".join(("the hash differs of", *(found.groups() if found else ())))
+    missed = re.search(r"No matching distribution found for ([^\n]+)", text)
+    if missed and "WARNING: Retrying" in text:
+        why = re.findall(r"(?:object at \S+|\)): (.*?)'?\)?'?: /", text)
+        return f"the package index cannot be reached, for {missed[1]}: {why[-1] if why else ''}"
+    newer = re.findall(r"Requires-Python ([^;\n]+)", text)
+    if missed and newer:
+        return f"{missed[1]} needs Python {newer[-1]}, and the interpreter is older"
+    if missed:
+        return f"the package index has no {missed[1]}"
+    clash = re.search(r"ERROR: (Cannot install .*?)\.?$", text, re.MULTILINE)
+    if clash:
+        return clash[1]
+    failed = re.search(r"(?:Failed building wheel for|build wheels? for) ([^\s,]+)", text)
+    if failed:
+        return f"{failed[1]} has no wheel, and its sdist does not build without a compiler"
+    errors = re.findall(r"ERROR: (.*)", text)
+    return errors[-1] if errors else last_line(result)

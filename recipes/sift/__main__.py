@@ -1,0 +1,44 @@
+"""What the command line asks for."""
+
+import json
+import os
+import sys
+from typing import Dict
+
+from .forms import compiled, settle
+
+
+def markers() -> Dict[str, str]:
+    """Source: the dependency specifiers specification, less what differs between machines."""
+    version = sys.version_info
+    full = "{}.{}.{}".format(*version[:3])
+    return {
+        "implementation_name": sys.implementation.name,
+        "implementation_version": full,
+        "os_name": os.name,
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": full,
+        "python_version": "{}.{}".format(*version[:2]),
+        "sys_platform": sys.platform,
+    }
+
+
+def main(mode: str, *words: str) -> None:
+    if mode == "markers":
+        print(json.dumps(markers()))
+    elif mode == "version":
+        print(markers()["python_full_version"])
+    elif mode == "compiled":
+        for line in compiled(words[0], words[1] if len(words) > 1 else ""):
+            print(line)
+    else:
+        for line in settle(*words):
+            print(line)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

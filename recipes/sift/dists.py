@@ -1,0 +1,148 @@
+"""Distributions as they are installed: their files, and who asks for whom."""
+
+import csv
+import os
+import re
+import sys
+from typing import Dict, List
+
+EXTENSION = re.compile(r"\.(so|pyd|dylib|dll)(\.[0-9]+)*$")
+TOLD_BY_INSTALLER = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+class Dist:
+    """An installed distribution: its name, version, requirements and files below `folder`."""
+
+    def __init__(self, folder: str, info: str) -> None:
+        self.folder, self.info = folder, info
+        self.name, self.version = "", ""
+        self.requires_python = ""
+        self.requires: List[str] = []
+        with open(os.path.join(folder, info, "METADATA"), encoding="utf-8") as file:
+            for line in iter(file.readline, ""):
+                key, _, value = line.strip().partition(": ")
+                if not key:
+                    break
+                if key in ("Name", "Version", "Requires-Python"):
+                    setattr(self, key.replace("-", "_").lower(), value)
+                if key == "Requires-Dist":
+                    self.requires.append(value)
+        self.rows: Dict[str, str] = {}
+        record = os.path.join(folder, info, "RECORD")
+        if os.path.exists(record):
+            with open(record, encoding="utf-8", newline="") as file:
+                self.rows = {row[0]: row[1] for row in csv.reader(file) if len(row) > 1}
+
+    @property
+    def title(self) -> str:
+        return "{} {}".format(self.name, self.version)
+
+    def files(self) -> List[str]:
+        """Its files that are there, but for its metadata."""
+        mine = (path for path in self.rows if not path.startswith(("../", "/", self.info + "/")))
+        return [path for path in mine if os.path.isfile(os.path.join(self.folder, path))]
+
+    def extensions(self) -> List[str]:
+        return [path for path in self.files() if EXTENSION.search(path)]
+
+    def needs(self, name: str, extras: bool) -> bool:
+        """Whether it requires the distribution `name`; with `extras`, in some extra of its own."""
+        for line in self.requires:
+            found = re.match(r"[A-Za-z0-9._-]+", line)
+            if found and canonical(found.group()) == canonical(name):
+                if extras or not re.search(r"\bextra\s*==", line):
+                    return True
+        return False
+
+
+def dists(folder: str) -> List[Dist]:
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [
+        Dist(folder, name)
+        for name in names
+        if name.endswith(".dist-info") and os.path.exists(os.path.join(folder, name, "METADATA"))
+    ]
+
+
+def see_version(dist: Dist) -> None:
+    """Refuse a program for another Python. Source: the version specifiers specification."""
+    here = sys.version_info[:3]
+    for each in filter(None, re.split(r"\s*,\s*", dist.requires_python.strip("() "))):
+        match = re.match(r"(~=|===?|!=|<=?|>=?)\s*v?(\d+(?:\.\d+)*)(\.\*)?", each)
+        if not match:
+            continue
+        sign, text, star = match.groups()
+        numbers = tuple(map(int, text.split(".")))
+        that = (*numbers, 0, 0)[:3]
+        same = here[: len(numbers)] == numbers if star else here == that
+        holds = {
+            "==": same,
+            "===": same,
+            "!=": not same,
+            "<": here < that,
+            "<=": here <= that,
+            ">": here > that,
+            ">=": here >= that,
+            "~=": here >= that and here[: len(numbers) - 1] == numbers[:-1],
+        }
+        if not holds[sign]:
+            sys.exit(
+                "{} requires Python {}, and the interpreter is {}.{}.{}".format(
+                    dist.title, dist.requires_python, *here
+                )
+            )
+
+
+def see_conflicts(found: List[Dist], packed: str, program: str) -> None:
+    """Refuse two distributions, or one and the program, that have other files of the same name."""
+    owners: Dict[str, Dist] = {}
+    for dist in found:
+        for path in dist.files():
+            if path.startswith("bin/") or "__pycache__" in path:
+                continue
+            other = owners.setdefault(path, dist)
+            same = other is dist or dist.rows[path] == other.rows[path]
+            theirs = "{} and {}".format(other.title, dist.title)
+            beside = os.path.join(packed, path)
+            if same and dist.folder.endswith("site") and os.path.isfile(beside):
+                theirs = "{} and {}".format(program, dist.title)
+                with open(beside, "rb") as one, open(os.path.join(dist.folder, path), "rb") as two:
+                    same = one.read() == two.read()
+            if not same:
+                sys.exit(
+                    "{} both bring {}; do without one of them, or leave that file out with"
+                    " COSMO_EXCLUDE".format(theirs, path)
+                )
+
+
+def chain(dist: Dist, found: List[Dist], program: str) -> List[str]:
+    """The names from the program to the distribution, each of which asks for the next."""
+    names = [dist.name]
+    while True:
+        for extras in (False, True):
+            above = [each for each in found if each.needs(names[0], extras)]
+            above = [each for each in above if each.name not in names]
+            if above:
+                break
+        if not above:
+            return names if names[0] == program else [program, *names]
+        names.insert(0, above[0].name)
+
+
+def tidy(dist: Dist) -> None:
+    """Leave what was installed out of the metadata: how, by which tool, and with which scripts."""
+    folder = os.path.join(dist.folder, dist.info)
+    for name in TOLD_BY_INSTALLER:
+        if os.path.exists(os.path.join(folder, name)):
+            os.remove(os.path.join(folder, name))
+    if not dist.rows:
+        return
+    there = [path for path in dist.files() if not path.startswith("bin/")]
+    there += [dist.info + "/" + name for name in os.listdir(folder)]
+    with open(os.path.join(folder, "RECORD"), "w", encoding="utf-8", newline="\n") as file:
+        for path in sorted(there):
+            file.write("{},,\n".format(path + "c" if path.endswith(".py") else path))

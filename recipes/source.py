@@ -1,0 +1,67 @@
+"""The program's source: the layouts it may have, and whether it can be run and packed."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from .console import Stop
+from .layers import Value
+
+
+def find(root: Path, src: Value, pkg: Value, script: Path | None) -> Path:
+    """The package folder or the module that is PKG, or the top of it; `Stop` where there is none.
+
+    It is the script itself, else what lies in COSMO_SRC, else in `src` or in the project's folder.
+    """
+    if script is not None:
+        return script
+    if src.text is not None:
+        folder = root / src.text
+        if not src.text or not folder.is_dir() or not inside(root, folder):
+            raise Stop(
+                f"COSMO_SRC={src.text!r} ({src.source}): no such folder in the project; name the"
+                " one that PKG is in"
+            )
+    top = (pkg.text or "").partition(".")[0]
+    folders = [root / "src", root] if src.text is None else [root / src.text]
+    for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
+        if path.is_file() if path.suffix else path.is_dir():
+            return path
+    looked = " or ".join(str(folder / top) for folder in folders)
+    raise Stop(
+        f"PKG={pkg.text} ({pkg.source}): there is neither {looked}, nor such a .py; correct PKG, or"
+        " name the folder it is in with COSMO_SRC"
+    )
+
+
+def inside(root: Path, folder: Path) -> bool:
+    """Whether `folder` is `root` or in it, as it is written and as links lead."""
+    written, real = Path(os.path.normpath(folder)), folder.resolve()
+    return all(root in (each, *each.parents) for each in (written, real))
+
+
+def has_main(source: Path, pkg: str) -> bool:
+    """Whether `python -m PKG` can start it."""
+    if source.is_file():
+        return True
+    module = source.joinpath(*pkg.split(".")[1:])
+    mains = [module / "__main__.py", module / "__main__.pyc"]
+    if module != source:
+        mains.append(module.with_suffix(".py"))
+    return any(main.is_file() for main in mains)
+
+
+def check(source: Path, build: Path, pkg: Value) -> None:
+    """See that the source can be packed."""
+    if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
+        raise Stop(
+            f"DIR_SITE lies among the sources, in {source}; dist/cosmo/Lib/site-packages is usual"
+        )
+    for path in source.rglob("*"):
+        if re.search(r"[\n\r]", path.name):
+            raise Stop(f"{str(path)!r}: a packed file's name cannot hold a newline; rename it")
+        if path.is_symlink() and not path.exists():
+            told = "an editor's lock: close" if path.name.startswith(".#") else "a link: mend"
+            raise Stop(f"{path} is {told} or remove it, for it leads to no file")
