@@ -28,6 +28,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--interpreter={given}: no such file")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of what was proved, as the README quotes it."""
+    reports = [each for kind in terminalreporter.stats.values() for each in kind]
+    called = [each for each in reports if getattr(each, "when", "") == "call"]
+    rows = [row for each in called for name, row in each.user_properties if name == "proof"]
+    head = ["release", "settings", "size", "time", "without its extensions"]
+    for row in [head, ["---"] * len(head), *sorted(rows)] if rows else ():
+        terminalreporter.write_line(f"| {' | '.join(map(str, row))} |")
+
+
 @pytest.fixture(scope="session")
 def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter under test: a copy of FILE, else of a stand-in that is made once."""

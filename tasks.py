@@ -69,6 +69,13 @@ def test(c: Context, options: str = "") -> None:  # noqa: PT028 - no test, but t
         c.run(f"{PYTHON} -m pytest {options}", pty=sys.stdout.isatty())
 
 
+@task(help={"options": "What to pass on to pytest, as in --options='-k flask'."})
+def prove(c: Context, options: str = "") -> None:
+    """Package and run real releases from PyPI, and print a table of what each took."""
+    with c.cd(str(ROOT)):
+        c.run(f"{PYTHON} -m pytest -m prove {options}", pty=sys.stdout.isatty())
+
+
 @task
 def lint(c: Context) -> None:
     """Check style and layout with ruff."""
@@ -83,5 +90,5 @@ def types(c: Context) -> None:
         c.run(f"{PYTHON} -m mypy")
 
 
-for each in (demo, test, lint, types):
+for each in (demo, test, prove, lint, types):
     ns.add_task(each)  # type: ignore[arg-type]

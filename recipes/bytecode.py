@@ -23,7 +23,7 @@ COMPILE_ERROR = (
 )
 """How compileall tells of a file that does not compile; alike in Python 3.6 and in 3.13."""
 
-FASTER = "print('--invalidation-mode unchecked-hash' * (__import__('sys').version_info > (3, 7)))"
+UNCHECKED = "import sys; sys.version_info > (3, 7) and print('--invalidation-mode unchecked-hash')"
 """What prints the option by which a `.pyc` is taken without a look at its `.py`, if there is one."""
 
 SITE = "/zip/Lib/site-packages"
@@ -47,7 +47,7 @@ def start(s: Settings) -> str:
     beside a `.py` for nothing.
     """
     optimize = f" -{'O' * s.optimize}" if s.optimize else ""
-    form = f" $({COMPILE} -c {shlex.quote(FASTER)})" if s.ships_source else " -b"
+    form = f" $({COMPILE} -c {shlex.quote(UNCHECKED)})" if s.ships_source else " -b"
     keep = "|".join(re.escape(each).replace(r"\*", ".*").replace(r"\?", ".") for each in s.keep)
     left = f" -x {shlex.quote(f'^site-packages/({keep})$')}" if keep else ""
     return f"{COMPILE}{optimize} -m compileall{form}{left}"
