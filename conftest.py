@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uv
 from filelock import FileLock
 
+from index import Index
 from mirror import Mirror
-from projects import MAIN, PYPROJECT, WORDS, Project, start, zip_program
+from projects import MAIN, PYPROJECT, WORDS, Project, path_without, start, zip_program
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,3 +91,27 @@ def project(tmp_path: Path, interpreter: Path) -> Project:
     made.write("src/hello/greeting.txt", "hello\n")
     made.write("src/hello/deep/__init__.py", "")
     return made
+
+
+@pytest.fixture
+def index(mirror: Mirror) -> Index:
+    """A package index on loopback."""
+    return Index(mirror)
+
+
+@pytest.fixture(params=["uv", "pip"])
+def installing(project: Project, index: Index, request: pytest.FixtureRequest) -> Project:
+    """The small project, where dependencies come from the loopback index, by uv or by pip."""
+    folder = Path(uv.find_uv_bin()).parent
+    path = path_without("uv", project.path.parent)
+    project.env = {
+        "PATH": path if request.param == "pip" else f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": index.url,
+        "PIP_RETRIES": "1",
+        "UV_NO_CONFIG": "1",
+        "UV_DEFAULT_INDEX": index.url,
+        "UV_HTTP_RETRIES": "0",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    return project

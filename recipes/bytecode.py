@@ -24,7 +24,7 @@ COMPILE_ERROR = (
 """How compileall tells of a file that does not compile; alike in Python 3.6 and in 3.13."""
 
 UNCHECKED = "import sys; sys.version_info > (3, 7) and print('--invalidation-mode unchecked-hash')"
-"""What prints the option by which a `.pyc` is taken without a look at its `.py`, if there is one."""
+"""What prints the option by which a `.pyc` is taken without a look at its `.py`, if any does."""
 
 SITE = "/zip/Lib/site-packages"
 

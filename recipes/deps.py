@@ -29,8 +29,9 @@ from .sift import dists, forms, needed
 
 WORK = ".deps"
 
-SIFT = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. sh ../python -m sift'
-"""The fetched interpreter, in `.deps`, without the host's PYTHON* variables."""
+SIFT = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. sh ../python -B -m sift'
+"""The fetched interpreter, in `.deps`, without the host's PYTHON* variables; `-B` because imports
+are tried, which shall leave no `__pycache__`."""
 
 NOT_COPIED = ("*/.venv", "*/venv", "*/.tox", "*/.nox", "*/node_modules", "*/__pycache__")
 """What a build backend has no use for, of the project's copy that it works in."""

@@ -96,5 +96,8 @@ def reason(result: Result) -> str:
     failed = re.search(r"(?:Failed building wheel for|build wheels? for) ([^\s,]+)", text)
     if failed:
         return f"{failed[1]} has no wheel, and its sdist does not build without a compiler"
+    tried = re.findall(r"^Collecting (\S+)", text, re.MULTILINE)
+    if "subprocess-exited-with-error" in text and tried:
+        return f"the sdist of {tried[-1]}, which has no wheel, does not build without a compiler"
     errors = re.findall(r"ERROR: (.*)", text)
     return errors[-1] if errors else last_line(result)

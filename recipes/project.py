@@ -165,5 +165,6 @@ def is_setting(name: str) -> bool:
 
 def kind(value: object) -> str:
     """What TOML calls the type of `value`, with its article."""
-    names = {dict: "a table", list: "an array", str: "a string", float: "a float"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    names = {dict: "table", list: "array", str: "string", int: "integer", bool: "boolean"}
+    name = names.get(type(value), type(value).__name__)
+    return f"an {name}" if name[0] in "aio" else f"a {name}"

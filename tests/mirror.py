@@ -44,6 +44,8 @@ class Mirror:
                     self.end_headers()
                     return
                 self.send_response(200)
+                if self.path.endswith("/"):
+                    self.send_header("Content-Type", "text/html")
                 if served.length:
                     self.send_header("Content-Length", str(len(served.data)))
                 self.send_header("Last-Modified", formatdate(served.modified, usegmt=True))

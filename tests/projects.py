@@ -47,6 +47,7 @@ class Project:
         self.interpreter = interpreter
         self.build = path / "dist/cosmo"
         self.executable = self.build / "hello"
+        self.env: dict[str, str] = {}
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the project."""
@@ -66,7 +67,7 @@ class Project:
 
     def environment(self, **settings: str) -> dict[str, str]:
         """The environment that `invoke` runs in: this tree's recipes and the interpreter's file."""
-        given = {"COSMO_URL": str(self.interpreter), **settings}
+        given = {"COSMO_URL": str(self.interpreter), **self.env, **settings}
         return environment(self.path.parent, **given, PYTHONPATH=str(ROOT))
 
     def package(self, **settings: str) -> Path:
@@ -97,7 +98,7 @@ class Project:
         assert done.returncode == 1, done
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
-        phases = ("clean ", "setup ", "fetch ", "compile ", "update ")
+        phases = ("clean ", "setup ", "fetch ", "deps ", "compile ", "update ", "smoke ")
         lines = [line for line in done.stderr.splitlines() if not line.startswith(phases)]
         assert len(lines) == 1, done.stderr
         assert lines[0].startswith("cosmo: ")

@@ -52,6 +52,7 @@ UTC = (b"TZif2" + bytes(30) + b"\0\0\0\1" + b"\0\0\0\4" + bytes(6) + b"UTC\0") *
 INSIDE = (
     *(archive.Entry, archive.Archive, archive.stat_result, archive.failure, archive.below),
     *(mount.DirEntry, mount.Scan, mount.Guard, mount.Mount, mount.Extensions),
+    mount.Certificates,
     *(start.Flags, start.relabel, start.options, start.arguments),
     *(start.restart, start.become, start.run, start.folder_of, start.prompt, start.script),
     *(start.report, start.absolute, start.start),

@@ -213,4 +213,34 @@ class Extensions:
         )
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        return self._finder.find_spec(name) if path is None else None
+        spec = self._finder.find_spec(name) if path is None else None
+        if spec is not None and name == "_ssl":
+            loader: Any = Certificates(spec.loader)
+            spec.loader = loader
+        return spec
+
+
+class Certificates:
+    """Loads `_ssl`, which opens files by itself, so that it finds certificates below `/zip`."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self.create_module = loader.create_module
+
+    def exec_module(self, module: Any) -> None:
+        self._loader.exec_module(module)
+
+        class _SSLContext(module._SSLContext):  # type: ignore[misc]
+            def load_verify_locations(
+                self, cafile: Any = None, capath: Any = None, cadata: Any = None
+            ) -> None:
+                if cafile is None or below(cafile) is None:
+                    super().load_verify_locations(cafile, capath, cadata)
+                    return
+                number = posix.open(cafile, posix.O_RDONLY)
+                try:
+                    super().load_verify_locations(f"/dev/fd/{number}", capath, cadata)
+                finally:
+                    posix.close(number)
+
+        module._SSLContext = _SSLContext
