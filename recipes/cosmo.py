@@ -13,7 +13,7 @@ from invoke.context import Context
 from invoke.runners import Result
 from invoke.tasks import task
 
-from . import bytecode
+from . import bytecode, entry
 from . import deps as dependencies
 from .base import get, zip_program
 from .console import Lines, Stop, bar, one_line, say
@@ -76,6 +76,9 @@ def deps(c: Context) -> None:
 def compile(c: Context) -> None:  # noqa: A001 - the article's word
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     s = load()
+    for made in s.executables:
+        if made.entry and not c.config.run.dry:
+            entry.check(Path(s.site), made.entry)
     files = sum(1 for _ in Path(s.site).rglob("*.py"))
     tell(c, "compile", f"{files} files")
     failed = f"{s.site} cannot be written"

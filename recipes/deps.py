@@ -29,7 +29,7 @@ from .sift import dists, forms, needed
 
 WORK = ".deps"
 
-SIFT = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. sh ../python -B -m sift'
+START = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. sh ../python -B'
 """The fetched interpreter, in `.deps`, without the host's PYTHON* variables; `-B` because imports
 are tried, which shall leave no `__pycache__`."""
 
@@ -39,7 +39,8 @@ NOT_COPIED = ("*/.venv", "*/venv", "*/.tox", "*/.nox", "*/node_modules", "*/__py
 
 def wanted(s: Settings) -> bool:
     """Whether there is something to install, or metadata to write."""
-    told = s.program.built or s.program.dist_info or s.program.dependencies
+    program = s.program
+    told = program.built or program.dist_info or program.dependencies or program.requires_python
     return s.deps != "none" and bool(told or s.deps)
 
 
@@ -71,6 +72,8 @@ def printf(lines: list[str] | tuple[str, ...]) -> str:
 def write(c: Context, s: Settings, work: str) -> None:
     """Write the metadata and the requirements that `[project]` tells."""
     program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
+    if program.requires_python:
+        fits(c, s, work, shlex.quote(program.requires_python))
     if program.dist_info:
         info = shlex.quote(f"own/{program.dist_info}")
         line = f"mkdir {info} && {printf(program.metadata())} > {info}/METADATA"
@@ -90,11 +93,22 @@ def build(c: Context, s: Settings, work: str) -> None:
     sh(c, line, f"{s.root} cannot be copied")
     line = "mkdir project && tar -C project -xf project.tar && rm project.tar"
     sh(c, line, f"{s.root} cannot be copied", at=work)
-    for line in installer.build("./project", "./wheel", "./own"):
-        failed = f"{s.pkg} cannot be built by its own build backend"
-        sh(c, line, failed, at=work, why=installer.reason)
+    failed = f"{s.pkg} cannot be built by its own build backend"
+    sh(c, installer.wheel("./project", "./wheel"), failed, at=work, why=installer.reason)
+    failed = f"the wheel of {s.pkg} cannot be read"
+    line = f"{START} -m zipfile -e wheel/*.whl own && rm -rf own/*.data"
+    sh(c, line, failed, at=work)
     line = "sed -n 's/^Requires-Dist: //p' own/*.dist-info/METADATA > requirements.txt"
-    sh(c, line, f"{s.pkg} has no metadata", at=work)
+    sh(c, line, failed, at=work)
+    asked = "$(sed -n 's/^Requires-Python: //p' own/*.dist-info/METADATA)"
+    fits(c, s, work, f'"{asked}"')
+
+
+def fits(c: Context, s: Settings, work: str, specifier: str) -> None:
+    """See that the program is for the interpreter's Python."""
+    line = f"{START} -m sift fits {specifier}"
+    failed = f"{s.program.name or s.pkg} is not for this interpreter"
+    sh(c, line, failed, at=work, then="fetch another one with COSMO_URL")
 
 
 def resolve(c: Context, s: Settings, work: str) -> None:
@@ -105,14 +119,14 @@ def resolve(c: Context, s: Settings, work: str) -> None:
     failed = f"the dependencies of {s.pkg} cannot be installed"
     then = "correct the requirements, or see to the network"
     mode = "version" if installer.uv() else "markers"
-    ask = f'there="$(cd -P {shlex.quote(here(place))} && {SIFT} {mode})"'
+    ask = f'there="$(cd -P {shlex.quote(here(place))} && {START} -m sift {mode})"'
     start = installer.compiled(place)
     line = f"{ask} && {start} --target {q(place)}/site -r {q(file)}"
     sh(c, line, failed, at=s.root, why=installer.reason, then=then)
     line = f"rm -rf bin .lock && {leave_out(s.exclude, '__pycache__')}"
     sh(c, line, failed, at=os.path.join(work, "site"))
     listed = os.path.relpath(os.path.join(s.root, file), work)
-    sh(c, f"{SIFT} compiled . {q(listed)} > compiled", failed, at=work)
+    sh(c, f"{START} -m sift compiled . {q(listed)} > compiled", failed, at=work)
     hashed = " --require-hashes" if s.deps and "--hash" in text(s.deps) else ""
     sh(c, f"{ask} && {pure(place, hashed)}", failed, at=s.root, why=installer.reason, then=then)
 
@@ -149,7 +163,7 @@ def settle(c: Context, s: Settings, work: str) -> None:
         os.path.relpath(s.site, work),
         f"{s.pkg} cannot be packaged with its dependencies",
     )
-    line = f"{SIFT} settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} > forms"
+    line = f"{START} -m sift settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} > forms"
     sh(c, line, failed, at=work, then="see to the requirements")
     sh(c, f"cp -R site/. own/. {q(packed)}", f"{s.site} cannot be written", at=work)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from .checks import taken, words
 from .console import Stop
@@ -87,6 +89,38 @@ def call(entry: str) -> str:
         f"import sys; sys.argv[0] = sys.executable; from {module} import {top};"
         f" sys.exit({function}())"
     )
+
+
+def check(site: Path, entry: str) -> None:
+    """See that `module:function` is among what was gathered, as far as its source tells."""
+    module, _, function = entry.partition(":")
+    path, top = site.joinpath(*module.split(".")), function.partition(".")[0]
+    files = [
+        file for file in (path.with_name(f"{path.name}.py"), path / "__init__.py") if file.is_file()
+    ]
+    try:
+        names = bound(ast.parse(files[0].read_bytes())) if files else set()
+    except (SyntaxError, ValueError):
+        return  # whether the interpreter can read it is seen when it is compiled
+    if not files and (site / module.partition(".")[0]).exists():
+        raise Stop(f"there is no module {module} for {entry} to start; correct COSMO_ENTRY")
+    if files and not names & {top, "*", "__getattr__"}:
+        raise Stop(f"{module} has no {top} for {entry} to start; correct COSMO_ENTRY")
+
+
+def bound(tree: ast.AST) -> set[str]:
+    """The names that a module binds, `*` where it imports all of another."""
+    names = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            continue
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        if isinstance(node, ast.alias):
+            names.add(node.asname or node.name.partition(".")[0])
+        names |= bound(node)
+    return names
 
 
 def isolates(lines: tuple[str, ...]) -> bool:

@@ -29,17 +29,12 @@ def python() -> str:
     return shlex.quote(sys.executable)
 
 
-def build(project: str, wheel: str, target: str) -> tuple[str, str]:
-    """The lines that build a wheel of a project, and install that alone."""
+def wheel(project: str, folder: str) -> str:
+    """The line that lets a project's build backend make a wheel of it."""
     if uv():
-        return (
-            f"{NO_COMPILER} uv build --wheel --python {python()} -o {wheel} {project}",
-            f"uv pip install --python {python()} {UV} --no-deps --target {target} {wheel}/*.whl",
-        )
-    return (
-        f"{NO_COMPILER} {python()} -m pip wheel --no-deps -w {wheel} {project}",
-        f"{python()} -m pip install {PIP} --no-deps --target {target} {wheel}/*.whl",
-    )
+        return f"{NO_COMPILER} uv build --wheel --python {python()} -o {folder} {project}"
+    pip = f"{python()} -m pip wheel --no-deps --ignore-requires-python"
+    return f"{NO_COMPILER} {pip} -w {folder} {project}"
 
 
 def compiled(place: str) -> str:

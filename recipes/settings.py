@@ -86,7 +86,8 @@ def load() -> Settings:
         dir_site = checks.dir_site(values["DIR_SITE"], root)
         place = source.find(root, values["COSMO_SRC"], values["PKG"], found.script)
         build = (root / dir_site).parent.parent
-        source.check(place, build, values["PKG"])
+        exclude = checks.patterns("COSMO_EXCLUDE", values["COSMO_EXCLUDE"])
+        source.check(place, build, exclude)
         executables = results(values, told, root, build, source.has_main(place, pkg))
         here = os.path.relpath(root)
         settings = Settings(
@@ -99,7 +100,7 @@ def load() -> Settings:
             zip_url=checks.url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
             deps=checks.deps(values["COSMO_DEPS"], root),
             executables=executables,
-            exclude=checks.patterns("COSMO_EXCLUDE", values["COSMO_EXCLUDE"]),
+            exclude=exclude,
             keep=checks.patterns("COSMO_KEEP", values["COSMO_KEEP"]),
             ships_source=checks.switch("COSMO_SOURCE", values["COSMO_SOURCE"]),
             optimize=checks.optimize(values["COSMO_OPTIMIZE"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from .console import Stop
@@ -53,8 +54,8 @@ def has_main(source: Path, pkg: str) -> bool:
     return any(main.is_file() for main in mains)
 
 
-def check(source: Path, build: Path, pkg: Value) -> None:
-    """See that the source can be packed."""
+def check(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
+    """See that the source can be packed, but for what is left out."""
     if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
         raise Stop(
             f"DIR_SITE lies among the sources, in {source}; dist/cosmo/Lib/site-packages is usual"
@@ -65,3 +66,15 @@ def check(source: Path, build: Path, pkg: Value) -> None:
         if path.is_symlink() and not path.exists():
             told = "an editor's lock: close" if path.name.startswith(".#") else "a link: mend"
             raise Stop(f"{path} is {told} or remove it, for it leads to no file")
+        if re.search(r"\.(so|pyd|dylib)$", path.name) and not left_out(source, path, exclude):
+            raise Stop(
+                f"{path} cannot run in the executable, as no compiled module can; if the program"
+                " can do without, name it in COSMO_EXCLUDE"
+            )
+
+
+def left_out(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
+    """Whether COSMO_EXCLUDE names a file of the source, or a folder that it is in."""
+    inside = path.relative_to(source.parent)
+    names = [str(each) for each in (inside, *inside.parents)]
+    return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)

@@ -454,7 +454,7 @@ def test_what_is_not_the_interpreter_never_takes_its_place(
         ({"PKG": "-x"}, "is not the name of a package"),
         ({"PKG": ""}, "is not the name of a package"),
         ({"PKG": "nowhere"}, "project/src/nowhere"),
-        ({"PKG": "hello.deep"}, "there is no src/hello/deep/__main__.py"),
+        ({"PKG": "hello.deep"}, "PKG=hello.deep has no __main__"),
         ({"DIR_SITE": "/"}, "DIR_SITE='/' (environment) must lie inside the project"),
         ({"DIR_SITE": "../Lib/site-packages"}, "must lie inside the project"),
         ({"DIR_SITE": "dist/cosmo"}, "must be a folder of the project's, then Lib/site-packages"),

@@ -36,6 +36,10 @@ print({})
 BINARY = "cp{0}{1}-cp{0}{1}-manylinux2014_x86_64"
 
 
+UV_ALONE = pytest.mark.parametrize("installing", ["uv"], indirect=True)
+"""For what does not depend on the installer."""
+
+
 def names(project: Project) -> set[str]:
     """The names of the program and its dependencies in the executable."""
     found = zipfile.ZipFile(project.executable).namelist()
@@ -100,6 +104,7 @@ def test_the_interpreter_decides_which_markers_hold(
     assert not [name for name in names(installing) if name.startswith(("old", "win", "new"))]
 
 
+@UV_ALONE
 def test_a_requirements_file_stands_in_place_of_the_projects(
     installing: Project, index: Index
 ) -> None:
@@ -112,6 +117,7 @@ def test_a_requirements_file_stands_in_place_of_the_projects(
     assert installing.start().returncode == 0
 
 
+@UV_ALONE
 def test_with_none_the_executable_holds_what_the_article_puts_in(
     installing: Project, index: Index
 ) -> None:
@@ -122,12 +128,14 @@ def test_with_none_the_executable_holds_what_the_article_puts_in(
     assert all(name.startswith("hello/") for name in alone)
 
 
+@UV_ALONE
 def test_metadata_alone_needs_no_installer_and_no_network(installing: Project) -> None:
     asks(installing)
     installing.package(PIP_INDEX_URL="http://127.0.0.1:9/", UV_DEFAULT_INDEX="http://127.0.0.1:9/")
     assert "hello-1.5.dist-info/entry_points.txt" in names(installing)
 
 
+@UV_ALONE
 def test_scripts_and_what_tells_of_the_installer_stay_out(
     installing: Project, index: Index
 ) -> None:
@@ -205,6 +213,7 @@ def test_an_sdist_is_built_without_its_extension(
     assert installing.start().stdout == "from source\n"
 
 
+@UV_ALONE
 @pytest.mark.parametrize(
     "files",
     [
@@ -230,6 +239,7 @@ def test_an_extension_is_left_out_where_the_rest_can_be_imported(
     assert not [name for name in names(installing) if name.endswith(".so")]
 
 
+@UV_ALONE
 @pytest.mark.parametrize(
     "files",
     [
@@ -284,21 +294,25 @@ def test_a_dependency_for_a_newer_python_is_named(installing: Project, index: In
     assert "3.99" in told
 
 
-def test_a_program_for_a_newer_python_is_refused(installing: Project) -> None:
-    asks(installing)
-    path = installing.path / "pyproject.toml"
+def test_a_program_for_a_newer_python_is_refused(project: Project) -> None:
+    asks(project)
+    path = project.path / "pyproject.toml"
     path.write_text(path.read_text().replace(">=3.6", ">=3.99"))
-    assert "hello 1.5 requires Python >=3.99, and the interpreter is 3." in installing.refused()
+    assert (
+        "is not for this interpreter: it requires Python >=3.99, and this is 3."
+        in project.refused()
+    )
 
 
 @pytest.mark.parametrize("spec", [">=3.6,<4", "!=3.5.*", "~=3.6", ">3.5", "==3.*", "<=3.99"])
-def test_a_program_for_this_python_is_packaged(installing: Project, spec: str) -> None:
-    asks(installing)
-    path = installing.path / "pyproject.toml"
+def test_a_program_for_this_python_is_packaged(project: Project, spec: str) -> None:
+    asks(project)
+    path = project.path / "pyproject.toml"
     path.write_text(path.read_text().replace(">=3.6", spec))
-    installing.package()
+    project.package()
 
 
+@UV_ALONE
 def test_two_that_bring_the_same_file_are_named(installing: Project, index: Index) -> None:
     index.wheel("bird", "1.0", {"shared/x.py": "1", "shared/same.py": ""})
     index.wheel("owl", "1.0", {"shared/x.py": "2", "shared/same.py": ""})
@@ -308,6 +322,7 @@ def test_two_that_bring_the_same_file_are_named(installing: Project, index: Inde
     installing.package(COSMO_EXCLUDE="shared/x.py")
 
 
+@UV_ALONE
 def test_a_dependency_that_brings_the_programs_own_file_is_named(
     installing: Project, index: Index
 ) -> None:

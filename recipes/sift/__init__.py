@@ -2,6 +2,7 @@
 
     python -m sift markers                        what environment markers are here, as JSON
     python -m sift version                        the version of this Python
+    python -m sift fits SPECIFIERS                refuse a program that is for another Python
     python -m sift compiled WORK [REQUIREMENTS]   a line for each distribution with extensions
     python -m sift settle WORK PACKED PROGRAM     swap or strip these, refuse what needs them
 

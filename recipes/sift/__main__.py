@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from typing import Dict
 
@@ -27,11 +28,38 @@ def markers() -> Dict[str, str]:
     }
 
 
+def fits(specifiers: str) -> None:
+    """Refuse a program for another Python. Source: the version specifiers specification."""
+    here = sys.version_info[:3]
+    for each in filter(None, re.split(r"\s*,\s*", specifiers.strip("() "))):
+        match = re.match(r"(~=|===?|!=|<=?|>=?)\s*v?(\d+(?:\.\d+)*)(\.\*)?", each)
+        if not match:
+            continue
+        sign, text, star = match.groups()
+        numbers = tuple(map(int, text.split(".")))
+        that = (*numbers, 0, 0)[:3]
+        same = here[: len(numbers)] == numbers if star else here == that
+        holds = {
+            "==": same,
+            "===": same,
+            "!=": not same,
+            "<": here < that,
+            "<=": here <= that,
+            ">": here > that,
+            ">=": here >= that,
+            "~=": here >= that and here[: len(numbers) - 1] == numbers[:-1],
+        }
+        if not holds[sign]:
+            sys.exit("it requires Python {}, and this is {}.{}.{}".format(specifiers, *here))
+
+
 def main(mode: str, *words: str) -> None:
     if mode == "markers":
         print(json.dumps(markers()))
     elif mode == "version":
         print(markers()["python_full_version"])
+    elif mode == "fits":
+        fits(words[0])
     elif mode == "compiled":
         for line in compiled(words[0], words[1] if len(words) > 1 else ""):
             print(line)

@@ -20,15 +20,14 @@ class Dist:
     def __init__(self, folder: str, info: str) -> None:
         self.folder, self.info = folder, info
         self.name, self.version = "", ""
-        self.requires_python = ""
         self.requires: List[str] = []
         with open(os.path.join(folder, info, "METADATA"), encoding="utf-8") as file:
             for line in iter(file.readline, ""):
                 key, _, value = line.strip().partition(": ")
                 if not key:
                     break
-                if key in ("Name", "Version", "Requires-Python"):
-                    setattr(self, key.replace("-", "_").lower(), value)
+                if key in ("Name", "Version"):
+                    setattr(self, key.lower(), value)
                 if key == "Requires-Dist":
                     self.requires.append(value)
         self.rows: Dict[str, str] = {}
@@ -66,35 +65,6 @@ def dists(folder: str) -> List[Dist]:
         for name in names
         if name.endswith(".dist-info") and os.path.exists(os.path.join(folder, name, "METADATA"))
     ]
-
-
-def see_version(dist: Dist) -> None:
-    """Refuse a program for another Python. Source: the version specifiers specification."""
-    here = sys.version_info[:3]
-    for each in filter(None, re.split(r"\s*,\s*", dist.requires_python.strip("() "))):
-        match = re.match(r"(~=|===?|!=|<=?|>=?)\s*v?(\d+(?:\.\d+)*)(\.\*)?", each)
-        if not match:
-            continue
-        sign, text, star = match.groups()
-        numbers = tuple(map(int, text.split(".")))
-        that = (*numbers, 0, 0)[:3]
-        same = here[: len(numbers)] == numbers if star else here == that
-        holds = {
-            "==": same,
-            "===": same,
-            "!=": not same,
-            "<": here < that,
-            "<=": here <= that,
-            ">": here > that,
-            ">=": here >= that,
-            "~=": here >= that and here[: len(numbers) - 1] == numbers[:-1],
-        }
-        if not holds[sign]:
-            sys.exit(
-                "{} requires Python {}, and the interpreter is {}.{}.{}".format(
-                    dist.title, dist.requires_python, *here
-                )
-            )
 
 
 def see_conflicts(found: List[Dist], packed: str, program: str) -> None:

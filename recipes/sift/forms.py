@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import Iterator, List, Tuple
 
-from .dists import Dist, canonical, chain, dists, see_conflicts, see_version, tidy
+from .dists import Dist, canonical, chain, dists, see_conflicts, tidy
 from .needed import unmet
 
 
@@ -29,8 +29,6 @@ def compiled(work: str, requirements: str) -> Iterator[str]:
 def settle(work: str, packed: str, program: str) -> Iterator[str]:
     """Make `site` and `own` fit to be packed; tell the form of each distribution that changed."""
     site, own = os.path.join(work, "site"), os.path.join(work, "own")
-    for dist in dists(own):
-        see_version(dist)
     found = [*dists(own), *dists(site)]
     see_conflicts(found, packed, program)
     sys.path[:0] = [os.path.abspath(own), os.path.abspath(site)]
