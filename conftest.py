@@ -35,7 +35,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [each for kind in terminalreporter.stats.values() for each in kind]
     called = [each for each in reports if getattr(each, "when", "") == "call"]
     rows = [row for each in called for name, row in each.user_properties if name == "proof"]
-    head = ["release", "settings", "size", "time", "without its extensions"]
+    head = ["release", "settings", "size", "time", "without extensions"]
     for row in [head, ["---"] * len(head), *sorted(rows)] if rows else ():
         terminalreporter.write_line(f"| {' | '.join(map(str, row))} |")
 

@@ -18,10 +18,7 @@ from . import deps as dependencies
 from .base import get, zip_program
 from .console import Lines, Stop, bar, one_line, say
 from .settings import Executable, Settings, load, read
-from .shell import here, leave_out, q, sh, tell
-
-JUNK = ("__pycache__", "*.egg-info", "*~", ".#*", "#*#", ".*.sw[op]", ".DS_Store")
-"""What does not go in: the host's bytecode, what an editable install left, and editors' files."""
+from .shell import JUNK, here, leave_out, q, sh, tell
 
 TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
 """Gives all files one time, the first that a zip can hold, so that the same sources give the same

@@ -23,7 +23,7 @@ from invoke.context import Context
 from . import foreign, installer, sift
 from .console import Stop
 from .settings import Settings
-from .shell import here, leave_out, q, sh, tell
+from .shell import JUNK, here, leave_out, q, sh, tell
 from .sift import __main__ as main
 from .sift import dists, forms, needed
 
@@ -70,7 +70,7 @@ def printf(lines: list[str] | tuple[str, ...]) -> str:
 
 
 def write(c: Context, s: Settings, work: str) -> None:
-    """Write the metadata and the requirements that `[project]` tells."""
+    """Write the metadata and the requirements that `[project]` tells; add what is beside PKG."""
     program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
     if program.requires_python:
         fits(c, s, work, shlex.quote(program.requires_python))
@@ -82,6 +82,10 @@ def write(c: Context, s: Settings, work: str) -> None:
         sh(c, line, failed, at=work)
     if program.dependencies:
         sh(c, f"{printf(program.dependencies)} > requirements.txt", failed, at=work)
+    if program.dist_info and s.beside:
+        line = f"cp -RL {' '.join(map(q, s.beside))} {q(work)}/own && chmod -R u+w {q(work)}/own"
+        sh(c, line, f"{os.path.dirname(s.source)} cannot be copied")
+        sh(c, leave_out(s.exclude, *JUNK), failed, at=os.path.join(work, "own"))
 
 
 def build(c: Context, s: Settings, work: str) -> None:

@@ -29,7 +29,8 @@ def main(markers: str, wheels: str, command: str, *rest: str) -> None:
         platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(40, 4, -1)]
         platforms += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
         flags += [word for each in platforms for word in ("--platform", each)]
-        flags += ["--implementation", "cp", "--abi", f"cp{version.replace('.', '')}"]
+        malloc = "m" if version in ("3.6", "3.7") else ""  # source: PEP 425's `abi tag`, and 3.8
+        flags += ["--implementation", "cp", "--abi", f"cp{version.replace('.', '')}{malloc}"]
         flags += ["--abi", "abi3", "--abi", "none"]
     sys.argv[:] = ["pip", command, *flags, *rest]
     runpy.run_module("pip", run_name="__main__", alter_sys=True)

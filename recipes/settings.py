@@ -33,13 +33,15 @@ class Settings:
 
     `url` and `zip_url` are a URL for wget, or the path of a file to copy. `deps` is a requirements
     file, `none`, or None for what `program` says. `source` is the package or the module that goes
-    in. `smoke` are arguments, None where nothing is to be tried.
+    in, and `beside` is what else lies in a folder of packages. `smoke` are arguments, None where
+    nothing is to be tried.
     """
 
     pkg: str
     root: str
     dir_site: str
     source: str
+    beside: tuple[str, ...]
     program: Program
     url: str
     zip_url: str
@@ -95,6 +97,7 @@ def load() -> Settings:
             root=here,
             dir_site=dir_site,
             source=os.path.relpath(place),
+            beside=tuple(map(os.path.relpath, source.beside(place, root, found.script))),
             program=told,
             url=checks.url("COSMO_URL", values["COSMO_URL"], root),
             zip_url=checks.url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),

@@ -15,6 +15,9 @@ from invoke.watchers import StreamWatcher
 
 from .console import Stop, one_line, say
 
+JUNK = ("__pycache__", "*.egg-info", "*~", ".#*", "#*#", ".*.sw[op]", ".DS_Store")
+"""What does not go in: the host's bytecode, what an editable install left, and editors' files."""
+
 
 def here(path: str) -> str:
     """`path` so that it says where it begins: here, above, or at the root."""

@@ -37,6 +37,19 @@ def find(root: Path, src: Value, pkg: Value, script: Path | None) -> Path:
     )
 
 
+def beside(source: Path, root: Path, script: Path | None) -> list[Path]:
+    """What else an installation brings, of a folder that holds packages alone, as `src` does."""
+    folder = source.parent
+    if script is not None or folder == root:
+        return []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path != source and path.stem.isidentifier()
+        if path.suffix == ".py" or (path.is_dir() and any(path.rglob("*.py")))
+    ]
+
+
 def inside(root: Path, folder: Path) -> bool:
     """Whether `folder` is `root` or in it, as it is written and as links lead."""
     written, real = Path(os.path.normpath(folder)), folder.resolve()

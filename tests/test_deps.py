@@ -33,7 +33,11 @@ import sys
 print({})
 """
 
-BINARY = "cp{0}{1}-cp{0}{1}-manylinux2014_x86_64"
+
+def binary(version: tuple[int, int]) -> str:
+    """The tag of a wheel with extension modules."""
+    name = "cp{}{}".format(*version)
+    return f"{name}-{name}{'m' if version < (3, 8) else ''}-manylinux2014_x86_64"
 
 
 UV_ALONE = pytest.mark.parametrize("installing", ["uv"], indirect=True)
@@ -157,7 +161,7 @@ def test_scripts_and_what_tells_of_the_installer_stay_out(
 def test_the_dry_run_with_dependencies_gives_the_same_bytes(
     installing: Project, index: Index, version: tuple[int, int]
 ) -> None:
-    tag = BINARY.format(*version)
+    tag = binary(version)
     index.wheel("bird", "1.0", {"bird.py": "", "_bird.so": ""}, tag=tag)
     index.sdist("bird", "1.0", {"bird.py": ""})
     asks(installing, "bird", imports="bird")
@@ -196,7 +200,7 @@ FAST = "try:\n    from _bird import sing\nexcept ImportError:\n    sing = 'slowl
 def test_a_pure_wheel_comes_before_one_with_extensions(
     installing: Project, index: Index, version: tuple[int, int]
 ) -> None:
-    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=BINARY.format(*version))
+    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=binary(version))
     index.wheel("bird", "1.0", {"bird.py": FAST})
     asks(installing, "bird", says="bird.sing", imports="bird")
     assert forms(installing) == ["bird 1.0: a pure wheel"]
@@ -206,7 +210,7 @@ def test_a_pure_wheel_comes_before_one_with_extensions(
 def test_an_sdist_is_built_without_its_extension(
     installing: Project, index: Index, version: tuple[int, int]
 ) -> None:
-    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=BINARY.format(*version))
+    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=binary(version))
     index.sdist("bird", "1.0", {"bird.py": FAST + "sing = 'from source'"})
     asks(installing, "bird", says="bird.sing", imports="bird")
     assert forms(installing) == ["bird 1.0: its sdist, built without the extension"]
@@ -231,7 +235,7 @@ def test_an_sdist_is_built_without_its_extension(
 def test_an_extension_is_left_out_where_the_rest_can_be_imported(
     installing: Project, index: Index, version: tuple[int, int], files: dict[str, str]
 ) -> None:
-    index.wheel("bird", "1.0", files, tag=BINARY.format(*version))
+    index.wheel("bird", "1.0", files, tag=binary(version))
     index.sdist("bird", "1.0", {}, extension=CANNOT)
     asks(installing, "bird", says="bird.sing", imports="bird")
     assert forms(installing) == ["bird 1.0: its wheel, without the extension"]
@@ -257,7 +261,7 @@ def test_an_extension_is_left_out_where_the_rest_can_be_imported(
 def test_what_needs_its_extension_is_refused_with_the_chain_that_asks_for_it(
     installing: Project, index: Index, version: tuple[int, int], files: dict[str, str]
 ) -> None:
-    index.wheel("bird", "1.0", files, tag=BINARY.format(*version))
+    index.wheel("bird", "1.0", files, tag=binary(version))
     index.wheel("wood", "2.0", {"wood.py": ""}, "bird")
     asks(installing, "wood")
     told = installing.refused()
@@ -332,7 +336,7 @@ def test_a_dependency_that_brings_the_programs_own_file_is_named(
 
 
 def test_hashes_stay_checked(installing: Project, index: Index, version: tuple[int, int]) -> None:
-    tag = BINARY.format(*version)
+    tag = binary(version)
     digests = [
         index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=tag),
         index.sdist("bird", "1.0", {"bird.py": FAST}),

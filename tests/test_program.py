@@ -94,6 +94,19 @@ def test_the_scripts_tell_the_package_where_the_projects_name_does_not(bare: Pro
     assert says(bare, "bird", "x") == "owl ['x']\n"
 
 
+def test_packages_side_by_side_go_in_as_an_installation_brings_them(bare: Project) -> None:
+    bare.write("pyproject.toml", "[project]\nname = 'bird'\nversion = '1.0'\n")
+    bare.write("src/bird/__main__.py", "import feather, wing.beat")
+    bare.write("src/feather.py", "print('soft')")
+    bare.write("src/wing/beat.py", "print('strong')")
+    bare.write("src/bird.egg-info/PKG-INFO", "")
+    bare.write("src/notes/todo.txt", "")
+    code = {"bird/__main__.pyc", "feather.pyc", "wing/beat.pyc"}
+    assert made(bare, "bird") == code | {"bird-1.0.dist-info/METADATA"}
+    assert says(bare, "bird") == "soft\nstrong\n"
+    assert made(bare, "bird", COSMO_DEPS="none") == {"bird/__main__.pyc"}
+
+
 def test_the_build_folder_cannot_lie_in_the_package(bare: Project) -> None:
     bare.write("bird/__main__.py", "")
     told = bare.refused(PKG="bird", DIR_SITE="bird/dist/Lib/site-packages")
