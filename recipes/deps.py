@@ -5,7 +5,7 @@ All of it lies in `.deps` in the build folder until it is seen to be whole:
     own         the program's metadata, and what its build backend adds
     site        its dependencies
     compiled    a requirement for each of these that has extension modules
-    pure/N      the form without them of the one in line N, if there is one
+    pure/N      the form without them of the one in line N, if there is one; N.log, N.form
     forms       which form each of them was given
     sift        what does the sifting, in the interpreter
     foreign.py  what starts pip, in the host's Python
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -33,7 +34,7 @@ START = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. sh ../python -B'
 """The fetched interpreter, in `.deps`, without the host's PYTHON* variables; `-B` because imports
 are tried, which shall leave no `__pycache__`."""
 
-NOT_COPIED = ("*/.venv", "*/venv", "*/.tox", "*/.nox", "*/node_modules", "*/__pycache__")
+NOT_COPIED = ("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__")
 """What a build backend has no use for, of the project's copy that it works in."""
 
 
@@ -46,7 +47,7 @@ def wanted(s: Settings) -> bool:
 
 def install(c: Context, s: Settings) -> None:
     """Install the dependencies and metadata beside the program."""
-    folders, failed = " ".join(f"{WORK}/{each}" for each in ("own", "site", "pure", "sift")), ""
+    folders = " ".join(f"{WORK}/{each}" for each in ("own", "site", "pure", "sift"))
     sh(c, f"rm -rf {WORK} && mkdir -p {folders}", f"{s.build} cannot be written", at=s.build)
     work = os.path.join(s.build, WORK)
     failed = f"{work} cannot be written"
@@ -59,6 +60,7 @@ def install(c: Context, s: Settings) -> None:
         build(c, s, work)
     else:
         write(c, s, work)
+    sh(c, leave_out(s.exclude, *JUNK), failed, at=os.path.join(work, "own"))
     if s.deps or s.program.built or s.program.dependencies:
         resolve(c, s, work)
     settle(c, s, work)
@@ -85,7 +87,6 @@ def write(c: Context, s: Settings, work: str) -> None:
     if program.dist_info and s.beside:
         line = f"cp -RL {' '.join(map(q, s.beside))} {q(work)}/own && chmod -R u+w {q(work)}/own"
         sh(c, line, f"{os.path.dirname(s.source)} cannot be copied")
-        sh(c, leave_out(s.exclude, *JUNK), failed, at=os.path.join(work, "own"))
 
 
 def build(c: Context, s: Settings, work: str) -> None:
@@ -100,7 +101,7 @@ def build(c: Context, s: Settings, work: str) -> None:
     failed = f"{s.pkg} cannot be built by its own build backend"
     sh(c, installer.wheel("./project", "./wheel"), failed, at=work, why=installer.reason)
     failed = f"the wheel of {s.pkg} cannot be read"
-    line = f"{START} -m zipfile -e wheel/*.whl own && rm -rf own/*.data"
+    line = f"{START} -m zipfile -e wheel/*.whl own && rm -rf own/*.data project"
     sh(c, line, failed, at=work)
     line = "sed -n 's/^Requires-Dist: //p' own/*.dist-info/METADATA > requirements.txt"
     sh(c, line, failed, at=work)
@@ -131,8 +132,8 @@ def resolve(c: Context, s: Settings, work: str) -> None:
     sh(c, line, failed, at=os.path.join(work, "site"))
     listed = os.path.relpath(os.path.join(s.root, file), work)
     sh(c, f"{START} -m sift compiled . {q(listed)} > compiled", failed, at=work)
-    hashed = " --require-hashes" if s.deps and "--hash" in text(s.deps) else ""
-    sh(c, f"{ask} && {pure(place, hashed)}", failed, at=s.root, why=installer.reason, then=then)
+    line = f"{ask} && {pure(place, s.deps is not None and is_hashed(s.deps))}"
+    sh(c, line, failed, at=s.root, why=installer.reason, then=then)
 
 
 def relative(path: str, root: str) -> str:
@@ -140,18 +141,25 @@ def relative(path: str, root: str) -> str:
     return path if os.path.isabs(path) else os.path.relpath(path, root)
 
 
-def text(path: str) -> str:
-    """What a requirements file holds."""
+def is_hashed(path: str) -> bool:
+    """Whether a requirements file has hashes, or leads to other files, which may have them."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except ValueError as error:
         raise Stop(f"COSMO_DEPS={path} is not text: {error}; correct it there") from error
+    return (
+        re.search(r"--hash|^\s*(-r|-c|--requirement|--constraint)", text, re.MULTILINE) is not None
+    )
 
 
-def pure(place: str, hashed: str) -> str:
-    """The line that installs, for each one that `compiled` names, its pure form, if it can."""
+def pure(place: str, hashed: bool) -> str:
+    """The line that installs, for each one that `compiled` names, its pure form, if it can.
+
+    Where hashes are checked, this form must have one too.
+    """
     folder, one = f"{q(place)}/pure/$n", f"{q(place)}/one"
-    rest = f"--no-deps{hashed} --target {folder} -r {one} </dev/null"
+    flags = f"--no-deps{' --require-hashes' if hashed else ''}"
+    rest = f"{flags} --target {folder} -r {one} </dev/null >>{folder}.log 2>&1"
     wheel, sdist = installer.pure(place)
     return (
         f"n=0 && while read -r line; do n=$((n + 1)); printf '%s\\n' \"$line\" > {one};"
@@ -163,13 +171,13 @@ def pure(place: str, hashed: str) -> str:
 
 def settle(c: Context, s: Settings, work: str) -> None:
     """See that all of it can run in the interpreter, and put it beside the program."""
-    packed, failed = (
-        os.path.relpath(s.site, work),
-        f"{s.pkg} cannot be packaged with its dependencies",
-    )
+    failed = f"{s.pkg} cannot be packaged with its dependencies"
+    packed = os.path.relpath(s.site, work)
     line = f"{START} -m sift settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} > forms"
     sh(c, line, failed, at=work, then="see to the requirements")
-    sh(c, f"cp -R site/. own/. {q(packed)}", f"{s.site} cannot be written", at=work)
+    failed = f"{s.site} cannot be written"
+    sh(c, f"cp -R site/. own/. {q(packed)}", failed, at=work)
+    sh(c, leave_out(s.exclude, "__pycache__"), failed, at=s.site)
 
 
 def swapped(s: Settings) -> list[str]:

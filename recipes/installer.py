@@ -43,7 +43,7 @@ def compiled(place: str) -> str:
     Wheels with extension modules for Linux may be taken: which version is resolved does not depend
     on them, and `sift` sees to them. `place` is the folder of `foreign.py`.
     """
-    return f"{uv_install('linux')}" if uv() else pip_install(place, "compiled")
+    return uv_install("linux") if uv() else pip_install(place, "compiled")
 
 
 def pure(place: str) -> tuple[str, str]:
@@ -64,7 +64,8 @@ def uv_install(platform: str) -> str:
 
 def pip_install(place: str, wheels: str) -> str:
     """`pip install` where the environment markers that `$there` tells of hold."""
-    return f'{NO_COMPILER} {python()} {q(place)}/foreign.py "$there" {wheels} install {PIP}'
+    start = f"{NO_COMPILER} PIP_USER=0 {python()} {q(place)}/foreign.py"
+    return f'{start} "$there" {wheels} install {PIP}'
 
 
 def reason(result: Result) -> str:
@@ -73,6 +74,8 @@ def reason(result: Result) -> str:
     told = re.search(r"^(?:error:|\s*\u00d7)(.*)", text, re.MULTILINE | re.DOTALL)
     if uv() and told:
         return re.sub(r"[\s\u2500-\u257f\u25b6\u00d7]+", " ", told[1]).strip()
+    if "No module named 'pip'" in text or "No module named pip" in text:
+        return "there is neither uv on PATH nor pip in this Python; install one (pip install uv)"
     if "MATCH THE HASHES" in text:
         found = re.search(r"^\s+(\S+) from .*\n\s+(Expected.*)\n\s+(Got.*)", text, re.MULTILINE)
         return " ".join(("the hash differs of", *(found.groups() if found else ())))

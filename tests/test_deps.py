@@ -271,6 +271,33 @@ def test_what_needs_its_extension_is_refused_with_the_chain_that_asks_for_it(
     installing.package(COSMO_EXCLUDE=stem)
 
 
+def test_what_did_not_come_from_the_index_is_not_swapped_for_what_is_called_so_there(
+    installing: Project, index: Index, version: tuple[int, int]
+) -> None:
+    tag = binary(version)
+    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=tag)
+    given = installing.path / f"bird-1.0-{tag}.whl"
+    given.write_bytes(index.mirror.files[f"/files/{given.name}"].data)
+    index.wheel("bird", "1.0", {"bird.py": "sing = 'a stranger'"})
+    asks(installing, f"bird @ {given.as_uri()}", says="bird.sing", imports="bird")
+    assert forms(installing) == ["bird 1.0: its wheel, without the extension"]
+    assert installing.start().stdout == "slowly\n"
+
+
+@UV_ALONE
+def test_what_is_excluded_stays_out_of_every_form(
+    installing: Project, index: Index, version: tuple[int, int]
+) -> None:
+    files = {"bird.py": FAST, "bird.c": "", "wing/test/x.py": ""}
+    index.wheel("bird", "1.0", {**files, "_bird.so": ""}, tag=binary(version))
+    index.wheel("bird", "1.0", files)
+    asks(installing, "bird", imports="bird")
+    assert forms(installing, COSMO_EXCLUDE="*.c */test") == ["bird 1.0: a pure wheel"]
+    assert {name for name in names(installing) if name.startswith(("bird.", "wing"))} == {
+        "bird.pyc"
+    }
+
+
 # Bad input
 
 
@@ -355,10 +382,13 @@ def test_hashes_stay_checked(installing: Project, index: Index, version: tuple[i
     assert forms(installing, COSMO_DEPS="lock.txt") == [
         "bird 1.0: its wheel, without the extension"
     ]
+    installing.write("outer.txt", "-r lock.txt\n")
+    told = forms(installing, COSMO_DEPS="outer.txt")
+    assert told == ["bird 1.0: its wheel, without the extension"]
     lock("0" * 64)
-    told = installing.refused(COSMO_DEPS="lock.txt")
-    assert "bird" in told
-    assert "hash" in told.lower()
+    refusal = installing.refused(COSMO_DEPS="lock.txt")
+    assert "bird" in refusal
+    assert "hash" in refusal.lower()
 
 
 def test_an_sdist_that_needs_a_compiler_is_named(installing: Project, index: Index) -> None:
@@ -418,8 +448,10 @@ def test_a_dynamic_version_and_what_is_generated_come_from_the_build_backend(
     installing.write("backend.py", BACKEND)
     code = "from hello import _version; import bird; print(_version.version, bird.SONG)"
     installing.write("src/hello/__main__.py", code)
+    installing.write("src/hello/later.py", "")
     before = {path for path in installing.path.rglob("*") if "dist" not in path.parts}
-    installing.package()
+    installing.package(COSMO_EXCLUDE="hello/later.py")
+    assert "hello/later.pyc" not in names(installing)
     assert installing.start().stdout == "7.8 la\n"
     assert "hello-7.8.dist-info/METADATA" in names(installing)
     assert {path for path in installing.path.rglob("*") if "dist" not in path.parts} == before

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import Dict, List
 
-EXTENSION = re.compile(r"\.(so|pyd|dylib|dll)(\.[0-9]+)*$")
+EXTENSION = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
 TOLD_BY_INSTALLER = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
 
 
@@ -39,6 +39,10 @@ class Dist:
     @property
     def title(self) -> str:
         return "{} {}".format(self.name, self.version)
+
+    def has(self, name: str) -> bool:
+        """Whether its metadata has a file of that name."""
+        return os.path.exists(os.path.join(self.folder, self.info, name))
 
     def files(self) -> List[str]:
         """Its files that are there, but for its metadata."""

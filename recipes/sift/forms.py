@@ -11,13 +11,16 @@ from .needed import unmet
 
 
 def compiled(work: str, requirements: str) -> Iterator[str]:
-    """The requirement of each distribution with extensions, and the hashes that are told of it."""
+    """The requirement of each distribution with extensions, and the hashes that are told of it.
+
+    One that did not come from an index is left alone: another may have its name there.
+    """
     text = ""
     if requirements:
         with open(requirements, encoding="utf-8") as file:
             text = file.read().replace("\\\n", " ")
     for dist in dists(os.path.join(work, "site")):
-        if dist.extensions():
+        if dist.extensions() and not dist.has("direct_url.json"):
             hashes: List[str] = []
             for line in text.splitlines():
                 name = re.match(r"\s*([A-Za-z0-9._-]+)\s*(\[.*\]\s*)?==", line)
@@ -31,14 +34,12 @@ def settle(work: str, packed: str, program: str) -> Iterator[str]:
     site, own = os.path.join(work, "site"), os.path.join(work, "own")
     found = [*dists(own), *dists(site)]
     see_conflicts(found, packed, program)
-    sys.path[:0] = [os.path.abspath(own), os.path.abspath(site)]
-    number = 0
+    rest = [path for path in sys.path if path not in ("", os.getcwd())]
+    sys.path[:] = [os.path.abspath(own), os.path.abspath(site), *rest]
     for dist in found:
         lost = dist.extensions()
         if lost:
-            number += dist.folder == site
-            pure = os.path.join(work, "pure", str(number)) if dist.folder == site else ""
-            now, form = changed(dist, pure)
+            now, form = changed(dist, os.path.join(work, "pure"))
             needed = unmet(now, strip(now, lost)) if form != "a pure wheel" else ""
             if needed:
                 sys.exit(
@@ -54,11 +55,12 @@ def settle(work: str, packed: str, program: str) -> Iterator[str]:
 
 
 def changed(dist: Dist, pure: str) -> Tuple[Dist, str]:
-    """The distribution in its pure form, if one was installed in `pure`, and what form it has."""
-    for other in dists(pure):
-        if canonical(other.name) == canonical(dist.name) and not other.extensions():
-            with open(pure + ".form", encoding="utf-8") as file:
-                return swap(dist, other), file.read().strip()
+    """The distribution in the form that lies below `pure`, if any does, and what form it has."""
+    for folder in sorted(os.listdir(pure)):
+        for other in dists(os.path.join(pure, folder)):
+            if canonical(other.title) == canonical(dist.title) and not other.extensions():
+                with open(os.path.join(pure, folder + ".form"), encoding="utf-8") as file:
+                    return swap(dist, other), file.read().strip()
     return dist, "its wheel, without the extension"
 
 
