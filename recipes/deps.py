@@ -26,7 +26,7 @@ from .console import Stop
 from .settings import Settings
 from .shell import JUNK, here, leave_out, q, sh, tell
 from .sift import __main__ as main
-from .sift import dists, forms, needed
+from .sift import dists, forms, later, needed
 
 WORK = ".deps"
 
@@ -51,7 +51,7 @@ def install(c: Context, s: Settings) -> None:
     sh(c, f"rm -rf {WORK} && mkdir -p {folders}", f"{s.build} cannot be written", at=s.build)
     work = os.path.join(s.build, WORK)
     failed = f"{work} cannot be written"
-    for module in (sift, dists, forms, needed, main):
+    for module in (sift, dists, forms, later, needed, main):
         name = Path(module.__file__ or "").name
         sh(c, f"{printf([inspect.getsource(module)])} > sift/{name}", failed, at=work)
     if not installer.uv():
@@ -173,8 +173,9 @@ def settle(c: Context, s: Settings, work: str) -> None:
     """See that all of it can run in the interpreter, and put it beside the program."""
     failed = f"{s.pkg} cannot be packaged with its dependencies"
     packed = os.path.relpath(s.site, work)
-    line = f"{START} -m sift settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} > forms"
-    sh(c, line, failed, at=work, then="see to the requirements")
+    words = f"settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)}"
+    line = f"{START} -m sift {words} </dev/null > forms"
+    sh(c, line, failed, at=work, then="do without it, or leave its file out with COSMO_EXCLUDE")
     failed = f"{s.site} cannot be written"
     sh(c, f"cp -R site/. own/. {q(packed)}", failed, at=work)
     sh(c, leave_out(s.exclude, "__pycache__"), failed, at=s.site)

@@ -224,13 +224,18 @@ def test_an_sdist_is_built_without_its_extension(
         {"bird/__init__.py": FAST.replace("_bird", "bird._bird"), "bird/_bird.abi3.so": ""},
         {"bird.py": "sing = 'slowly'", "bird.cpython-39-x86_64-linux-gnu.so": ""},
         {
+            "bird.py": "sing = 'slowly'\n\ndef fly():\n    try:\n        import _bird\n"
+            "    except ImportError:\n        return 'low'\n",
+            "_bird.so": "",
+        },
+        {
             "bird/__init__.py": FAST.replace("_bird", "bird.fast"),
             "bird/fast.py": "from bird._bird import sing",
             "bird/_bird.so": "",
             "_bird/__init__.py": "import bird; raise ModuleNotFoundError('No module named _bird')",
         },
     ],
-    ids=["guarded", "beside", "guarded above"],
+    ids=["guarded", "beside", "guarded later", "guarded above"],
 )
 def test_an_extension_is_left_out_where_the_rest_can_be_imported(
     installing: Project, index: Index, version: tuple[int, int], files: dict[str, str]
@@ -251,12 +256,26 @@ def test_an_extension_is_left_out_where_the_rest_can_be_imported(
         {"bird.py": "import _bird", "_bird.so": ""},
         {"bird/__init__.py": "", "bird/fly.py": "from . import _bird", "bird/_bird.so": ""},
         {"bird.py": "def fly():\n    import _bird", "_bird.abi3.so": ""},
+        {"bird.py": FAST + "\ndef fly():\n    import _bird", "_bird.so": ""},
+        {"bird/__init__.py": "def f():\n    from . import _b", "bird/_b.so": ""},
+        {"bird.py": "def f(): return __import__('importlib').import_module('_b')", "_b.so": ""},
         {
             "bird.py": "try:\n    import _bird\nexcept ImportError as e:\n    raise OSError(e)",
             "_bird.so": "",
         },
     ],
-    ids=["nothing else", "at once", "in a part", "later", "in other words"],
+    ids=[
+        *(
+            "nothing else",
+            "at once",
+            "in a part",
+            "later",
+            "now and later",
+            "later from",
+            "by name",
+        ),
+        "in other words",
+    ],
 )
 def test_what_needs_its_extension_is_refused_with_the_chain_that_asks_for_it(
     installing: Project, index: Index, version: tuple[int, int], files: dict[str, str]

@@ -87,10 +87,7 @@ def see_conflicts(found: List[Dist], packed: str, program: str) -> None:
                 with open(beside, "rb") as one, open(os.path.join(dist.folder, path), "rb") as two:
                     same = one.read() == two.read()
             if not same:
-                sys.exit(
-                    "{} both bring {}; do without one of them, or leave that file out with"
-                    " COSMO_EXCLUDE".format(theirs, path)
-                )
+                sys.exit("{} both bring {}".format(theirs, path))
 
 
 def chain(dist: Dist, found: List[Dist], program: str) -> List[str]:

@@ -42,12 +42,10 @@ def settle(work: str, packed: str, program: str) -> Iterator[str]:
             now, form = changed(dist, os.path.join(work, "pure"))
             needed = unmet(now, strip(now, lost)) if form != "a pure wheel" else ""
             if needed:
+                asked = " -> ".join(chain(dist, found, program))
                 sys.exit(
-                    "{} needs its extension module {}, which cannot run in the executable ({});"
-                    " do without it, or, if the program can, name the module's file in"
-                    " COSMO_EXCLUDE".format(
-                        dist.title, needed, " -> ".join(chain(dist, found, program))
-                    )
+                    "{} needs its extension module {}, which cannot run in the executable"
+                    " ({})".format(dist.title, needed, asked)
                 )
             yield "{}: {}".format(dist.title, form)
     for dist in [*dists(own), *dists(site)]:

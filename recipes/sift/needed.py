@@ -3,11 +3,11 @@
 import contextlib
 import importlib
 import os
-import re
 import sys
 from typing import Dict, List, Optional, Set
 
 from .dists import Dist
+from .later import later
 
 
 class Asked:
@@ -24,8 +24,8 @@ def unmet(dist: Dist, lost: List[str]) -> str:
     """An extension module that the distribution cannot do without; empty if there is none.
 
     Every module of it is imported. One that fails for want of an extension may do so if another
-    asks for it and yet can be imported, as in PyYAML. An extension that no import asks for, though
-    some module names it, may be needed later, as in cffi.
+    asks for it and yet can be imported, as in PyYAML. What a function imports is needed later, as
+    in cffi, but where it makes do without.
     """
     if lost and not any(path.endswith(".py") for path in dist.files()):
         return lost[0]
@@ -34,6 +34,8 @@ def unmet(dist: Dist, lost: List[str]) -> str:
     failing: Dict[str, str] = {}
     sys.meta_path.insert(0, asked)
     for name in names:
+        if any(name.startswith(above + ".") for above in failing):
+            continue
         asked.names, before = set(), set(sys.modules)
         try:
             with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
@@ -45,8 +47,6 @@ def unmet(dist: Dist, lost: List[str]) -> str:
             reason = missing(error, lost)
             if reason:
                 failing[name] = reason
-                if "." not in name:
-                    break
             for new in set(sys.modules) - before:
                 del sys.modules[new]
         else:
@@ -54,7 +54,9 @@ def unmet(dist: Dist, lost: List[str]) -> str:
         ever |= asked.names
     sys.meta_path.remove(asked)
     needed = [reason for name, reason in failing.items() if name not in spared]
-    needed += [name for name in lost if name not in ever and mentioned(dist, name)]
+    imported, named = later(dist)
+    needed += [name for name in lost if name in imported]
+    needed += [name for name in lost if name not in ever and name.rpartition(".")[2] in named]
     return needed[0] if needed else ""
 
 
@@ -77,14 +79,3 @@ def missing(error: Optional[BaseException], lost: List[str]) -> str:
                     return name
         error = error.__cause__ or error.__context__
     return ""
-
-
-def mentioned(dist: Dist, name: str) -> bool:
-    """Whether a module of the distribution names the lost module."""
-    word = re.compile(r"\b{}\b".format(re.escape(name.rpartition(".")[2])))
-    for path in dist.files():
-        if path.endswith(".py"):
-            with open(os.path.join(dist.folder, path), encoding="utf-8", errors="replace") as file:
-                if word.search(file.read()):
-                    return True
-    return False
