@@ -56,8 +56,18 @@ def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
         failed = f"{url} holds no Python"
         why = "no zip at its end that can be read and has a Lib/"
         sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
+        see_name(c, s, part)
     failed = f"{name} cannot be put in place"
     sh(c, f"chmod +x {part} && mv -f {part} {name}", failed, at=s.build)
+
+
+def see_name(c: Context, s: Settings, part: str) -> None:
+    """See that the interpreter's own library, which comes first, has no module called like PKG."""
+    top = s.pkg.partition(".")[0]
+    line = f"! {zip_program()} -sf {part} | grep -Eq '^ *Lib/{top}(/__init__)?\\.pyc?$'"
+    why = "the interpreter's own library has a module of that name, which would run instead"
+    failed, then = f"{top} cannot be packaged", "rename the program"
+    sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
 
 
 def or_drop(test: str, folder: str) -> str:
@@ -73,7 +83,7 @@ def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> st
     folder = f"download/{hashlib.sha256(url.encode()).hexdigest()[:8]}"
     if force:
         sh(c, f"rm -rf {folder}", f"{folder} cannot be removed", at=s.build)
-    then = f"see to the network, correct {setting}, or try --force"
+    then = f"see to the network, correct {setting}, or try `invoke cosmo.fetch --force`"
     if setting == "COSMO_ZIP_URL":
         then = f"install zip (apt install zip), or {then}"
     if not shutil.which("wget"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
 
 from invoke.runners import Result
 
+from . import starts
 from .settings import Settings
 from .shell import reason as last_line
 
@@ -49,8 +51,14 @@ def start(s: Settings) -> str:
     optimize = f" -{'O' * s.optimize}" if s.optimize else ""
     form = f" $({COMPILE} -c {shlex.quote(UNCHECKED)})" if s.ships_source else " -b"
     keep = "|".join(re.escape(each).replace(r"\*", ".*").replace(r"\?", ".") for each in s.keep)
-    left = f" -x {shlex.quote(f'^site-packages/({keep})$')}" if keep else ""
+    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
     return f"{COMPILE}{optimize} -m compileall{form}{left}"
+
+
+def see_entries(entries: list[str]) -> str:
+    """The line that sees whether what is to be started is there."""
+    code = shlex.quote(inspect.getsource(starts))
+    return f"{COMPILE} -B -c {code} {' '.join(map(shlex.quote, entries))}"
 
 
 def reason(result: Result, source: str) -> str:

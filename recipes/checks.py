@@ -30,8 +30,9 @@ def pkg(value: Value, root: Path) -> str:
             f"PKG={value.text!r} ({value.source}) is not the name of a package: use a Python"
             " identifier, or several joined by dots"
         )
-    if taken(parts[0]):
-        raise Stop(f"PKG={value.text}: the build folder needs that name itself; rename the package")
+    if taken(parts[0]) or parts[0] == "__main__":
+        whose = "Python" if parts[0] == "__main__" else "the build folder"
+        raise Stop(f"PKG={value.text}: {whose} needs that name itself; rename the package")
     return value.text
 
 
@@ -173,7 +174,7 @@ def is_executable(path: Path) -> bool:
 
 def build(folder: Path, results: tuple[Path, ...]) -> None:
     """See that what is written there cannot lead out of it, and that nothing is in its way."""
-    names = (".args", ".deps", ".smoke", "python.part", "zip.part", "download")
+    names = (".args", ".cache", ".deps", ".smoke", "python.part", "zip.part", "download")
     written = [folder / name for name in names]
     for path in (*written, *written[-1].rglob("*")):
         if path.is_symlink():

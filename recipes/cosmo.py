@@ -13,7 +13,7 @@ from invoke.context import Context
 from invoke.runners import Result
 from invoke.tasks import task
 
-from . import bytecode, entry
+from . import bytecode
 from . import deps as dependencies
 from .base import get, zip_program
 from .console import Lines, Stop, bar, one_line, say
@@ -41,6 +41,8 @@ def setup(c: Context) -> None:
     site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
     sh(c, f"mkdir -p {site}", failed)
     sh(c, f"cp -RL {q(s.source)} {site}/{s.top} && chmod -R u+w {site}", failed)
+    if s.beside and dependencies.wanted(s):
+        sh(c, f"cp -RL {' '.join(map(q, s.beside))} {site} && chmod -R u+w {site}", failed)
     sh(c, leave_out(s.exclude, *JUNK), failed, at=s.site)
     sh(c, write_args(s.executables[0].args), ".args cannot be written", at=s.build)
 
@@ -73,10 +75,11 @@ def deps(c: Context) -> None:
 def compile(c: Context) -> None:  # noqa: A001 - the article's word
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     s = load()
-    for made in s.executables:
-        if made.entry and not c.config.run.dry:
-            entry.check(Path(s.site), made.entry)
-    files = sum(1 for _ in Path(s.site).rglob("*.py"))
+    entries = [made.entry for made in s.executables if made.entry]
+    if entries:
+        line, failed = bytecode.see_entries(entries), f"{' and '.join(entries)} cannot start"
+        sh(c, line, failed, at=os.path.dirname(s.site), then="correct COSMO_ENTRY")
+    files = 0 if c.config.run.dry else sum(1 for _ in Path(s.site).rglob("*.py"))
     tell(c, "compile", f"{files} files")
     failed = f"{s.site} cannot be written"
     sh(c, TOUCH.format(q(s.site)), failed)
@@ -125,8 +128,8 @@ def update(c: Context) -> None:
     s = load()
     first, *others = s.executables
     new, zip_, failed = zipped(first), zip_program(), f"{first.path} cannot be made"
-    files = 1 + sum(path.is_file() for path in Path(s.build, "Lib").rglob("*"))
-    tell(c, "update", f"{files} files into {first.path}")
+    files = 0 if c.config.run.dry else 1 + count(Path(s.build, "Lib"))
+    tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
     sh(c, f"rm -f python.zip {new} && ln -s python python.zip", failed, at=s.build)
     prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
     line = f"{zip_} -q -U python.zip '*' --out {new}{prune}"
@@ -137,23 +140,26 @@ def update(c: Context) -> None:
         sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
     for made in others:
         write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {TOUCH.format('.args')}"
-        line = (
-            f"cp {q(new)} {q(zipped(made))} && {write} && {zip_} -q -MM -X {q(zipped(made))} .args"
-        )
+        line = f"cp {new} {zipped(made)} && {write} && {zip_} -q -MM -X {zipped(made)} .args"
         sh(c, line, f"{made.path} cannot be made", at=s.build)
     for made in s.executables:
-        sh(c, f"chmod +x {q(zipped(made))}", failed, at=s.build)
+        sh(c, f"chmod +x {zipped(made)}", failed, at=s.build)
         if s.smoke is not None:
             smoke(c, s, made)
     for made in s.executables:
         target = os.path.relpath(made.path, s.build)
         folder = f"mkdir -p {q(os.path.dirname(target))} && " if os.path.dirname(target) else ""
-        sh(c, f"{folder}mv -f {q(zipped(made))} {q(target)}", failed, at=s.build)
+        sh(c, f"{folder}mv -f {zipped(made)} {q(target)}", failed, at=s.build)
+
+
+def count(folder: Path) -> int:
+    """How many files there are below a folder."""
+    return sum(path.is_file() for path in folder.rglob("*"))
 
 
 def zipped(made: Executable) -> str:
     """The name that an executable has in the build folder until it is whole."""
-    return f"{Path(made.path).name}.zip"
+    return shlex.quote(f"{made.name}.zip")
 
 
 def smoke(c: Context, s: Settings, made: Executable) -> None:
@@ -165,11 +171,11 @@ def smoke(c: Context, s: Settings, made: Executable) -> None:
     words = " ".join(map(shlex.quote, s.smoke or ()))
     tell(c, "smoke", f"{Path(made.path).name} {words}")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
-    start = f"{env} sh ../{shlex.quote(zipped(made))} {words}"
+    start = f"{env} sh ../{zipped(made)} {words}"
     line = (
         f"rm -rf .smoke && mkdir .smoke && (cd -P ./.smoke && {start} </dev/null) && rm -rf .smoke"
     )
-    failed = f"{made.path} does not pass COSMO_SMOKE={shlex.quote(words)}"
+    failed = f"{made.path} does not pass COSMO_SMOKE ({words})"
     sh(c, line, failed, at=s.build, why=shown, then="mend the program; the last executable stays")
 
 

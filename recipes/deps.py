@@ -4,8 +4,8 @@ All of it lies in `.deps` in the build folder until it is seen to be whole:
 
     own         the program's metadata, and what its build backend adds
     site        its dependencies
-    compiled    a requirement for each of these that has extension modules
-    pure/N      the form without them of the one in line N, if there is one; N.log, N.form
+    pure/NAME   the form without extension modules of one of these, if there is one; beside it,
+                NAME.txt asks for it, NAME.log is what was said, NAME.form tells what it is
     forms       which form each of them was given
     sift        what does the sifting, in the interpreter
     foreign.py  what starts pip, in the host's Python
@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import shlex
 from pathlib import Path
 
 from invoke.context import Context
 
 from . import foreign, installer, sift
-from .console import Stop
 from .settings import Settings
 from .shell import JUNK, here, leave_out, q, sh, tell
 from .sift import __main__ as main
-from .sift import dists, forms, later, needed
+from .sift import dists, forms, later, needed, requirements
 
 WORK = ".deps"
 
@@ -51,7 +49,7 @@ def install(c: Context, s: Settings) -> None:
     sh(c, f"rm -rf {WORK} && mkdir -p {folders}", f"{s.build} cannot be written", at=s.build)
     work = os.path.join(s.build, WORK)
     failed = f"{work} cannot be written"
-    for module in (sift, dists, forms, later, needed, main):
+    for module in (sift, dists, forms, later, needed, requirements, main):
         name = Path(module.__file__ or "").name
         sh(c, f"{printf([inspect.getsource(module)])} > sift/{name}", failed, at=work)
     if not installer.uv():
@@ -72,7 +70,7 @@ def printf(lines: list[str] | tuple[str, ...]) -> str:
 
 
 def write(c: Context, s: Settings, work: str) -> None:
-    """Write the metadata and the requirements that `[project]` tells; add what is beside PKG."""
+    """Write the metadata and the requirements that `[project]` tells."""
     program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
     if program.requires_python:
         fits(c, s, work, shlex.quote(program.requires_python))
@@ -84,28 +82,26 @@ def write(c: Context, s: Settings, work: str) -> None:
         sh(c, line, failed, at=work)
     if program.dependencies:
         sh(c, f"{printf(program.dependencies)} > requirements.txt", failed, at=work)
-    if program.dist_info and s.beside:
-        line = f"cp -RL {' '.join(map(q, s.beside))} {q(work)}/own && chmod -R u+w {q(work)}/own"
-        sh(c, line, f"{os.path.dirname(s.source)} cannot be copied")
 
 
 def build(c: Context, s: Settings, work: str) -> None:
     """Let the build backend make a wheel of a copy of the project, and install that as `own`."""
-    tell(c, "deps", f"a wheel of {s.pkg}, by its build backend")
+    tell(c, "deps", f"a wheel of {s.program.name or s.pkg}, by its build backend")
     left = [os.path.join(".", os.path.relpath(s.build, s.root)), *NOT_COPIED]
     without = " ".join(f"--exclude={shlex.quote(each)}" for each in left)
     line = f"tar -C {q(s.root)} {without} -cf {q(work)}/project.tar ."
     sh(c, line, f"{s.root} cannot be copied")
-    line = "mkdir project && tar -C project -xf project.tar && rm project.tar"
+    line = "mkdir project && tar -C project -xf project.tar && chmod -R u+w project"
     sh(c, line, f"{s.root} cannot be copied", at=work)
     failed = f"{s.pkg} cannot be built by its own build backend"
     sh(c, installer.wheel("./project", "./wheel"), failed, at=work, why=installer.reason)
     failed = f"the wheel of {s.pkg} cannot be read"
-    line = f"{START} -m zipfile -e wheel/*.whl own && rm -rf own/*.data project"
+    lib = 'for lib in own/*.data/*lib; do [ ! -d "$lib" ] || cp -R "$lib"/. own; done'
+    line = f"{START} -m zipfile -e wheel/*.whl own && {lib} && rm -rf own/*.data project*"
     sh(c, line, failed, at=work)
-    line = "sed -n 's/^Requires-Dist: //p' own/*.dist-info/METADATA > requirements.txt"
-    sh(c, line, failed, at=work)
-    asked = "$(sed -n 's/^Requires-Python: //p' own/*.dist-info/METADATA)"
+    headers = "sed -n '/^.\\{0,1\\}$/q; s/^Requires-%s: //p' own/*.dist-info/METADATA"
+    sh(c, f"{headers % 'Dist'} > requirements.txt", failed, at=work)
+    asked = f"$({headers % 'Python'})"
     fits(c, s, work, f'"{asked}"')
 
 
@@ -120,7 +116,8 @@ def resolve(c: Context, s: Settings, work: str) -> None:
     """Install the requirements; for each one with extension modules, look for a pure form too."""
     place = os.path.relpath(work, s.root)
     file = os.path.join(place, "requirements.txt") if s.deps is None else relative(s.deps, s.root)
-    tell(c, "deps", ", ".join(s.program.dependencies) if s.deps is None else s.deps)
+    told = ", ".join(s.program.dependencies) or "what its metadata asks for"
+    tell(c, "deps", told if s.deps is None else s.deps)
     failed = f"the dependencies of {s.pkg} cannot be installed"
     then = "correct the requirements, or see to the network"
     mode = "version" if installer.uv() else "markers"
@@ -128,11 +125,12 @@ def resolve(c: Context, s: Settings, work: str) -> None:
     start = installer.compiled(place)
     line = f"{ask} && {start} --target {q(place)}/site -r {q(file)}"
     sh(c, line, failed, at=s.root, why=installer.reason, then=then)
-    line = f"rm -rf bin .lock && {leave_out(s.exclude, '__pycache__')}"
+    line = "{ [ -e bin/__init__.py ] || rm -rf bin; } && rm -f .lock"
+    line = f"{line} && {leave_out(s.exclude, '__pycache__')}"
     sh(c, line, failed, at=os.path.join(work, "site"))
     listed = os.path.relpath(os.path.join(s.root, file), work)
-    sh(c, f"{START} -m sift compiled . {q(listed)} > compiled", failed, at=work)
-    line = f"{ask} && {pure(place, s.deps is not None and is_hashed(s.deps))}"
+    sh(c, f"{START} -m sift compiled . {q(listed)}", failed, at=work)
+    line = f"{ask} && {pure(place)}"
     sh(c, line, failed, at=s.root, why=installer.reason, then=then)
 
 
@@ -141,31 +139,18 @@ def relative(path: str, root: str) -> str:
     return path if os.path.isabs(path) else os.path.relpath(path, root)
 
 
-def is_hashed(path: str) -> bool:
-    """Whether a requirements file has hashes, or leads to other files, which may have them."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except ValueError as error:
-        raise Stop(f"COSMO_DEPS={path} is not text: {error}; correct it there") from error
-    return (
-        re.search(r"--hash|^\s*(-r|-c|--requirement|--constraint)", text, re.MULTILINE) is not None
-    )
+def pure(place: str) -> str:
+    """The line that installs, for each distribution that has one, the form without extensions.
 
-
-def pure(place: str, hashed: bool) -> str:
-    """The line that installs, for each one that `compiled` names, its pure form, if it can.
-
-    Where hashes are checked, this form must have one too.
+    Both ways to it may fail: then there is none.
     """
-    folder, one = f"{q(place)}/pure/$n", f"{q(place)}/one"
-    flags = f"--no-deps{' --require-hashes' if hashed else ''}"
-    rest = f"{flags} --target {folder} -r {one} </dev/null >>{folder}.log 2>&1"
     wheel, sdist = installer.pure(place)
+    rest = '$flags --no-deps --target "$to" -r "$file" </dev/null >>"$to.log" 2>&1'
     return (
-        f"n=0 && while read -r line; do n=$((n + 1)); printf '%s\\n' \"$line\" > {one};"
-        f" form='a pure wheel'; {wheel} {rest} || {{ rm -rf {folder};"
-        f" form='its sdist, built without the extension'; {sdist} {rest}; }} || rm -rf {folder};"
-        f' echo "$form" > {folder}.form; done < {q(place)}/compiled'
+        f'flags="$(cat {q(place)}/pure/flags)" && for file in {q(place)}/pure/*.txt; do'
+        f' [ -e "$file" ] || break; to="${{file%.txt}}"; form=\'a pure wheel\';'
+        f" {wheel} {rest} || {{ rm -rf \"$to\"; form='its sdist, built without the extension';"
+        f' {sdist} {rest}; }} || rm -rf "$to"; echo "$form" > "$to.form"; done'
     )
 
 
@@ -173,9 +158,16 @@ def settle(c: Context, s: Settings, work: str) -> None:
     """See that all of it can run in the interpreter, and put it beside the program."""
     failed = f"{s.pkg} cannot be packaged with its dependencies"
     packed = os.path.relpath(s.site, work)
-    words = f"settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)}"
+    suffix = "''" if s.ships_source else "c"
+    words = f"settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} {suffix}"
     line = f"{START} -m sift {words} </dev/null > forms"
-    sh(c, line, failed, at=work, then="do without it, or leave its file out with COSMO_EXCLUDE")
+    sh(
+        c,
+        line,
+        failed,
+        at=work,
+        then="do without it, or leave such files out, as with COSMO_EXCLUDE='*.so'",
+    )
     failed = f"{s.site} cannot be written"
     sh(c, f"cp -R site/. own/. {q(packed)}", failed, at=work)
     sh(c, leave_out(s.exclude, "__pycache__"), failed, at=s.site)

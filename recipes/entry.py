@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
+import keyword
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from .checks import taken, words
 from .console import Stop
@@ -36,7 +35,7 @@ def named(entry: Value, scripts: Mapping[str, str], pkg: str, main: bool) -> dic
         return {name: target(name, scripts) for name in scripts}
     if text in scripts:
         return {pkg: target(text, scripts)}
-    if ENTRY.fullmatch(text):
+    if is_entry(text):
         return {pkg: text}
     raise Stop(
         f"COSMO_ENTRY={text!r} ({entry.source}) is neither `module:function` nor a script's name;"
@@ -44,10 +43,16 @@ def named(entry: Value, scripts: Mapping[str, str], pkg: str, main: bool) -> dic
     )
 
 
+def is_entry(text: str) -> bool:
+    """Whether `text` is a `module:function` that Python can import."""
+    words = re.split(r"[.:]", text)
+    return ENTRY.fullmatch(text) is not None and not any(map(keyword.iskeyword, words))
+
+
 def target(name: str, scripts: Mapping[str, str]) -> str:
     """What the script `name` calls; the extras that it may ask for are left out."""
     found = re.sub(r"\s*\[.*\]\s*$", "", scripts[name]).replace(" ", "")
-    if not ENTRY.fullmatch(found):
+    if not is_entry(found):
         raise Stop(
             f"the script {name} cannot start {scripts[name]!r}: write `module:function` in"
             " [project.scripts]"
@@ -89,38 +94,6 @@ def call(entry: str) -> str:
         f"import sys; sys.argv[0] = sys.executable; from {module} import {top};"
         f" sys.exit({function}())"
     )
-
-
-def check(site: Path, entry: str) -> None:
-    """See that `module:function` is among what was gathered, as far as its source tells."""
-    module, _, function = entry.partition(":")
-    path, top = site.joinpath(*module.split(".")), function.partition(".")[0]
-    files = [
-        file for file in (path.with_name(f"{path.name}.py"), path / "__init__.py") if file.is_file()
-    ]
-    try:
-        names = bound(ast.parse(files[0].read_bytes())) if files else set()
-    except (SyntaxError, ValueError):
-        return  # whether the interpreter can read it is seen when it is compiled
-    if not files and (site / module.partition(".")[0]).exists():
-        raise Stop(f"there is no module {module} for {entry} to start; correct COSMO_ENTRY")
-    if files and not names & {top, "*", "__getattr__"}:
-        raise Stop(f"{module} has no {top} for {entry} to start; correct COSMO_ENTRY")
-
-
-def bound(tree: ast.AST) -> set[str]:
-    """The names that a module binds, `*` where it imports all of another."""
-    names = set()
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-            continue
-        if isinstance(node, ast.Name):
-            names.add(node.id)
-        if isinstance(node, ast.alias):
-            names.add(node.asname or node.name.partition(".")[0])
-        names |= bound(node)
-    return names
 
 
 def isolates(lines: tuple[str, ...]) -> bool:

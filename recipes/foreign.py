@@ -11,15 +11,26 @@ how it is configured, stays as it is.
 import json
 import runpy
 import sys
+from typing import Any
 
 
 def main(markers: str, wheels: str, command: str, *rest: str) -> None:
-    """Run pip; what is set aside of it has had these names since version 10."""
+    """Run pip. Its resolver knows of another Python since version 24.1."""
+    import pip
+
+    there = json.loads(markers)
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    major, minor = map(int, pip.__version__.split(".")[:2])
+    if there["python_version"] != here and (major, minor) < (24, 1):
+        sys.exit(
+            f"ERROR: pip {pip.__version__} cannot install for another Python than its own; 24.1 can"
+            " (pip install -U pip), and so can uv"
+        )
     from pip._internal.cli import cmdoptions
     from pip._vendor.packaging import markers as evaluated
 
-    there = json.loads(markers)
-    evaluated.default_environment = lambda: dict(there)
+    environment: Any = lambda: dict(there)  # noqa: E731 - it stands for a function
+    evaluated.default_environment = environment
     cmdoptions.check_dist_restriction = lambda *args, **named: None
     version = there["python_version"]
     flags = ["--python-version", version]

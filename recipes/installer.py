@@ -15,6 +15,9 @@ from .shell import reason as last_line
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
 
+PIP_ENV = "PIP_USER=0 PIP_ROOT= PIP_PREFIX= PIP_TARGET="
+"""What would lead pip to another place than `--target`."""
+
 UV = "--link-mode copy --no-progress --color never"
 PIP = "--no-color --progress-bar off --no-input --no-compile"
 
@@ -47,24 +50,29 @@ def compiled(place: str) -> str:
 
 
 def pure(place: str) -> tuple[str, str]:
-    """The starts of two lines: one takes a pure wheel, and one builds the sdist."""
+    """The starts of two lines: one takes a pure wheel, and one builds the sdist.
+
+    What is built without a compiler is kept from the user's cache, in the build folder's own.
+    """
+    alone = f'{NO_COMPILER} UV_CACHE_DIR="$PWD"/{q(place)}/../.cache'
     if uv():
         # uv knows no platform without extensions; for this one there are hardly any
         wheel = f"{uv_install('wasm32-pyodide2024')} --only-binary :all:"
-        return wheel, f'{uv_install("linux")} --no-binary "${{line%%==*}}"'
+        name = '"$(sed -n \'s/==.*//p\' "$file")"'
+        return wheel, f"{alone} {uv_install('linux')} --no-binary {name}"
     start = pip_install(place, "pure")
-    return f"{start} --only-binary :all:", start
+    return f"{start} --only-binary :all:", f"{alone.replace('UV_', 'PIP_')} {start}"
 
 
 def uv_install(platform: str) -> str:
     """`uv pip install` for the version that `$there` tells of."""
     there = f'--python {python()} --python-version "$there" --python-platform {platform}'
-    return f"{NO_COMPILER} uv pip install {there} {UV}"
+    return f"uv pip install {there} {UV}"
 
 
 def pip_install(place: str, wheels: str) -> str:
     """`pip install` where the environment markers that `$there` tells of hold."""
-    start = f"{NO_COMPILER} PIP_USER=0 {python()} {q(place)}/foreign.py"
+    start = f"{PIP_ENV} {python()} {q(place)}/foreign.py"
     return f'{start} "$there" {wheels} install {PIP}'
 
 
@@ -73,7 +81,9 @@ def reason(result: Result) -> str:
     text = result.stderr + result.stdout
     told = re.search(r"^(?:error:|\s*\u00d7)(.*)", text, re.MULTILINE | re.DOTALL)
     if uv() and told:
-        return re.sub(r"[\s\u2500-\u257f\u25b6\u00d7]+", " ", told[1]).strip()
+        before = [line for line in text[: told.start()].splitlines() if line.strip()]
+        said = f"{before[-1].strip()}: " if "backend" in told[1] and before else ""
+        return said + re.sub(r"[\s\u2500-\u257f\u25b6\u00d7]+", " ", told[1]).strip()
     if "No module named 'pip'" in text or "No module named pip" in text:
         return "there is neither uv on PATH nor pip in this Python; install one (pip install uv)"
     if "MATCH THE HASHES" in text:
@@ -92,10 +102,10 @@ def reason(result: Result) -> str:
     if clash:
         return clash[1]
     failed = re.search(r"(?:Failed building wheel for|build wheels? for) ([^\s,]+)", text)
-    if failed:
-        return f"{failed[1]} has no wheel, and its sdist does not build without a compiler"
-    tried = re.findall(r"^Collecting (\S+)", text, re.MULTILINE)
-    if "subprocess-exited-with-error" in text and tried:
-        return f"the sdist of {tried[-1]}, which has no wheel, does not build without a compiler"
-    errors = re.findall(r"ERROR: (.*)", text)
+    tried = [failed[1]] if failed else re.findall(r"^Collecting (\S+)", text, re.MULTILINE)
+    why = re.findall(r"^\s+(\S.*)\n\s+\[end of output\]", text, re.MULTILINE)
+    if why:
+        whose = [f"{name} has no wheel that fits, and its sdist does not build" for name in tried]
+        return ": ".join([*whose[-1:], str(why[0])])
+    errors = [each for each in re.findall(r"ERROR: (.*)", text) if each != "Exception:"]
     return errors[-1] if errors else last_line(result)

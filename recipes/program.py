@@ -102,7 +102,7 @@ def array(path: Path, told: dict[str, Any], key: str) -> tuple[str, ...]:
             f"{path}: project.{key} is {kind(value)}, and must be an array; correct it there"
         )
     for each in value:
-        if not isinstance(each, str) or "\n" in each or each.startswith("-"):
+        if not isinstance(each, str) or not each[:1].isalnum() or not each.isprintable():
             raise Stop(f"{path}: project.{key} cannot hold {each!r}; correct it there")
     return tuple(value)
 
@@ -111,7 +111,7 @@ def strings(path: Path, data: dict[str, Any], *keys: str) -> dict[str, str]:
     """The table at `keys`, which holds strings of one line only."""
     found = table(path, data, *keys)
     for name, value in found.items():
-        if not isinstance(value, str) or "\n" in name + value:
+        if not isinstance(value, str) or not (name + value).isprintable():
             raise Stop(
                 f"{path}: {'.'.join((*keys, name))} cannot be {value!r}; write `module:function`"
             )

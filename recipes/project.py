@@ -90,19 +90,23 @@ def named(base: Path, folder: str, source: str) -> Project:
 def scripted(base: Path, file: str, source: str) -> Project:
     """The script at `file`, relative to `base`, as a project in the script's folder."""
     path = base / Path(file).expanduser()
-    if not file or not path.is_file():
-        raise Stop(f"COSMO_SCRIPT={file!r} ({source}): no such file: {path}; name a script")
+    if not path.is_file() or path.suffix != ".py":
+        wrong = "is no name of a Python file" if path.is_file() else "is no such file"
+        raise Stop(f"COSMO_SCRIPT={file!r} ({source}): {path} {wrong}; name a script, *.py")
     path = path.resolve()
     try:
-        blocks = [match["content"] for match in re.finditer(BLOCK, path.read_bytes().decode())]
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        blocks = [match["content"] for match in re.finditer(BLOCK, text)]
     except (OSError, ValueError) as error:
         raise Stop(f"{path} cannot be read: {error}; see to the file") from error
+    if not blocks and re.search("(?m)^# /// script$", text):
+        raise Stop(f"{path} has a `# /// script` block without an end; end it with `# ///`")
     if len(blocks) > 1:
         raise Stop(f"{path} has several `# /// script` blocks, where one may be; join them")
     lines = [
         line[2:] if line.startswith("# ") else line[1:] for line in "".join(blocks).split("\n")
     ]
-    data = toml(path, "\n".join(lines).encode())
+    data = toml(f"the `# /// script` block of {path}", "\n".join(lines).encode())
     project = {key: data[key] for key in ("dependencies", "requires-python") if key in data}
     name = Table("the script's name", {"PKG": re.sub(r"[-.]", "_", path.stem)})
     tables = (*settings(path, " of the script", data), name)
@@ -121,7 +125,7 @@ def settings(path: Path, whose: str, data: dict[str, Any]) -> tuple[Table]:
     return (texts(path, f"[tool.cosmo.env]{whose}", data, "tool", "cosmo", "env"),)
 
 
-def toml(path: Path, content: bytes) -> dict[str, Any]:
+def toml(path: Path | str, content: bytes) -> dict[str, Any]:
     """What the TOML of `path` holds; `Stop` where it is none."""
     text = ""
     try:

@@ -20,8 +20,9 @@ from .program import Program
 
 
 class Executable(NamedTuple):
-    """One result: its path, the lines of its `.args`, and the `module:function` they call."""
+    """One result: what it starts as a file name, its path, its `.args`, and what these call."""
 
+    name: str
     path: str
     args: tuple[str, ...]
     entry: str
@@ -82,22 +83,22 @@ def load() -> Settings:
     with one_line("the settings cannot be read"):
         found, values = read(os.environ, Path.cwd())
         root, told = found.root, program.read(found)
-        if values["PKG"].source in ("not set", "[project] name"):
-            values["PKG"] = imported(values, told, found)
         pkg = checks.pkg(values["PKG"], root)
         dir_site = checks.dir_site(values["DIR_SITE"], root)
         place = source.find(root, values["COSMO_SRC"], values["PKG"], found.script)
         build = (root / dir_site).parent.parent
         exclude = checks.patterns("COSMO_EXCLUDE", values["COSMO_EXCLUDE"])
-        source.check(place, build, exclude)
-        executables = results(values, told, root, build, source.has_main(place, pkg))
+        beside = source.beside(place, root, found.script) if told.dist_info else []
+        for each in (place, *beside):
+            source.check(each, build, exclude)
+        executables = results(values, told, root, build, source.has_main(place, pkg, told.scripts))
         here = os.path.relpath(root)
         settings = Settings(
             pkg=pkg,
             root=here,
             dir_site=dir_site,
             source=os.path.relpath(place),
-            beside=tuple(map(os.path.relpath, source.beside(place, root, found.script))),
+            beside=tuple(map(os.path.relpath, beside)),
             program=told,
             url=checks.url("COSMO_URL", values["COSMO_URL"], root),
             zip_url=checks.url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
@@ -116,14 +117,16 @@ def load() -> Settings:
 
 def imported(values: Mapping[str, Value], told: Program, found: project.Project) -> Value:
     """PKG where the project's name is no package's: the one that what starts is imported from."""
-    given = values["COSMO_ENTRY"].text or "*"
-    targets = [told.scripts.get(given, given)] if given != "*" else list(told.scripts.values())
-    tops = {target.partition(":")[0].partition(".")[0].strip() for target in targets}
     try:
         source.find(found.root, values["COSMO_SRC"], values["PKG"], found.script)
     except Stop:
+        given = values["COSMO_ENTRY"]
+        everything = Value("*" if told.scripts else None, "[project.scripts]")
+        start = given if given.text is not None else everything
+        targets = entry.named(start, told.scripts, "", True).values()
+        tops = {target.partition(":")[0].partition(".")[0] for target in targets} - {""}
         if len(tops) == 1:
-            return Value(tops.pop(), "COSMO_ENTRY" if given != "*" else "[project.scripts]")
+            return Value(tops.pop(), "COSMO_ENTRY" if start is given else start.source)
     return values["PKG"]
 
 
@@ -144,6 +147,7 @@ def results(
     folder = os.path.relpath(build)
     return tuple(
         Executable(
+            name,
             os.path.relpath(root / out) if out is not None else os.path.join(folder, name),
             entry.args(own, isolated, optimized, pkg, call),
             call,
@@ -167,4 +171,6 @@ def read(environ: Mapping[str, str], here: Path) -> Found:
     layers = Layers(Table("environment", environ), *found.tables, Table("default", defaults))
     names = [known.name for known in KNOWN if known.name != "COSMO_PROJECT"]
     values = {name: layers.expanded(name) for name in names}
+    if values["PKG"].source in ("not set", "[project] name", "[tool.poetry] name"):
+        values["PKG"] = imported(values, program.read(found), found)
     return Found(found, {**values, "COSMO_PROJECT": Value(str(found.root), found.source)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def find(root: Path, src: Value, pkg: Value, script: Path | None) -> Path:
     for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
         if path.is_file() if path.suffix else path.is_dir():
             return path
-    looked = " or ".join(str(folder / top) for folder in folders)
+    looked = " nor ".join(str(folder / top) for folder in folders)
     raise Stop(
         f"PKG={pkg.text} ({pkg.source}): there is neither {looked}, nor such a .py; correct PKG, or"
         " name the folder it is in with COSMO_SRC"
@@ -45,7 +46,7 @@ def beside(source: Path, root: Path, script: Path | None) -> list[Path]:
     return [
         path
         for path in sorted(folder.iterdir())
-        if path != source and path.stem.isidentifier()
+        if path != source and path.stem.isidentifier() and not path.is_symlink()
         if path.suffix == ".py" or (path.is_dir() and any(path.rglob("*.py")))
     ]
 
@@ -56,19 +57,20 @@ def inside(root: Path, folder: Path) -> bool:
     return all(root in (each, *each.parents) for each in (written, real))
 
 
-def has_main(source: Path, pkg: str) -> bool:
-    """Whether `python -m PKG` can start it."""
-    if source.is_file():
-        return True
+def has_main(source: Path, pkg: str, scripts: Mapping[str, str]) -> bool:
+    """Whether `python -m PKG` starts it: a module that has scripts must itself say so."""
     module = source.joinpath(*pkg.split(".")[1:])
     mains = [module / "__main__.py", module / "__main__.pyc"]
-    if module != source:
-        mains.append(module.with_suffix(".py"))
-    return any(main.is_file() for main in mains)
+    if any(main.is_file() for main in mains):
+        return True
+    file = source if source.is_file() else module.with_name(f"{module.name}.py")
+    if module == source and not source.is_file():
+        return False
+    return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
 
 
 def check(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
-    """See that the source can be packed, but for what is left out."""
+    """See that a source can be packed, but for what is left out."""
     if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
         raise Stop(
             f"DIR_SITE lies among the sources, in {source}; dist/cosmo/Lib/site-packages is usual"

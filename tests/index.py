@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import io
 import tarfile
@@ -36,6 +37,7 @@ CANNOT = "sys.exit('no compiler')"
 def metadata(name: str, version: str, requires: tuple[str, ...], python: str) -> str:
     """A `METADATA`."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    lines += ["License: of several lines", "        ", "        as some have it"]
     lines += [f"Requires-Python: {python}"] if python else []
     return "\n".join(lines + [f"Requires-Dist: {each}" for each in requires]) + "\n"
 
@@ -52,11 +54,13 @@ def content(
     info = f"{name}-{version}.dist-info"
     held = {**files, f"{info}/METADATA": metadata(name, version, requires, python)}
     held[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n"
-    rows = []
+    record = io.StringIO()
+    rows = csv.writer(record, lineterminator="\n")
     for path, text in held.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        rows.append(f"{path},sha256={digest.rstrip('=')},{len(text.encode())}\n")
-    return {**held, f"{info}/RECORD": "".join([*rows, f"{info}/RECORD,,\n"])}
+        rows.writerow([path, f"sha256={digest.rstrip('=')}", len(text.encode())])
+    rows.writerow([f"{info}/RECORD", "", ""])
+    return {**held, f"{info}/RECORD": record.getvalue()}
 
 
 class Index:

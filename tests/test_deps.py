@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from index import CANNOT, Index
-from projects import Project, environment
+from projects import Project, environment, run
+from recipes import foreign
+from recipes.sift.__main__ import markers
 
 NEEDS = """\
 [project]
@@ -63,7 +69,7 @@ def test_dependencies_run_with_their_own_and_their_data(installing: Project, ind
     files = {"bird/__init__.py": "import wing\nSONG = wing.BEAT", "bird/song.txt": "la"}
     index.wheel("bird", "1.0", files, "wing>=2")
     index.wheel("wing", "1.0", {"wing.py": "BEAT = 1"})
-    index.sdist("wing", "2.0", {"wing.py": "BEAT = 2"})
+    index.sdist("wing", "2.0", {"wing.py": "BEAT = 2"}, extension="pass")
     says = "bird.SONG, __import__('pkgutil').get_data('bird', 'song.txt').decode()"
     asks(installing, "bird", says=says, imports="bird")
     installing.package()
@@ -106,6 +112,23 @@ def test_the_interpreter_decides_which_markers_hold(
     installing.package()
     assert "here-1.0.dist-info/METADATA" in names(installing)
     assert not [name for name in names(installing) if name.startswith(("old", "win", "new"))]
+
+
+def test_pip_decides_for_the_python_that_it_is_told_of(tmp_path: Path, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": ""}, "owl; python_version > '3.98'")
+    index.wheel("bird", "2.0", {"bird.py": ""}, "wren", python=">=3.99")
+    index.wheel("bird", "3.0", {"bird.py": ""}, python=">=4")
+    index.sdist("wren", "1.0", {"wren.py": ""}, "owl; python_full_version >= '3.99.1'")
+    index.wheel("owl", "1.0", {"owl.py": ""}, "here; sys_platform != 'elsewhere'")
+    there = {**markers(), "python_version": "3.99", "python_full_version": "3.99.1"}
+    there["sys_platform"] = "elsewhere"
+    words = [foreign.__file__, json.dumps(there), "compiled", "install", "--target", "site", "bird"]
+    env = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index.url}
+    done = run([sys.executable, *words], environment(tmp_path, CC="false", **env), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "site").glob("*.dist-info")} == {
+        *("bird-2.0.dist-info", "wren-1.0.dist-info", "owl-1.0.dist-info")
+    }
 
 
 @UV_ALONE
@@ -303,16 +326,85 @@ def test_what_did_not_come_from_the_index_is_not_swapped_for_what_is_called_so_t
     assert installing.start().stdout == "slowly\n"
 
 
+def test_an_index_that_the_requirements_name_is_the_only_one_for_pure_forms_too(
+    installing: Project, index: Index, version: tuple[int, int]
+) -> None:
+    tag = binary(version)
+    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=tag)
+    name = f"bird-1.0-{tag}.whl"
+    (installing.path / "wheels").mkdir()
+    (installing.path / "wheels" / name).write_bytes(index.mirror.files[f"/files/{name}"].data)
+    index.wheel("bird", "1.0", {"bird.py": "sing = 'a stranger'"})
+    installing.write("all.txt", "-r more.txt\n")
+    installing.write("more.txt", f"--no-index\n--find-links {installing.path / 'wheels'}\nbird\n")
+    asks(installing, says="bird.sing", imports="bird")
+    told = forms(installing, COSMO_DEPS="all.txt")
+    assert told == ["bird 1.0: its wheel, without the extension"]
+    assert installing.start().stdout == "slowly\n"
+
+
+@UV_ALONE
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("import os; os._exit(0)", "import os; os.chdir('/')", "import os; os.write(1, b'x')"),
+        *("input()", "import atexit; atexit.register(print)", "import sys; sys.meta_path[:] = []"),
+    ],
+)
+def test_no_module_that_is_tried_can_disturb_the_build(
+    installing: Project, index: Index, version: tuple[int, int], bad: str
+) -> None:
+    tag = binary(version)
+    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": "", "worse.py": bad}, tag=tag)
+    index.wheel("owl", "1.0", {"owl.py": FAST.replace("_bird", "_owl"), "_owl.so": ""}, tag=tag)
+    asks(installing, "bird", "owl")
+    form = "its wheel, without the extension"
+    assert forms(installing) == [f"bird 1.0: {form}", f"owl 1.0: {form}"]
+    assert not [name for name in names(installing) if name.endswith(".so")]
+
+
+@UV_ALONE
+def test_the_program_itself_is_no_dependency(installing: Project, index: Index) -> None:
+    index.wheel("hello", "0.1", {"hello/words.py": "other", "hello/old.py": ""})
+    index.wheel("bird", "1.0", {"bird.py": ""}, "hello")
+    asks(installing, "bird")
+    installing.package()
+    assert "hello-1.5.dist-info/METADATA" in names(installing)
+    assert not {"hello/old.pyc", "hello-0.1.dist-info/METADATA"} & names(installing)
+
+
+@UV_ALONE
+def test_a_package_called_bin_is_a_package(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bin/__init__.py": "SONG = 'la'", "a,b.txt": ""})
+    asks(installing, "bird", says="bin.SONG", imports="bin")
+    installing.package()
+    assert installing.start().stdout == "la\n"
+
+
+@UV_ALONE
+def test_what_is_built_without_a_compiler_is_kept_from_the_users_cache(
+    installing: Project, index: Index, version: tuple[int, int]
+) -> None:
+    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=binary(version))
+    index.sdist("bird", "1.0", {"bird.py": FAST})
+    asks(installing, "bird")
+    cache = installing.path.parent / "cache"
+    assert forms(installing, UV_CACHE_DIR=str(cache))
+    assert not list(cache.glob("sdists*/**/*.whl"))
+    assert list((installing.build / ".cache").glob("sdists*/**/*.whl"))
+
+
 @UV_ALONE
 def test_what_is_excluded_stays_out_of_every_form(
     installing: Project, index: Index, version: tuple[int, int]
 ) -> None:
     files = {"bird.py": FAST, "bird.c": "", "wing/test/x.py": ""}
+    files["bird-1.0.dist-info/entry_points.txt"] = "[console_scripts]\nbird = bird:sing\n"
     index.wheel("bird", "1.0", {**files, "_bird.so": ""}, tag=binary(version))
     index.wheel("bird", "1.0", files)
     asks(installing, "bird", imports="bird")
     assert forms(installing, COSMO_EXCLUDE="*.c */test") == ["bird 1.0: a pure wheel"]
-    assert {name for name in names(installing) if name.startswith(("bird.", "wing"))} == {
+    assert {name for name in names(installing) if name.startswith(("bird.", "wing", "bin"))} == {
         "bird.pyc"
     }
 
@@ -381,6 +473,26 @@ def test_a_dependency_that_brings_the_programs_own_file_is_named(
     assert "hello and bird 1.0 both bring hello/words.py" in installing.refused()
 
 
+def test_a_module_that_would_hide_a_dependency_is_named(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird/__init__.py": ""})
+    asks(installing, "bird")
+    (installing.path / "src/bird.py").write_text("")
+    told = installing.refused(PKG="bird")
+    assert "bird 1.0 both are bird" in told
+
+
+def test_what_is_editable_is_refused(installing: Project, index: Index) -> None:
+    asks(installing)
+    here = installing.path.parent / "bird"
+    backend = "build-backend = 'backend'\nbackend-path = ['.']\n"
+    other = Project(here, installing.interpreter)
+    other.write("pyproject.toml", f"[build-system]\nrequires = []\n{backend}")
+    code = BACKEND.replace("hello", "bird").replace("Requires-Dist: bird\\n", "")
+    other.write("backend.py", code + "build_editable = build_wheel\n")
+    installing.write("all.txt", f"-e {here}\n")
+    assert "bird 7.8 is editable" in installing.refused(COSMO_DEPS="all.txt")
+
+
 def test_hashes_stay_checked(installing: Project, index: Index, version: tuple[int, int]) -> None:
     tag = binary(version)
     digests = [
@@ -422,6 +534,8 @@ def test_an_sdist_that_needs_a_compiler_is_named(installing: Project, index: Ind
         ("dependencies = 'bird'", "project.dependencies is a string, and must be an array"),
         ("dependencies = [1]", "project.dependencies cannot hold 1"),
         ('dependencies = ["-r other.txt"]', "project.dependencies cannot hold '-r other.txt'"),
+        ('dependencies = [" -r x"]', "project.dependencies cannot hold ' -r x'"),
+        ('dependencies = ["a\\r-r x"]', "project.dependencies cannot hold 'a\\r-r x'"),
         ("version = 1", "project.version is an integer, and must be a string"),
         ("version = '../..'", "project.version cannot be '../..'"),
         ("name = 'a b'", "project.name cannot be 'a b'"),
@@ -483,4 +597,6 @@ def test_a_backend_that_fails_is_one_line(installing: Project) -> None:
         "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n",
     )
     installing.write("backend.py", "raise SystemExit('no such luck')")
-    assert "hello cannot be built by its own build backend" in installing.refused()
+    told = installing.refused()
+    assert "hello cannot be built by its own build backend" in told
+    assert "no such luck" in told

@@ -83,7 +83,7 @@ def test_a_source_that_is_nowhere_is_told_with_where_it_was_sought(bare: Project
     bare.write("pyproject.toml", "[project]\nname = 'a-bird'\n")
     told = bare.refused()
     assert "PKG=a_bird ([project] name): there is neither" in told
-    assert "src/a_bird or " in told
+    assert "src/a_bird nor " in told
     assert "COSMO_SRC" in told
 
 
@@ -111,6 +111,22 @@ def test_the_build_folder_cannot_lie_in_the_package(bare: Project) -> None:
     bare.write("bird/__main__.py", "")
     told = bare.refused(PKG="bird", DIR_SITE="bird/dist/Lib/site-packages")
     assert "DIR_SITE lies among the sources" in told
+
+
+def test_a_module_with_scripts_is_started_by_them_unless_it_starts_itself(bare: Project) -> None:
+    bare.write("pyproject.toml", "[project]\nname = 'bird'\nscripts.bird = 'bird:sing'\n")
+    bare.write("bird.py", SONG)
+    made(bare, "bird")
+    assert says(bare, "bird", "x") == "owl ['x']\n"
+    bare.write("bird.py", SONG + "\n\nif __name__ == '__main__':\n    sing('wren')\n")
+    made(bare, "bird")
+    assert says(bare, "bird", "x") == "wren ['x']\n"
+
+
+def test_a_name_of_the_interpreters_own_library_is_refused(bare: Project) -> None:
+    for name in ("json", "textwrap"):
+        bare.write(f"src/{name}.py", "")
+        assert f"{name} cannot be packaged: the interpreter's own" in bare.refused(PKG=name)
 
 
 # A script
@@ -143,6 +159,20 @@ def test_a_script_is_packaged_with_what_its_comments_name(
     assert done.stdout == "la ['x'] 1\n", done.stderr
 
 
+def test_a_script_may_have_the_line_ends_of_windows(project: Project) -> None:
+    text = SCRIPT.replace('"bird"', "").replace("bird.SONG", "1").replace(", bird", "")
+    (project.path / "tool.py").write_bytes(text.replace("\n", "\r\n").encode())
+    done = project.invoke("cosmo.script", "tool.py")
+    assert done.returncode == 0, done.stderr
+    assert start(project.build / "tool", home=project.path.parent).stdout == "1 [] 1\n"
+
+
+@pytest.mark.parametrize("name", ["tool", "tool.txt", "__main__.py", "2 fast.py"])
+def test_a_script_needs_a_name_that_python_can_start(project: Project, name: str) -> None:
+    project.write(name, "")
+    assert "name" in project.refused("cosmo.script", name)
+
+
 def test_a_script_needs_no_metadata(project: Project) -> None:
     project.write("tool.py", "print('by itself')")
     done = project.invoke("cosmo.script", "tool.py")
@@ -157,6 +187,7 @@ def test_a_script_needs_no_metadata(project: Project) -> None:
         (SCRIPT + SCRIPT, "has several `# /// script` blocks"),
         (SCRIPT.replace("COSMO_ISOLATED", "COSMO_ISOLATE"), "COSMO_ISOLATE is no setting"),
         (SCRIPT.replace(">=3.6", ">=3.99"), "requires Python >=3.99"),
+        (SCRIPT.replace("# ///\n", "", 1), "has a `# /// script` block without an end"),
         (None, "no such file"),
     ],
 )
@@ -214,7 +245,7 @@ def test_all_scripts_are_made_from_one_build_and_know_their_names(bare: Project)
     bare.write("src/bird/song.py", SONG + name)
     done = bare.invoke("cosmo", COSMO_ENTRY="*", COSMO_SMOKE="x", COSMO_ISOLATED="1")
     assert done.returncode == 1
-    assert "sing does not pass COSMO_SMOKE=x: exit status 3" in done.stderr
+    assert "sing does not pass COSMO_SMOKE (x): exit status 3" in done.stderr
     done = bare.invoke("cosmo", COSMO_ENTRY="*", COSMO_ISOLATED="1")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("compile  ") == 1
@@ -234,6 +265,10 @@ def test_all_scripts_are_made_from_one_build_and_know_their_names(bare: Project)
         ("bird.song:sing();x", "COSMO_ENTRY='bird.song:sing();x'"),
         ("bird.song:dance", "bird.song has no dance"),
         ("bird.dance:sing", "there is no module bird.dance"),
+        ("nowhere.dance:sing", "there is no module nowhere"),
+        ("json:nothing", "json has no nothing"),
+        ("bird.song:class", "COSMO_ENTRY='bird.song:class'"),
+        ("bird.song:print", "bird.song has no print"),
     ],
 )
 def test_an_entry_that_does_not_exist_is_refused(bare: Project, entry: str, wrong: str) -> None:
@@ -291,6 +326,8 @@ def test_what_is_kept_is_data(project: Project) -> None:
     project.write("src/hello/templates/{{name}}/setup.py", template)
     project.write("src/hello/templates/a (b).py", "x = 1")
     assert "templates/{{name}}/setup.py" in project.refused()
+    held = made(project, COSMO_KEEP="hello/templates")
+    assert "hello/templates/a (b).py" in held
     held = made(project, COSMO_KEEP="hello/templates/*")
     assert {name for name in held if "templates" in name} == {
         "hello/templates/{{name}}/setup.py",
@@ -361,6 +398,11 @@ def test_an_extension_module_of_the_program_is_refused(project: Project) -> None
 
 
 def test_the_result_can_be_named(project: Project) -> None:
+    for name in ("my tool", "python", "a;touch pwned;b", "$(touch pwned)", "-x", "a'b"):
+        done = project.invoke("cosmo", COSMO_OUT=f"bin/{name}")
+        assert done.returncode == 0, done.stderr
+        assert start(project.path / "bin" / name, "x", home=project.path.parent).returncode == 1
+    assert not list(project.path.rglob("pwned"))
     done = project.invoke("cosmo", COSMO_OUT="dist/out here/tool.com")
     assert done.returncode == 0, done.stderr
     file = project.path / "dist/out here/tool.com"
@@ -392,7 +434,7 @@ def test_a_result_that_does_not_pass_its_trial_is_not_put_in_place(project: Proj
     assert done.stdout == ""
     *_, printed, last = done.stderr.splitlines()
     assert printed == "['--version', 'a b'] [] False"
-    assert last.startswith("cosmo: dist/cosmo/hello does not pass COSMO_SMOKE=")
+    assert last.startswith("cosmo: dist/cosmo/hello does not pass COSMO_SMOKE (")
     assert "exit status 4" in last
     assert project.executable.read_bytes() == before
 

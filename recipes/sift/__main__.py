@@ -61,8 +61,7 @@ def main(mode: str, *words: str) -> None:
     elif mode == "fits":
         fits(words[0])
     elif mode == "compiled":
-        for line in compiled(words[0], words[1] if len(words) > 1 else ""):
-            print(line)
+        compiled(*words)
     else:
         for line in settle(*words):
             print(line)

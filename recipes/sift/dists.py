@@ -1,6 +1,7 @@
 """Distributions as they are installed: their files, and who asks for whom."""
 
 import csv
+import json
 import os
 import re
 import sys
@@ -23,8 +24,8 @@ class Dist:
         self.requires: List[str] = []
         with open(os.path.join(folder, info, "METADATA"), encoding="utf-8") as file:
             for line in iter(file.readline, ""):
-                key, _, value = line.strip().partition(": ")
-                if not key:
+                key, _, value = line.rstrip().partition(": ")
+                if line in ("\n", "\r\n"):
                     break
                 if key in ("Name", "Version"):
                     setattr(self, key.lower(), value)
@@ -44,9 +45,20 @@ class Dist:
         """Whether its metadata has a file of that name."""
         return os.path.exists(os.path.join(self.folder, self.info, name))
 
+    def is_editable(self) -> bool:
+        """Whether it was asked for with `-e`. Source: the direct URL specification."""
+        if not self.has("direct_url.json"):
+            return False
+        with open(
+            os.path.join(self.folder, self.info, "direct_url.json"), encoding="utf-8"
+        ) as file:
+            return bool(json.load(file).get("dir_info", {}).get("editable"))
+
     def files(self) -> List[str]:
-        """Its files that are there, but for its metadata."""
-        mine = (path for path in self.rows if not path.startswith(("../", "/", self.info + "/")))
+        """Its files that are there, but for its metadata and its scripts."""
+        scripts = "bin/" if "bin/__init__.py" not in self.rows else "../"
+        others = ("../", "/", scripts, self.info + "/")
+        mine = (path for path in self.rows if not path.startswith(others))
         return [path for path in mine if os.path.isfile(os.path.join(self.folder, path))]
 
     def extensions(self) -> List[str]:
@@ -76,7 +88,7 @@ def see_conflicts(found: List[Dist], packed: str, program: str) -> None:
     owners: Dict[str, Dist] = {}
     for dist in found:
         for path in dist.files():
-            if path.startswith("bin/") or "__pycache__" in path:
+            if "__pycache__" in path:
                 continue
             other = owners.setdefault(path, dist)
             same = other is dist or dist.rows[path] == other.rows[path]
@@ -86,8 +98,17 @@ def see_conflicts(found: List[Dist], packed: str, program: str) -> None:
                 theirs = "{} and {}".format(program, dist.title)
                 with open(beside, "rb") as one, open(os.path.join(dist.folder, path), "rb") as two:
                     same = one.read() == two.read()
+            if dist.folder.endswith("site") and os.path.isfile(os.path.join(packed, twin(path))):
+                sys.exit("{} and {} both are {}".format(program, dist.title, path.split("/")[0]))
             if not same:
                 sys.exit("{} both bring {}".format(theirs, path))
+
+
+def twin(path: str) -> str:
+    """The package that a module would be, or the module that a package would be."""
+    if path.endswith("/__init__.py"):
+        return path[: -len("/__init__.py")] + ".py"
+    return path[:-3] + "/__init__.py" if path.endswith(".py") else path + "/no such file"
 
 
 def chain(dist: Dist, found: List[Dist], program: str) -> List[str]:
@@ -104,7 +125,7 @@ def chain(dist: Dist, found: List[Dist], program: str) -> List[str]:
         names.insert(0, above[0].name)
 
 
-def tidy(dist: Dist) -> None:
+def tidy(dist: Dist, suffix: str) -> None:
     """Leave what was installed out of the metadata: how, by which tool, and with which scripts."""
     folder = os.path.join(dist.folder, dist.info)
     for name in TOLD_BY_INSTALLER:
@@ -112,8 +133,7 @@ def tidy(dist: Dist) -> None:
             os.remove(os.path.join(folder, name))
     if not dist.rows:
         return
-    there = [path for path in dist.files() if not path.startswith("bin/")]
-    there += [dist.info + "/" + name for name in os.listdir(folder)]
+    there = [*dist.files(), *(dist.info + "/" + name for name in os.listdir(folder))]
+    names = (path + suffix if path.endswith(".py") else path for path in there)
     with open(os.path.join(folder, "RECORD"), "w", encoding="utf-8", newline="\n") as file:
-        for path in sorted(there):
-            file.write("{},,\n".format(path + "c" if path.endswith(".py") else path))
+        csv.writer(file, lineterminator="\n").writerows([name, "", ""] for name in sorted(names))

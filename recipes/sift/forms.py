@@ -1,38 +1,46 @@
 """Gives each distribution with extension modules a form without them, if it has one."""
 
 import os
-import re
 import shutil
 import sys
 from typing import Iterator, List, Tuple
 
 from .dists import Dist, canonical, chain, dists, see_conflicts, tidy
 from .needed import unmet
+from .requirements import Requirements
 
 
-def compiled(work: str, requirements: str) -> Iterator[str]:
-    """The requirement of each distribution with extensions, and the hashes that are told of it.
+def compiled(work: str, requirements: str) -> None:
+    """Write a requirements file for each distribution with extensions, to `pure/NAME.txt`.
 
-    One that did not come from an index is left alone: another may have its name there.
+    It has the index options and hashes that were told; `pure/flags` is to go with it. One that did
+    not come from an index is left alone: another may have its name there.
     """
-    text = ""
-    if requirements:
-        with open(requirements, encoding="utf-8") as file:
-            text = file.read().replace("\\\n", " ")
+    told = Requirements()
+    told.add(requirements)
+    with open(os.path.join(work, "pure", "flags"), "w") as file:
+        file.write("--require-hashes" if told.hashes else "")
     for dist in dists(os.path.join(work, "site")):
         if dist.extensions() and not dist.has("direct_url.json"):
-            hashes: List[str] = []
-            for line in text.splitlines():
-                name = re.match(r"\s*([A-Za-z0-9._-]+)\s*(\[.*\]\s*)?==", line)
-                if name and canonical(name.group(1)) == canonical(dist.name):
-                    hashes += re.findall(r"--hash[= ]\S+", line)
-            yield " ".join(["{}=={}".format(dist.name, dist.version), *hashes])
+            name = canonical(dist.name)
+            pinned = ["{}=={}".format(dist.name, dist.version), *told.hashes.get(name, [])]
+            with open(os.path.join(work, "pure", name + ".txt"), "w", encoding="utf-8") as file:
+                file.write("\n".join([*told.options, " ".join(pinned)]) + "\n")
 
 
-def settle(work: str, packed: str, program: str) -> Iterator[str]:
-    """Make `site` and `own` fit to be packed; tell the form of each distribution that changed."""
+def settle(work: str, packed: str, program: str, suffix: str) -> Iterator[str]:
+    """Make `site` and `own` fit to be packed; tell the form of each distribution that changed.
+
+    A `.py` will be there with `suffix` after its name. The program itself is never a dependency.
+    """
     site, own = os.path.join(work, "site"), os.path.join(work, "own")
+    for dist in dists(site):
+        if canonical(dist.name) == canonical(program):
+            remove(dist)
     found = [*dists(own), *dists(site)]
+    for dist in dists(site):
+        if dist.is_editable():
+            sys.exit("{} is editable, so it would stay where it is".format(dist.title))
     see_conflicts(found, packed, program)
     rest = [path for path in sys.path if path not in ("", os.getcwd())]
     sys.path[:] = [os.path.abspath(own), os.path.abspath(site), *rest]
@@ -49,7 +57,7 @@ def settle(work: str, packed: str, program: str) -> Iterator[str]:
                 )
             yield "{}: {}".format(dist.title, form)
     for dist in [*dists(own), *dists(site)]:
-        tidy(dist)
+        tidy(dist, suffix)
 
 
 def changed(dist: Dist, pure: str) -> Tuple[Dist, str]:
@@ -62,11 +70,16 @@ def changed(dist: Dist, pure: str) -> Tuple[Dist, str]:
     return dist, "its wheel, without the extension"
 
 
-def swap(dist: Dist, other: Dist) -> Dist:
-    """Put another form of a distribution in its place."""
+def remove(dist: Dist) -> None:
+    """Remove a distribution's files."""
     for path in dist.files():
         os.remove(os.path.join(dist.folder, path))
     shutil.rmtree(os.path.join(dist.folder, dist.info))
+
+
+def swap(dist: Dist, other: Dist) -> Dist:
+    """Put another form of a distribution in its place."""
+    remove(dist)
     shutil.copytree(os.path.join(other.folder, other.info), os.path.join(dist.folder, other.info))
     for path in other.files():
         target = os.path.join(dist.folder, path)
@@ -82,7 +95,8 @@ def strip(dist: Dist, lost: List[str]) -> List[str]:
         whole = os.path.join(dist.folder, path)
         if os.path.exists(whole):
             os.remove(whole)
-        parts = path.split(".", 1)[0].split("/")
+        folder, _, name = path.rpartition("/")
+        parts = [*filter(None, folder.split("/")), name.split(".")[0]]
         stem = os.path.join(dist.folder, *parts)
         if not all(part.isidentifier() for part in parts):
             continue

@@ -1,13 +1,18 @@
 """Finds out whether a distribution can do without its extension modules."""
 
-import contextlib
 import importlib
+import json
 import os
+import select
+import signal
 import sys
-from typing import Dict, List, Optional, Set
+from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from .dists import Dist
 from .later import later
+
+PATIENCE = 20
+"""For how many seconds a module may be imported."""
 
 
 class Asked:
@@ -30,34 +35,73 @@ def unmet(dist: Dist, lost: List[str]) -> str:
     if lost and not any(path.endswith(".py") for path in dist.files()):
         return lost[0]
     names = sorted(filter(None, map(module_name, dist.files())), key=lambda name: name.split("."))
-    asked, ever, spared = Asked(), set(), set()
+    ever: Set[str] = set()
+    spared: Set[str] = set()
     failing: Dict[str, str] = {}
-    sys.meta_path.insert(0, asked)
-    for name in names:
-        if any(name.startswith(above + ".") for above in failing):
-            continue
-        asked.names, before = set(), set(sys.modules)
-        try:
-            with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
-                with contextlib.redirect_stderr(null):
-                    importlib.import_module(name)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            reason = missing(error, lost)
-            if reason:
-                failing[name] = reason
-            for new in set(sys.modules) - before:
-                del sys.modules[new]
-        else:
-            spared |= asked.names
-        ever |= asked.names
-    sys.meta_path.remove(asked)
+    for name, works, reason, asked in imported(names, lost):
+        ever.update(asked)
+        spared.update(asked if works else ())
+        if reason:
+            failing[name] = reason
     needed = [reason for name, reason in failing.items() if name not in spared]
-    imported, named = later(dist)
-    needed += [name for name in lost if name in imported]
+    inside, named = later(dist)
+    needed += [name for name in lost if name in inside]
     needed += [name for name in lost if name not in ever and name.rpartition(".")[2] in named]
     return needed[0] if needed else ""
+
+
+def imported(names: List[str], lost: List[str]) -> Iterator[Tuple[str, bool, str, List[str]]]:
+    """Of each module: whether it can be imported, which lost one it fails for, what it asked for.
+
+    They are imported in a process of their own, without input and output. Where one of them ends
+    it, or takes too long, the next process goes on behind that one; nothing is known of it then.
+    """
+    left = list(names)
+    while left:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            try:
+                work(left, lost, writing)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        told = b""
+        while select.select([reading], [], [], PATIENCE)[0]:
+            data = os.read(reading, 65536)
+            if not data:
+                break
+            told += data
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+        rows = [json.loads(line) for line in told.split(b"\n")[:-1]]
+        for name, works, reason, asked in rows:
+            yield name, works, reason, asked
+        left = left[len(rows) + 1 :]
+
+
+def work(names: List[str], lost: List[str], writing: int) -> None:
+    """Import the modules, and write a row about each."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    failing: List[str] = []
+    for name in names:
+        works, reason, asked, before = True, "", Asked(), set(sys.modules)
+        sys.meta_path.insert(0, asked)
+        try:
+            if not any(name.startswith(above + ".") for above in failing):
+                importlib.import_module(name)
+        except BaseException as error:
+            works, reason = False, missing(error, lost)
+            for new in set(sys.modules) - before:
+                del sys.modules[new]
+            failing += [name] if reason else []
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not asked]
+        row = json.dumps([name, works, reason, sorted(asked.names)])
+        os.write(writing, row.encode() + b"\n")
 
 
 def module_name(path: str) -> str:

@@ -1,0 +1,52 @@
+"""Runs in the fetched interpreter, in `Lib`: sees that what is to be started is there.
+
+    python starts.py module:function ...
+
+It imports no more than the packages that the modules are in. Only the standard library of Python
+3.6 is used: older interpreters are fetched too.
+"""
+
+import ast
+import importlib.util
+import sys
+from typing import Set
+
+
+def bound(tree: ast.AST) -> Set[str]:
+    """The names that a module binds, `*` where it imports all of another."""
+    names: Set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        if isinstance(node, ast.alias):
+            names.add(node.asname or node.name.partition(".")[0])
+        names |= bound(node)
+    return names
+
+
+def check(entry: str) -> None:
+    """End with one line where the entry cannot start."""
+    module, _, function = entry.partition(":")
+    top = function.partition(".")[0]
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        spec = None
+    if spec is None or spec.loader is None:
+        sys.exit("there is no module {}".format(module))
+    source = getattr(spec.loader, "get_source", lambda name: None)(module)
+    if source is None:
+        names = set(dir(importlib.import_module(module)))
+    else:
+        names = bound(ast.parse(source))
+    if not names & {top, "*", "__getattr__"}:
+        sys.exit("{} has no {}".format(module, top))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, "site-packages")
+    for each in sys.argv[1:]:
+        check(each)
