@@ -122,7 +122,7 @@ def resolve(c: Context, s: Settings, work: str) -> None:
     then = "correct the requirements, or see to the network"
     mode = "version" if installer.uv() else "markers"
     ask = f'there="$(cd -P {shlex.quote(here(place))} && {START} -m sift {mode})"'
-    start = installer.compiled(place)
+    start = installer.install(place)
     line = f"{ask} && {start} --target {q(place)}/site -r {q(file)}"
     sh(c, line, failed, at=s.root, why=installer.reason, then=then)
     line = "{ [ -e bin/__init__.py ] || rm -rf bin; } && rm -f .lock"
@@ -130,7 +130,7 @@ def resolve(c: Context, s: Settings, work: str) -> None:
     sh(c, line, failed, at=os.path.join(work, "site"))
     listed = os.path.relpath(os.path.join(s.root, file), work)
     sh(c, f"{START} -m sift compiled . {q(listed)}", failed, at=work)
-    line = f"{ask} && {pure(place)}"
+    line = f"{ask} && {purify(place)}"
     sh(c, line, failed, at=s.root, why=installer.reason, then=then)
 
 
@@ -139,12 +139,12 @@ def relative(path: str, root: str) -> str:
     return path if os.path.isabs(path) else os.path.relpath(path, root)
 
 
-def pure(place: str) -> str:
+def purify(place: str) -> str:
     """The line that installs, for each distribution that has one, the form without extensions.
 
     Both ways to it may fail: then there is none.
     """
-    wheel, sdist = installer.pure(place)
+    wheel, sdist = installer.pure_forms(place)
     rest = '$flags --no-deps --target "$to" -r "$file" </dev/null >>"$to.log" 2>&1'
     return (
         f'flags="$(cat {q(place)}/pure/flags)" && for file in {q(place)}/pure/*.txt; do'
@@ -161,13 +161,8 @@ def settle(c: Context, s: Settings, work: str) -> None:
     suffix = "''" if s.ships_source else "c"
     words = f"settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} {suffix}"
     line = f"{START} -m sift {words} </dev/null > forms"
-    sh(
-        c,
-        line,
-        failed,
-        at=work,
-        then="do without it, or leave such files out, as with COSMO_EXCLUDE='*.so'",
-    )
+    then = "do without it, or leave such files out, as with COSMO_EXCLUDE='*.so'"
+    sh(c, line, failed, at=work, then=then)
     failed = f"{s.site} cannot be written"
     sh(c, f"cp -R site/. own/. {q(packed)}", failed, at=work)
     sh(c, leave_out(s.exclude, "__pycache__"), failed, at=s.site)

@@ -40,7 +40,7 @@ def wheel(project: str, folder: str) -> str:
     return f"{NO_COMPILER} {pip} -w {folder} {project}"
 
 
-def compiled(place: str) -> str:
+def install(place: str) -> str:
     """The start of a line that installs for the interpreter that `$there` tells of.
 
     Wheels with extension modules for Linux may be taken: which version is resolved does not depend
@@ -49,7 +49,7 @@ def compiled(place: str) -> str:
     return uv_install("linux") if uv() else pip_install(place, "compiled")
 
 
-def pure(place: str) -> tuple[str, str]:
+def pure_forms(place: str) -> tuple[str, str]:
     """The starts of two lines: one takes a pure wheel, and one builds the sdist.
 
     What is built without a compiler is kept from the user's cache, in the build folder's own.

@@ -159,6 +159,18 @@ def test_a_script_is_packaged_with_what_its_comments_name(
     assert done.stdout == "la ['x'] 1\n", done.stderr
 
 
+def test_a_script_may_be_called_like_what_it_depends_on_but_for_a_module(
+    installing: Project, index: Index
+) -> None:
+    index.wheel("bird", "1.0", {"feather.py": "SONG = 'la'"})
+    installing.write(
+        "bird.py", SCRIPT.replace("bird.SONG", "feather.SONG").replace(", bird", ", feather")
+    )
+    done = installing.invoke("cosmo.script", "bird.py")
+    assert done.returncode == 0, done.stderr
+    assert start(installing.build / "bird", home=installing.path.parent).stdout == "la [] 1\n"
+
+
 def test_a_script_may_have_the_line_ends_of_windows(project: Project) -> None:
     text = SCRIPT.replace('"bird"', "").replace("bird.SONG", "1").replace(", bird", "")
     (project.path / "tool.py").write_bytes(text.replace("\n", "\r\n").encode())

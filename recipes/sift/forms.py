@@ -34,8 +34,9 @@ def settle(work: str, packed: str, program: str, suffix: str) -> Iterator[str]:
     A `.py` will be there with `suffix` after its name. The program itself is never a dependency.
     """
     site, own = os.path.join(work, "site"), os.path.join(work, "own")
+    mine = [canonical(dist.name) for dist in dists(own)]
     for dist in dists(site):
-        if canonical(dist.name) == canonical(program):
+        if canonical(dist.name) in mine:
             remove(dist)
     found = [*dists(own), *dists(site)]
     for dist in dists(site):
