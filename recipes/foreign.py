@@ -15,15 +15,15 @@ from typing import Any
 
 
 def main(markers: str, wheels: str, command: str, *rest: str) -> None:
-    """Run pip. Its resolver knows of another Python since version 24.1."""
+    """Run pip. Its resolver knows of another Python since version 24.2."""
     import pip
 
     there = json.loads(markers)
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
     major, minor = map(int, pip.__version__.split(".")[:2])
-    if there["python_version"] != here and (major, minor) < (24, 1):
+    if there["python_version"] != here and (major, minor) < (24, 2):
         sys.exit(
-            f"ERROR: pip {pip.__version__} cannot install for another Python than its own; 24.1 can"
+            f"ERROR: pip {pip.__version__} cannot install for another Python than its own; 24.2 can"
             " (pip install -U pip), and so can uv"
         )
     from pip._internal.cli import cmdoptions
