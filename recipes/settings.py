@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -117,16 +118,17 @@ def load() -> Settings:
 
 def imported(values: Mapping[str, Value], told: Program, found: project.Project) -> Value:
     """PKG where the project's name is no package's: the one that what starts is imported from."""
-    try:
-        source.find(found.root, values["COSMO_SRC"], values["PKG"], found.script)
-    except Stop:
-        given = values["COSMO_ENTRY"]
-        everything = Value("*" if told.scripts else None, "[project.scripts]")
-        start = given if given.text is not None else everything
-        targets = entry.named(start, told.scripts, "", True).values()
-        tops = {target.partition(":")[0].partition(".")[0] for target in targets} - {""}
-        if len(tops) == 1:
-            return Value(tops.pop(), "COSMO_ENTRY" if start is given else start.source)
+    if values["PKG"].text is not None:
+        with suppress(Stop):
+            source.find(found.root, values["COSMO_SRC"], values["PKG"], found.script)
+            return values["PKG"]
+    given = values["COSMO_ENTRY"]
+    everything = Value("*" if told.scripts else None, "[project.scripts]")
+    start = given if given.text is not None else everything
+    targets = entry.named(start, told.scripts, "", True).values()
+    tops = {target.partition(":")[0].partition(".")[0] for target in targets} - {""}
+    if len(tops) == 1:
+        return Value(tops.pop(), "COSMO_ENTRY" if start is given else start.source)
     return values["PKG"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -92,6 +93,19 @@ def test_the_scripts_tell_the_package_where_the_projects_name_does_not(bare: Pro
     bare.write("src/bird/song.py", SONG)
     assert made(bare, "bird") == {"bird/song.pyc"}
     assert says(bare, "bird", "x") == "owl ['x']\n"
+
+
+def test_the_entry_tells_the_package_where_nothing_else_does(bare: Project) -> None:
+    bare.write("src/bird/song.py", SONG)
+    assert made(bare, "bird", COSMO_ENTRY="bird.song:sing") == {"bird/song.pyc"}
+    assert "PKG is not set" in bare.refused()
+    assert "COSMO_ENTRY='song' (environment) is neither" in bare.refused(COSMO_ENTRY="song")
+    bare.write(
+        "pyproject.toml", "[tool.poetry]\nname = 'song-bird'\nscripts.sing = 'bird.song:sing'\n"
+    )
+    assert made(bare, "bird") == {"bird/song.pyc"}
+    shown = bare.invoke("cosmo.settings").stdout
+    assert re.search(r"^PKG +bird +\[project.scripts\]$", shown, re.MULTILINE)
 
 
 def test_packages_side_by_side_go_in_as_an_installation_brings_them(bare: Project) -> None:
