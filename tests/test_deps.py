@@ -409,6 +409,28 @@ def test_what_is_excluded_stays_out_of_every_form(
     }
 
 
+@UV_ALONE
+def test_a_dependency_is_left_out_where_what_asks_for_it_does_without(
+    installing: Project, index: Index, version: tuple[int, int]
+) -> None:
+    tag = binary(version)
+    index.wheel(
+        "bird", "1.0", {"_bird/fast.so": "", "_bird/__init__.py": "from . import fast"}, tag=tag
+    )
+    index.wheel("wing", "1.0", {"wing.py": "import _bird; _bird.fast"}, "bird")
+    index.wheel("owl", "1.0", {"owl.py": FAST.replace("_bird", "wing")}, "wing")
+    index.wheel("loud", "1.0", {"loud.py": "def fly():\n    import wing.x"}, "wing")
+    asks(installing, "owl", says="owl.sing", imports="owl")
+    assert forms(installing) == [
+        "bird 1.0: left out, for what asks for it does without (hello -> owl -> wing -> bird)"
+    ]
+    assert installing.start().stdout == "slowly\n"
+    assert not [name for name in names(installing) if name.startswith(("wing", "bird", "_"))]
+    for needed in ("loud", "wing", "owl[more]"):
+        asks(installing, "owl", needed)
+        assert "bird 1.0 needs its extension module _bird.fast" in installing.refused()
+
+
 # Bad input
 
 

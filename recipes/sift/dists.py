@@ -64,6 +64,16 @@ class Dist:
     def extensions(self) -> List[str]:
         return [path for path in self.files() if EXTENSION.search(path)]
 
+    def is_asked_with_extras(self, found: "List[Dist]") -> bool:
+        """Whether a distribution requires this one with some of its extras."""
+        lines = [line for dist in found for line in dist.requires]
+        names = [re.match(r"([A-Za-z0-9._-]+)\s*\[", line) for line in lines]
+        return any(name and canonical(name.group(1)) == canonical(self.name) for name in names)
+
+    def tops(self) -> List[str]:
+        """The names of its top-level modules and packages."""
+        return sorted({path.split("/")[0].split(".")[0] for path in self.files()})
+
     def needs(self, name: str, extras: bool) -> bool:
         """Whether it requires the distribution `name`; with `extras`, in some extra of its own."""
         for line in self.requires:

@@ -6,7 +6,7 @@ import sys
 from typing import Iterator, List, Tuple
 
 from .dists import Dist, canonical, chain, dists, see_conflicts, tidy
-from .needed import unmet
+from .needed import does_without, unmet
 from .requirements import Requirements
 
 
@@ -45,20 +45,46 @@ def settle(work: str, packed: str, program: str, suffix: str) -> Iterator[str]:
     see_conflicts(found, packed, program)
     rest = [path for path in sys.path if path not in ("", os.getcwd())]
     sys.path[:] = [os.path.abspath(own), os.path.abspath(site), *rest]
+    gone: List[str] = []
     for dist in found:
         lost = dist.extensions()
-        if lost:
+        if lost and dist.name not in gone:
+            tops = dist.tops()
             now, form = changed(dist, os.path.join(work, "pure"))
             needed = unmet(now, strip(now, lost)) if form != "a pure wheel" else ""
             if needed:
                 asked = " -> ".join(chain(dist, found, program))
-                sys.exit(
-                    "{} needs its extension module {}, which cannot run in the executable"
-                    " ({})".format(dist.title, needed, asked)
-                )
+                spared = spare(now, tops, found, own)
+                if not spared:
+                    sys.exit(
+                        "{} needs its extension module {}, which cannot run in the executable"
+                        " ({})".format(dist.title, needed, asked)
+                    )
+                gone += spared
+                form = "left out, for what asks for it does without ({})".format(asked)
             yield "{}: {}".format(dist.title, form)
     for dist in [*dists(own), *dists(site)]:
         tidy(dist, suffix)
+
+
+def spare(dist: Dist, tops: List[str], found: List[Dist], own: str) -> List[str]:
+    """Remove a distribution that those who ask for it can do without, and name it; else nothing.
+
+    One that cannot do without is removed in turn, if those who ask for that one can. SQLAlchemy,
+    for example, does without greenlet. The program's own word that it needs something stands.
+    """
+    askers = [each for each in found if each.needs(dist.name, extras=False)]
+    if not askers or any(each.folder == own or each.is_asked_with_extras(found) for each in askers):
+        return []
+    remove(dist)
+    names = [dist.name]
+    for each in askers:
+        if not does_without(each, tops):
+            more = spare(each, each.tops(), found, own)
+            if not more:
+                return []
+            names += more
+    return names
 
 
 def changed(dist: Dist, pure: str) -> Tuple[Dist, str]:
@@ -72,9 +98,13 @@ def changed(dist: Dist, pure: str) -> Tuple[Dist, str]:
 
 
 def remove(dist: Dist) -> None:
-    """Remove a distribution's files."""
+    """Remove a distribution's files, and the folders that are empty then."""
     for path in dist.files():
         os.remove(os.path.join(dist.folder, path))
+        folder = os.path.dirname(path)
+        while folder and not os.listdir(os.path.join(dist.folder, folder)):
+            os.rmdir(os.path.join(dist.folder, folder))
+            folder = os.path.dirname(folder)
     shutil.rmtree(os.path.join(dist.folder, dist.info))
 
 

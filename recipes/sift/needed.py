@@ -26,14 +26,26 @@ class Asked:
 
 
 def unmet(dist: Dist, lost: List[str]) -> str:
-    """An extension module that the distribution cannot do without; empty if there is none.
-
-    Every module of it is imported. One that fails for want of an extension may do so if another
-    asks for it and yet can be imported, as in PyYAML. What a function imports is needed later, as
-    in cffi, but where it makes do without.
-    """
+    """An extension module that the distribution cannot do without; empty if there is none."""
     if lost and not any(path.endswith(".py") for path in dist.files()):
         return lost[0]
+    needed, _ = tried(dist, lost)
+    return needed[0] if needed else ""
+
+
+def does_without(dist: Dist, lost: List[str]) -> bool:
+    """Whether the distribution asks for modules that are not there, and makes do without."""
+    needed, asked = tried(dist, lost)
+    return not needed and bool(asked.intersection(lost))
+
+
+def tried(dist: Dist, lost: List[str]) -> Tuple[List[str], Set[str]]:
+    """Which of the lost modules the distribution needs, and all modules that it asks for.
+
+    Every module of it is imported. One that fails for want of a lost one may do so if another asks
+    for it and yet can be imported, as in PyYAML. What a function imports is needed later, as in
+    cffi, but where it makes do without.
+    """
     names = sorted(filter(None, map(module_name, dist.files())), key=lambda name: name.split("."))
     ever: Set[str] = set()
     spared: Set[str] = set()
@@ -45,9 +57,9 @@ def unmet(dist: Dist, lost: List[str]) -> str:
             failing[name] = reason
     needed = [reason for name, reason in failing.items() if name not in spared]
     inside, named = later(dist)
-    needed += [name for name in lost if name in inside]
+    needed += [name for name in lost if any((each + ".").startswith(name + ".") for each in inside)]
     needed += [name for name in lost if name not in ever and name.rpartition(".")[2] in named]
-    return needed[0] if needed else ""
+    return needed, ever
 
 
 def imported(names: List[str], lost: List[str]) -> Iterator[Tuple[str, bool, str, List[str]]]:
