@@ -126,7 +126,8 @@ def short(form: str) -> str:
     """What the report says of a form, for a table."""
     name, _, told = form.partition(": ")
     words = {"a pure wheel": "pure wheel", "its sdist, built without the extension": "sdist"}
-    return f"{name} ({words.get(told, 'stripped')})"
+    words["its wheel, without the extension"] = "stripped"
+    return f"{name} ({words.get(told, 'left out')})"
 
 
 @pytest.fixture
@@ -314,6 +315,19 @@ def test_django(bench: Bench) -> None:
     server.write_text(f'DB={data["DB"]}\nexport DB\nexec sh {made} "$@"\n')
     with bench.serving(server, "serve") as url:
         assert bench.get(f"{url}/users") == '{"users": ["owl"]}'
+
+
+SQLALCHEMY = """
+from sqlalchemy import create_engine, text
+
+with create_engine("sqlite://").connect() as connection:
+    print(connection.execute(text("select 41 + 1")).scalar())
+"""
+
+
+def test_sqlalchemy(bench: Bench) -> None:
+    made = bench.package("SQLAlchemy 2.0", bench.app(SQLALCHEMY, "sqlalchemy>=2,<2.1"), "app")
+    assert bench.start(made) == "42\n"
 
 
 SYMPY = """

@@ -72,7 +72,8 @@ class Dist:
 
     def tops(self) -> List[str]:
         """The names of its top-level modules and packages."""
-        return sorted({path.split("/")[0].split(".")[0] for path in self.files()})
+        code = [path for path in self.files() if path.endswith(".py") or EXTENSION.search(path)]
+        return sorted({path.split("/")[0].split(".")[0] for path in code})
 
     def needs(self, name: str, extras: bool) -> bool:
         """Whether it requires the distribution `name`; with `extras`, in some extra of its own."""

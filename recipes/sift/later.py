@@ -2,7 +2,7 @@
 
 import ast
 import os
-from typing import List, Set, Tuple
+from typing import Dict, List, Set
 
 from .dists import Dist
 
@@ -16,6 +16,7 @@ class Reader(ast.NodeVisitor):
         self.package = package
         self.imported: Set[str] = set()
         self.named: Set[str] = set()
+        self.outside: Set[str] = set()
         self.inside, self.guarded = 0, 0
 
     def visit_FunctionDef(self, node: ast.AST) -> None:
@@ -64,12 +65,13 @@ class Reader(ast.NodeVisitor):
     def add(self, *names: str) -> None:
         if self.inside and not self.guarded:
             self.imported.update(names)
+        if not self.inside:
+            self.outside.update(names)
 
 
-def later(dist: Dist) -> Tuple[Set[str], Set[str]]:
-    """The modules that its functions import unguarded, and the words it may import others by."""
-    imported: Set[str] = set()
-    named: Set[str] = set()
+def later(dist: Dist) -> Dict[str, Reader]:
+    """What was read of each file of the distribution that is a module."""
+    found: Dict[str, Reader] = {}
     for path in dist.files():
         if path.endswith(".py") and not set(path.split("/")) & {"test", "tests"}:
             with open(os.path.join(dist.folder, path), "rb") as file:
@@ -77,8 +79,6 @@ def later(dist: Dist) -> Tuple[Set[str], Set[str]]:
                     tree = ast.parse(file.read())
                 except (SyntaxError, ValueError):
                     continue
-            reader = Reader(path.split("/")[:-1])
-            reader.visit(tree)
-            imported |= reader.imported
-            named |= reader.named
-    return imported, named
+            found[path] = Reader(path.split("/")[:-1])
+            found[path].visit(tree)
+    return found

@@ -43,10 +43,12 @@ def tried(dist: Dist, lost: List[str]) -> Tuple[List[str], Set[str]]:
     """Which of the lost modules the distribution needs, and all modules that it asks for.
 
     Every module of it is imported. One that fails for want of a lost one may do so if another asks
-    for it and yet can be imported, as in PyYAML. What a function imports is needed later, as in
-    cffi, but where it makes do without.
+    for it and yet can be imported, as in PyYAML; or if it is private, and another that names it can
+    be imported, as in SQLAlchemy. What a function imports is needed later, as in cffi, but where it
+    makes do without.
     """
     names = sorted(filter(None, map(module_name, dist.files())), key=lambda name: name.split("."))
+    read = later(dist)
     ever: Set[str] = set()
     spared: Set[str] = set()
     failing: Dict[str, str] = {}
@@ -55,8 +57,15 @@ def tried(dist: Dist, lost: List[str]) -> Tuple[List[str], Set[str]]:
         spared.update(asked if works else ())
         if reason:
             failing[name] = reason
+    for path, reader in read.items():
+        if module_name(path) not in failing:
+            private = (
+                name for name in reader.outside if ("." + name).rpartition(".")[2][:1] == "_"
+            )
+            spared.update(private)
     needed = [reason for name, reason in failing.items() if name not in spared]
-    inside, named = later(dist)
+    inside = {name for reader in read.values() for name in reader.imported}
+    named = {name for reader in read.values() for name in reader.named}
     needed += [name for name in lost if any((each + ".").startswith(name + ".") for each in inside)]
     needed += [name for name in lost if name not in ever and name.rpartition(".")[2] in named]
     return needed, ever
