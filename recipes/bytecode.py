@@ -11,13 +11,8 @@ from invoke.runners import Result
 
 from . import starts
 from .settings import Settings
+from .shell import PYTHON
 from .shell import reason as last_line
-
-COMPILE = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. PYTHONHASHSEED=0 sh ../python'
-"""The article's `python -m compileall`, without the host's PYTHON* variables, which change what is
-compiled, and with one order for sets. It runs in `Lib`, where no module but those to be packed can
-be in its way, and the interpreter writes its loader above that, in the build folder. `sh` starts
-what `env` need not know how to start."""
 
 COMPILE_ERROR = (
     r"^Compiling .site-packages/(?P<file>[^\n]*).\.\.\.\n"
@@ -34,6 +29,7 @@ SITE = "/zip/Lib/site-packages"
 def lines(s: Settings, more: bool) -> list[str]:
     """The lines for the program, each file of which must compile, and with `more` for the rest.
 
+    They run in `Lib`, where no module but those to be packed can be in the compiler's way.
     All sources have one time, hence `-f`. Before Python 3.9, `-r` is needed below ten folders.
     """
     inside = SITE if s.top.endswith(".py") else f"{SITE}/{s.top}"
@@ -49,16 +45,16 @@ def start(s: Settings) -> str:
     beside a `.py` for nothing.
     """
     optimize = f" -{'O' * s.optimize}" if s.optimize else ""
-    form = f" $({COMPILE} -c {shlex.quote(UNCHECKED)})" if s.ships_source else " -b"
+    form = f" $({PYTHON} -c {shlex.quote(UNCHECKED)})" if s.ships_source else " -b"
     keep = "|".join(re.escape(each).replace(r"\*", ".*").replace(r"\?", ".") for each in s.keep)
     left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"{COMPILE}{optimize} -m compileall{form}{left}"
+    return f"{PYTHON}{optimize} -m compileall{form}{left}"
 
 
 def see_entries(entries: list[str]) -> str:
     """The line that sees whether what is to be started is there."""
     code = shlex.quote(inspect.getsource(starts))
-    return f"{COMPILE} -B -c {code} {' '.join(map(shlex.quote, entries))}"
+    return f"{PYTHON} -B -c {code} {' '.join(map(shlex.quote, entries))}"
 
 
 def reason(result: Result, source: str) -> str:

@@ -58,10 +58,7 @@ def dir_site(value: Value, root: Path) -> str:
 
 
 def url(name: str, value: Value, root: Path) -> str:
-    """A URL for wget as it stands; for a file URL, the path that it names; or a path.
-
-    A relative path begins at the project's folder, or where the command runs if it was given there.
-    """
+    """A URL for wget as it stands; for a file URL, the path that it names; or a path."""
     text = value.text or ""
     try:
         parts = urlsplit(text)
@@ -70,8 +67,7 @@ def url(name: str, value: Value, root: Path) -> str:
     plain = text.isascii() and text.isprintable() and " " not in text
     if parts.scheme in ("http", "https") and parts.netloc and plain:
         return text
-    above = Path() if value.source == "environment" else Path(os.path.relpath(root))
-    path = above / Path(text).expanduser()
+    path = placed(value, root)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         path = Path(unquote(parts.path))
     elif not text or "://" in text:
@@ -79,6 +75,15 @@ def url(name: str, value: Value, root: Path) -> str:
     if not path.is_file():
         raise Stop(f"{name}={text!r} ({value.source}): there is no file {path}; correct it")
     return str(path)
+
+
+def placed(value: Value, root: Path) -> Path:
+    """The path that a setting names.
+
+    A relative one begins at the project's folder, or where the command runs if it was given there.
+    """
+    above = Path() if value.source == "environment" else Path(os.path.relpath(root))
+    return above / Path(value.text or "").expanduser()
 
 
 def prune(value: Value) -> tuple[str, ...]:
@@ -123,14 +128,10 @@ def smoke(value: Value) -> tuple[str, ...] | None:
 
 
 def deps(value: Value, root: Path) -> str | None:
-    """COSMO_DEPS: the path of a requirements file, `none`, or None for what `[project]` says.
-
-    A relative path begins where COSMO_URL's does.
-    """
+    """COSMO_DEPS: the path of a requirements file, `none`, or None for what `[project]` says."""
     if value.text is None or value.text == "none":
         return value.text
-    above = Path() if value.source == "environment" else Path(os.path.relpath(root))
-    path = above / Path(value.text).expanduser()
+    path = placed(value, root)
     if not value.text or not path.is_file():
         raise Stop(
             f"COSMO_DEPS={value.text!r} ({value.source}): there is no file {path}; name a"

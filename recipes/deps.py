@@ -22,15 +22,14 @@ from invoke.context import Context
 
 from . import foreign, installer, sift
 from .settings import Settings
-from .shell import JUNK, here, leave_out, q, sh, tell
+from .shell import JUNK, PYTHON, here, leave_out, q, sh, tell
 from .sift import __main__ as main
 from .sift import dists, forms, later, needed, requirements
 
 WORK = ".deps"
 
-START = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. sh ../python -B'
-"""The fetched interpreter, in `.deps`, without the host's PYTHON* variables; `-B` because imports
-are tried, which shall leave no `__pycache__`."""
+START = f"{PYTHON} -B"
+"""The fetched interpreter, in `.deps`; imports are tried, which shall leave no `__pycache__`."""
 
 NOT_COPIED = ("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__")
 """What a build backend has no use for, of the project's copy that it works in."""

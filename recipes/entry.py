@@ -10,7 +10,7 @@ from .checks import taken, words
 from .console import Stop
 from .layers import Value
 
-ENTRY = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<call>[^\W\d]\w*(\.[^\W\d]\w*)*)")
+ENTRY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 """`module:function`. Source: the entry points specification."""
 
 

@@ -1,4 +1,4 @@
-"""The program: where its source lies, what it says of itself, and what starts it."""
+"""The program, as `[project]` tells of it, and its metadata."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def named(base: Path, folder: str, source: str) -> Project:
         name = table(path, data, *keys).get("name")
         if isinstance(name, str):
             source_of_name = f"[{'.'.join(keys)}] name"
-            tables.append(Table(source_of_name, {"PKG": re.sub(r"[-.]", "_", name)}))
+            tables.append(pkg(source_of_name, name))
     return Project(root, source, tuple(tables), data)
 
 
@@ -108,9 +108,13 @@ def scripted(base: Path, file: str, source: str) -> Project:
     ]
     data = toml(f"the `# /// script` block of {path}", "\n".join(lines).encode())
     project = {key: data[key] for key in ("dependencies", "requires-python") if key in data}
-    name = Table("the script's name", {"PKG": re.sub(r"[-.]", "_", path.stem)})
-    tables = (*settings(path, " of the script", data), name)
+    tables = (*settings(path, " of the script", data), pkg("the script's name", path.stem))
     return Project(path.parent, source, tables, {"project": project}, path)
+
+
+def pkg(source: str, name: str) -> Table:
+    """PKG where it follows from a name, in which `-` and `.` stand for `_`."""
+    return Table(source, {"PKG": re.sub(r"[-.]", "_", name)})
 
 
 ARTICLES_KEYS = ("tool", "ds", "scripts", "_", "env")

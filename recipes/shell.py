@@ -15,6 +15,11 @@ from invoke.watchers import StreamWatcher
 
 from .console import Stop, one_line, say
 
+PYTHON = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. PYTHONHASHSEED=0 sh ../python'
+"""The fetched interpreter, called in a folder of the build folder, where it writes its loader. It
+has none of the host's PYTHON* variables, which change what is compiled, and one order for sets.
+`sh` starts what `env` need not know how to start."""
+
 JUNK = ("__pycache__", "*.egg-info", "*~", ".#*", "#*#", ".*.sw[op]", ".DS_Store")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
 

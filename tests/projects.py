@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,6 +105,14 @@ class Project:
         assert lines[0].startswith("cosmo: ")
         assert self.executable.read_bytes() == before
         return lines[0]
+
+
+def packed(file: Path, interpreter: Path) -> set[str]:
+    """The names below site-packages in an executable that are not the interpreter's."""
+    given = set(zipfile.ZipFile(interpreter).namelist())
+    begin = "Lib/site-packages/"
+    added = (name for name in zipfile.ZipFile(file).namelist() if name not in given)
+    return {name[len(begin) :] for name in added if name.startswith(begin)}
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from index import CANNOT, Index
-from projects import Project, environment, run
+from projects import Project, environment, packed, run
 from recipes import foreign
 from recipes.sift.__main__ import markers
 
@@ -52,10 +52,7 @@ UV_ALONE = pytest.mark.parametrize("installing", ["uv"], indirect=True)
 
 def names(project: Project) -> set[str]:
     """The names of the program and its dependencies in the executable."""
-    found = zipfile.ZipFile(project.executable).namelist()
-    given = set(zipfile.ZipFile(project.interpreter).namelist())
-    begin = "Lib/site-packages/"
-    return {name[len(begin) :] for name in found if name.startswith(begin) and name not in given}
+    return packed(project.executable, project.interpreter)
 
 
 def asks(project: Project, *requirements: str, says: str = "1", imports: str = "") -> None:

@@ -5,29 +5,20 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from index import Index
-from projects import Project, environment, run, start
+from projects import Project, environment, packed, run, start
 
 SONG = "import sys\n\n\ndef sing(bird='owl'):\n    print(bird, sys.argv[1:])\n    return 3\n"
-
-
-def own(file: Path, interpreter: Path) -> set[str]:
-    """The names below site-packages that are not the interpreter's."""
-    given = set(zipfile.ZipFile(interpreter).namelist())
-    begin = "Lib/site-packages/"
-    added = (name for name in zipfile.ZipFile(file).namelist() if name not in given)
-    return {name[len(begin) :] for name in added if name.startswith(begin)}
 
 
 def made(project: Project, name: str = "hello", **settings: str) -> set[str]:
     """Package the project; what the executable `name` holds."""
     done = project.invoke("cosmo", **settings)
     assert done.returncode == 0, done.stderr
-    return own(project.build / name, project.interpreter)
+    return packed(project.build / name, project.interpreter)
 
 
 @pytest.fixture

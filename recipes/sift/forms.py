@@ -34,14 +34,15 @@ def settle(work: str, packed: str, program: str, suffix: str) -> Iterator[str]:
     A `.py` will be there with `suffix` after its name. The program itself is never a dependency.
     """
     site, own = os.path.join(work, "site"), os.path.join(work, "own")
-    mine = [canonical(dist.name) for dist in dists(own)]
+    found = dists(own)
+    mine = [canonical(dist.name) for dist in found]
     for dist in dists(site):
         if canonical(dist.name) in mine:
             remove(dist)
-    found = [*dists(own), *dists(site)]
-    for dist in dists(site):
-        if dist.is_editable():
+        elif dist.is_editable():
             sys.exit("{} is editable, so it would stay where it is".format(dist.title))
+        else:
+            found.append(dist)
     see_conflicts(found, packed, program)
     rest = [path for path in sys.path if path not in ("", os.getcwd())]
     sys.path[:] = [os.path.abspath(own), os.path.abspath(site), *rest]
