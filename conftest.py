@@ -56,9 +56,9 @@ def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             (shared / "copy").chmod(0o755)
             (shared / "copy").rename(file)
         else:
-            from recipes.standin.build import make
+            from recipes.standin.build import make_standin
 
-            make(file)
+            make_standin(file)
     return file
 
 

@@ -32,7 +32,7 @@ def zip_program() -> str:
     return f"{ZIP} zip" if shutil.which("zip") else f"{ZIP} TMPDIR=. sh ./zip"
 
 
-def get(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
+def bring(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
     """Bring what COSMO_URL or COSMO_ZIP_URL names into the build folder.
 
     It takes the name `python` or `zip` only when it is an Actually Portable Executable, and the

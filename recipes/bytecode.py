@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import shlex
 
 from invoke.runners import Result
 
-from . import starts
+from .excerpt import excerpt
 from .settings import Settings
-from .shell import PYTHON
-from .shell import reason as last_line
+from .shell import PYTHON, last_line
+from .starts import see_entries
 
 COMPILE_ERROR = (
     r"^Compiling .site-packages/(?P<file>[^\n]*).\.\.\.\n"
@@ -23,22 +22,22 @@ COMPILE_ERROR = (
 UNCHECKED = "import sys; sys.version_info > (3, 7) and print('--invalidation-mode unchecked-hash')"
 """What prints the option by which a `.pyc` is taken without a look at its `.py`, if any does."""
 
-SITE = "/zip/Lib/site-packages"
+ZIP_SITE = "/zip/Lib/site-packages"
 
 
-def lines(s: Settings, more: bool) -> list[str]:
+def compile_lines(s: Settings, more: bool) -> list[str]:
     """The lines for the program, each file of which must compile, and with `more` for the rest.
 
     They run in `Lib`, where no module but those to be packed can be in the compiler's way.
     All sources have one time, hence `-f`. Before Python 3.9, `-r` is needed below ten folders.
     """
-    inside = SITE if s.top.endswith(".py") else f"{SITE}/{s.top}"
-    own = f"{start(s)} -f -r 99 -d {inside} site-packages/{s.top}"
-    rest = f"{start(s)} -r 99 -d {SITE} site-packages || true"
+    inside = ZIP_SITE if s.top.endswith(".py") else f"{ZIP_SITE}/{s.top}"
+    own = f"{compile_start(s)} -f -r 99 -d {inside} site-packages/{s.top}"
+    rest = f"{compile_start(s)} -r 99 -d {ZIP_SITE} site-packages || true"
     return [own, rest] if more else [own]
 
 
-def start(s: Settings) -> str:
+def compile_start(s: Settings) -> str:
     """The start of such a line: with which Python, to which form, and what it leaves alone.
 
     Where the `.py` is shipped too, its `.pyc` goes to `__pycache__`: Python takes one that lies
@@ -51,13 +50,13 @@ def start(s: Settings) -> str:
     return f"{PYTHON}{optimize} -m compileall{form}{left}"
 
 
-def see_entries(entries: list[str]) -> str:
+def entries_line(entries: list[str]) -> str:
     """The line that sees whether what is to be started is there."""
-    code = shlex.quote(inspect.getsource(starts))
+    code = shlex.quote(excerpt(see_entries))
     return f"{PYTHON} -B -c {code} {' '.join(map(shlex.quote, entries))}"
 
 
-def reason(result: Result, source: str) -> str:
+def compile_reason(result: Result, source: str) -> str:
     """The first file below `source` that compileall says does not compile, its line and error."""
     told = re.search(COMPILE_ERROR, result.stdout, re.MULTILINE | re.DOTALL)
     if told is None:

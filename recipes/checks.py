@@ -17,7 +17,7 @@ SWITCH = {
 }
 
 
-def pkg(value: Value, root: Path) -> str:
+def check_pkg(value: Value, root: Path) -> str:
     """PKG, where it is an identifier path and leaves the build's own files their names."""
     if value.text is None:
         raise Stop(
@@ -30,13 +30,13 @@ def pkg(value: Value, root: Path) -> str:
             f"PKG={value.text!r} ({value.source}) is not the name of a package: use a Python"
             " identifier, or several joined by dots"
         )
-    if taken(parts[0]) or parts[0] == "__main__":
+    if is_taken(parts[0]) or parts[0] == "__main__":
         whose = "Python" if parts[0] == "__main__" else "the build folder"
         raise Stop(f"PKG={value.text}: {whose} needs that name itself; rename the package")
     return value.text
 
 
-def dir_site(value: Value, root: Path) -> str:
+def check_dir_site(value: Value, root: Path) -> str:
     """DIR_SITE, where it is a folder of its own inside the project that ends as it must."""
     text = value.text or ""
     clean = os.path.normpath(text)
@@ -57,7 +57,7 @@ def dir_site(value: Value, root: Path) -> str:
     raise Stop(f"DIR_SITE={text!r} ({value.source}) {wrong}; dist/cosmo/Lib/site-packages is usual")
 
 
-def url(name: str, value: Value, root: Path) -> str:
+def check_url(name: str, value: Value, root: Path) -> str:
     """A URL for wget as it stands; for a file URL, the path that it names; or a path."""
     text = value.text or ""
     try:
@@ -86,18 +86,18 @@ def placed(value: Value, root: Path) -> Path:
     return above / Path(value.text or "").expanduser()
 
 
-def prune(value: Value) -> tuple[str, ...]:
+def check_prune(value: Value) -> tuple[str, ...]:
     """COSMO_PRUNE as patterns; one that `zip` would take for an option is refused."""
-    patterns = words("COSMO_PRUNE", value)
+    patterns = shell_words("COSMO_PRUNE", value)
     for pattern in patterns:
         if not pattern or pattern[0] in "-@":
             raise Stop(f"COSMO_PRUNE ({value.source}): {pattern!r} is not a pattern; write a path")
     return patterns
 
 
-def patterns(name: str, value: Value) -> tuple[str, ...]:
+def check_patterns(name: str, value: Value) -> tuple[str, ...]:
     """COSMO_EXCLUDE or COSMO_KEEP as patterns for paths below `site-packages`."""
-    found = words(name, value)
+    found = shell_words(name, value)
     for pattern in found:
         if not pattern or pattern[0] == "/" or re.search(r"[\n\r\[\]\\]", pattern):
             raise Stop(
@@ -107,7 +107,7 @@ def patterns(name: str, value: Value) -> tuple[str, ...]:
     return found
 
 
-def switch(name: str, value: Value) -> bool:
+def check_switch(name: str, value: Value) -> bool:
     """A setting that is on or off."""
     choice = SWITCH.get((value.text or "").lower())
     if choice is None:
@@ -115,19 +115,19 @@ def switch(name: str, value: Value) -> bool:
     return choice
 
 
-def optimize(value: Value) -> int:
+def check_optimize(value: Value) -> int:
     """COSMO_OPTIMIZE: how often Python is given `-O`."""
     if value.text not in ("", "0", "1", "2"):
         raise Stop(f"COSMO_OPTIMIZE={value.text!r} ({value.source}): write 0, 1 or 2")
     return int(value.text or 0)
 
 
-def smoke(value: Value) -> tuple[str, ...] | None:
+def check_smoke(value: Value) -> tuple[str, ...] | None:
     """COSMO_SMOKE as a command's arguments; None: it is not tried."""
-    return None if value.text is None else words("COSMO_SMOKE", value)
+    return None if value.text is None else shell_words("COSMO_SMOKE", value)
 
 
-def deps(value: Value, root: Path) -> str | None:
+def check_deps(value: Value, root: Path) -> str | None:
     """COSMO_DEPS: the path of a requirements file, `none`, or None for what `[project]` says."""
     if value.text is None or value.text == "none":
         return value.text
@@ -140,7 +140,7 @@ def deps(value: Value, root: Path) -> str | None:
     return str(path)
 
 
-def out(value: Value, root: Path, build: Path) -> str | None:
+def check_out(value: Value, root: Path, build: Path) -> str | None:
     """COSMO_OUT, relative to the project's folder, where an executable may be put."""
     if value.text is None:
         return None
@@ -152,7 +152,7 @@ def out(value: Value, root: Path, build: Path) -> str | None:
         wrong = f"leads out of the project, to {folder.resolve()}"
     elif value.text.endswith("/") or path.is_dir():
         wrong = "is a folder; name a file in it"
-    elif inside and (len(inside) > 1 or taken(inside[0])):
+    elif inside and (len(inside) > 1 or is_taken(inside[0])):
         wrong = "is a name that the build folder needs itself"
     elif path.is_symlink() or (path.exists() and not is_executable(path)):
         wrong = "is there, and no executable that a build made; move it away, or name another"
@@ -161,7 +161,7 @@ def out(value: Value, root: Path, build: Path) -> str | None:
     raise Stop(f"COSMO_OUT={value.text!r} ({value.source}) {wrong}")
 
 
-def taken(name: str) -> bool:
+def is_taken(name: str) -> bool:
     """Whether the build folder needs a file's name for its own files."""
     reserved = name.lower() in ("python", "zip", "lib", "download")
     return reserved or name.startswith(".") or name.endswith((".zip", ".part"))
@@ -173,7 +173,7 @@ def is_executable(path: Path) -> bool:
         return file.read(6) in (b"MZqFpD", b"jartsr")
 
 
-def build(folder: Path, results: tuple[Path, ...]) -> None:
+def check_build(folder: Path, results: tuple[Path, ...]) -> None:
     """See that what is written there cannot lead out of it, and that nothing is in its way."""
     names = (".args", ".cache", ".deps", ".smoke", "python.part", "zip.part", "download")
     written = [folder / name for name in names]
@@ -185,7 +185,7 @@ def build(folder: Path, results: tuple[Path, ...]) -> None:
             raise Stop(f"{path} is a folder, and the place of a file to be made; move it away")
 
 
-def words(name: str, value: Value) -> tuple[str, ...]:
+def shell_words(name: str, value: Value) -> tuple[str, ...]:
     """A setting's value parted as a shell parts words."""
     try:
         return tuple(shlex.split(value.text or ""))

@@ -6,16 +6,11 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
 from invoke.exceptions import Exit
 from invoke.watchers import StreamWatcher
 from tqdm import tqdm
-
-if TYPE_CHECKING:
-    from typing import NoReturn
-
-    Bar = tqdm[NoReturn]
 
 
 class Stop(Exit):
@@ -40,12 +35,12 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def bar(what: str, total: int | None, unit: str) -> Iterator[Bar]:
+def bar(what: str, total: int | None, unit: str) -> Iterator[tqdm[NoReturn]]:
     """A progress bar on standard error, shown on a terminal only.
 
     `unit` is the word behind the count; `"B"` counts bytes and is scaled (kB, MB).
     """
-    shown: Bar = tqdm(
+    shown: tqdm[NoReturn] = tqdm(
         desc=what,
         total=total,
         unit=unit,
@@ -61,7 +56,7 @@ def bar(what: str, total: int | None, unit: str) -> Iterator[Bar]:
 class Lines(StreamWatcher):
     """Moves a bar on by one for each line of output that begins as the pattern `start` says."""
 
-    def __init__(self, shown: Bar, start: str) -> None:
+    def __init__(self, shown: tqdm[NoReturn], start: str) -> None:
         super().__init__()
         self.shown = shown
         self.pattern = re.compile(rf"^\s*(?:{start})", re.MULTILINE)
@@ -83,7 +78,7 @@ class Download(StreamWatcher):
 
     DOT = 64 * 1024
 
-    def __init__(self, shown: Bar) -> None:
+    def __init__(self, shown: tqdm[NoReturn]) -> None:
         super().__init__()
         self.shown = shown
 

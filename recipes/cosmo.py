@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json as jsons
 import os
 import shlex
 import shutil
+from json import dumps
 from pathlib import Path
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.runners import Result
 from invoke.tasks import task
 
-from . import bytecode
-from . import deps as dependencies
-from .base import get, zip_program
+from .base import bring, zip_program
+from .bytecode import compile_lines, compile_reason, entries_line
 from .console import Lines, Stop, bar, one_line, say
-from .settings import Executable, Settings, load, read
+from .deps import has_deps, install_deps, swapped
+from .settings import Executable, Settings, load_settings, read_settings
 from .shell import JUNK, here, leave_out, q, sh, tell
 
 TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
@@ -28,7 +29,7 @@ bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, 
 @task
 def clean(c: Context) -> None:
     """Remove what an earlier build gathered; the executable and the interpreter stay."""
-    s = load()
+    s = load_settings()
     tell(c, "clean", s.site)
     sh(c, f"rm -rf {q(s.site)}", f"{s.site} cannot be removed")
 
@@ -36,12 +37,12 @@ def clean(c: Context) -> None:
 @task(pre=[clean])
 def setup(c: Context) -> None:
     """Copy the package into DIR_SITE, and write the .args that starts it."""
-    s = load()
+    s = load_settings()
     tell(c, "setup", f"{s.source} -> {s.site}")
     site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
     sh(c, f"mkdir -p {site}", failed)
     sh(c, f"cp -RL {q(s.source)} {site}/{s.top} && chmod -R u+w {site}", failed)
-    if s.beside and dependencies.wanted(s):
+    if s.beside and has_deps(s):
         sh(c, f"cp -RL {' '.join(map(q, s.beside))} {site} && chmod -R u+w {site}", failed)
     sh(c, leave_out(s.exclude, *JUNK), failed, at=s.site)
     sh(c, write_args(s.executables[0].args), ".args cannot be written", at=s.build)
@@ -56,42 +57,42 @@ def write_args(args: tuple[str, ...]) -> str:
 @task(help={"force": "Download again, even where the file is unchanged."})
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
-    s = load()
+    s = load_settings()
     sh(c, f"mkdir -p {q(s.build)}", f"{s.build} cannot be made")
     if not shutil.which("zip"):
-        get(c, s, "COSMO_ZIP_URL", s.zip_url, force)
-    get(c, s, "COSMO_URL", s.url, force)
+        bring(c, s, "COSMO_ZIP_URL", s.zip_url, force)
+    bring(c, s, "COSMO_URL", s.url, force)
 
 
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
     """Install what the program depends on, for the Cosmopolitan Python, and its metadata."""
-    s = load()
-    if dependencies.wanted(s):
-        dependencies.install(c, s)
+    s = load_settings()
+    if has_deps(s):
+        install_deps(c, s)
 
 
-@task(pre=[deps])
-def compile(c: Context) -> None:  # noqa: A001 - the article's word
+@task(pre=[deps], name="compile")
+def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
-    s = load()
+    s = load_settings()
     entries = [made.entry for made in s.executables if made.entry]
     if entries:
-        line, failed = bytecode.see_entries(entries), f"{' and '.join(entries)} cannot start"
+        line, failed = entries_line(entries), f"{' and '.join(entries)} cannot start"
         sh(c, line, failed, at=os.path.dirname(s.site), then="correct COSMO_ENTRY")
     files = 0 if c.config.run.dry else sum(1 for _ in Path(s.site).rglob("*.py"))
     tell(c, "compile", f"{files} files")
     failed = f"{s.site} cannot be written"
     sh(c, TOUCH.format(q(s.site)), failed)
     with bar("compile", files, "files") as shown:
-        for line in bytecode.lines(s, dependencies.wanted(s)):
+        for line in compile_lines(s, has_deps(s)):
             sh(
                 c,
                 line,
                 f"{s.source} does not compile",
                 Lines(shown, "Compiling "),
                 at=os.path.dirname(s.site),
-                why=lambda result: bytecode.reason(result, os.path.dirname(s.source)),
+                why=lambda result: compile_reason(result, os.path.dirname(s.source)),
             )
     if not s.ships_source:
         compiled = 'for file; do [ ! -f "${file}c" ] || rm -f "$file"; done'
@@ -101,7 +102,7 @@ def compile(c: Context) -> None:  # noqa: A001 - the article's word
 @task
 def report(c: Context) -> None:
     """Tell the executable's path, size, sha256 and Python, and how to start it."""
-    s = load()
+    s = load_settings()
     if c.config.run.dry:
         return
     for made in s.executables:
@@ -115,20 +116,20 @@ def report(c: Context) -> None:
             print(f"  size    {len(data):,} bytes")
             print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
             print(f"  python  {version.strip()}")
-            for form in dependencies.swapped(s):
+            for form in swapped(s):
                 print(f"  pure    {form}")
             start, name = q(here(made.path)), Path(made.path).name
             renamed = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
             print(f"  start   {start}{renamed}")
 
 
-@task(pre=[compile], post=[report])
+@task(pre=[compile_site], post=[report])
 def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
-    s = load()
+    s = load_settings()
     first, *others = s.executables
     new, zip_, failed = zipped(first), zip_program(), f"{first.path} cannot be made"
-    files = 0 if c.config.run.dry else 1 + count(Path(s.build, "Lib"))
+    files = 0 if c.config.run.dry else 1 + count_files(Path(s.build, "Lib"))
     tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
     sh(c, f"rm -f python.zip {new} && ln -s python python.zip", failed, at=s.build)
     prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
@@ -152,7 +153,7 @@ def update(c: Context) -> None:
         sh(c, f"{folder}mv -f {zipped(made)} {q(target)}", failed, at=s.build)
 
 
-def count(folder: Path) -> int:
+def count_files(folder: Path) -> int:
     """How many files there are below a folder."""
     return sum(path.is_file() for path in folder.rglob("*"))
 
@@ -202,11 +203,18 @@ def script(c: Context, file: str) -> None:
 def show_settings(c: Context, json: bool = False) -> None:
     """Print each setting, its value and where that comes from."""
     with one_line("the settings cannot be read"):
-        values = read(os.environ, Path.cwd()).values
+        values = read_settings(os.environ, Path.cwd()).values
     rows = [{"name": name, "value": v.text, "source": v.source} for name, v in values.items()]
     if json:
-        print(jsons.dumps(rows, indent=2))
+        print(dumps(rows, indent=2))
         return
     wide = max(len(row["value"] or "") for row in rows)
     for row in rows:
         print(f"{row['name']:<15}{row['value'] or '':<{wide}}  {row['source']}")
+
+
+cosmo = Collection(
+    "cosmo",
+    *(clean, setup, fetch, deps, compile_site, update, build),
+    *(report, script, show_settings),
+)

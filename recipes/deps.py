@@ -7,60 +7,59 @@ All of it lies in `.deps` in the build folder until it is seen to be whole:
     pure/NAME   the form without extension modules of one of these, if there is one; beside it,
                 NAME.txt asks for it, NAME.log is what was said, NAME.form tells what it is
     forms       which form each of them was given
-    sift        what does the sifting, in the interpreter
+    sift.py     what does the sifting, in the interpreter
     foreign.py  what starts pip, in the host's Python
 """
 
 from __future__ import annotations
 
-import inspect
 import os
 import shlex
 from pathlib import Path
 
 from invoke.context import Context
 
-from . import foreign, installer, sift
+from .excerpt import excerpt
+from .foreign import run_pip
+from .installer import has_uv, install_line, install_reason, pure_lines, wheel_line
 from .settings import Settings
 from .shell import JUNK, PYTHON, here, leave_out, q, sh, tell
-from .sift import __main__ as main
-from .sift import dists, forms, later, needed, requirements
+from .sift.command import sift
 
 WORK = ".deps"
 
-START = f"{PYTHON} -B"
+RUN = f"{PYTHON} -B"
 """The fetched interpreter, in `.deps`; imports are tried, which shall leave no `__pycache__`."""
 
 NOT_COPIED = ("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__")
 """What a build backend has no use for, of the project's copy that it works in."""
 
 
-def wanted(s: Settings) -> bool:
+def has_deps(s: Settings) -> bool:
     """Whether there is something to install, or metadata to write."""
     program = s.program
     told = program.built or program.dist_info or program.dependencies or program.requires_python
     return s.deps != "none" and bool(told or s.deps)
 
 
-def install(c: Context, s: Settings) -> None:
+def install_deps(c: Context, s: Settings) -> None:
     """Install the dependencies and metadata beside the program."""
-    folders = " ".join(f"{WORK}/{each}" for each in ("own", "site", "pure", "sift"))
+    folders = " ".join(f"{WORK}/{each}" for each in ("own", "site", "pure"))
     sh(c, f"rm -rf {WORK} && mkdir -p {folders}", f"{s.build} cannot be written", at=s.build)
     work = os.path.join(s.build, WORK)
     failed = f"{work} cannot be written"
-    for module in (sift, dists, forms, later, needed, requirements, main):
-        name = Path(module.__file__ or "").name
-        sh(c, f"{printf([inspect.getsource(module)])} > sift/{name}", failed, at=work)
-    if not installer.uv():
-        sh(c, f"{printf([inspect.getsource(foreign)])} > foreign.py", failed, at=work)
+    code = excerpt(sift)
+    sh(c, f"{printf([code])} > sift.py", failed, at=work)
+    if not has_uv():
+        sh(c, f"{printf([excerpt(run_pip)])} > foreign.py", failed, at=work)
     if s.program.built:
-        build(c, s, work)
+        build_wheel(c, s, work)
     else:
-        write(c, s, work)
+        write_metadata(c, s, work)
     sh(c, leave_out(s.exclude, *JUNK), failed, at=os.path.join(work, "own"))
     if s.deps or s.program.built or s.program.dependencies:
         resolve(c, s, work)
-    settle(c, s, work)
+    settle_deps(c, s, work)
 
 
 def printf(lines: list[str] | tuple[str, ...]) -> str:
@@ -68,11 +67,11 @@ def printf(lines: list[str] | tuple[str, ...]) -> str:
     return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))}"
 
 
-def write(c: Context, s: Settings, work: str) -> None:
+def write_metadata(c: Context, s: Settings, work: str) -> None:
     """Write the metadata and the requirements that `[project]` tells."""
     program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
     if program.requires_python:
-        fits(c, s, work, shlex.quote(program.requires_python))
+        see_version(c, s, work, shlex.quote(program.requires_python))
     if program.dist_info:
         info = shlex.quote(f"own/{program.dist_info}")
         line = f"mkdir {info} && {printf(program.metadata())} > {info}/METADATA"
@@ -83,7 +82,7 @@ def write(c: Context, s: Settings, work: str) -> None:
         sh(c, f"{printf(program.dependencies)} > requirements.txt", failed, at=work)
 
 
-def build(c: Context, s: Settings, work: str) -> None:
+def build_wheel(c: Context, s: Settings, work: str) -> None:
     """Let the build backend make a wheel of a copy of the project, and install that as `own`."""
     tell(c, "deps", f"a wheel of {s.program.name or s.pkg}, by its build backend")
     left = [os.path.join(".", os.path.relpath(s.build, s.root)), *NOT_COPIED]
@@ -93,20 +92,20 @@ def build(c: Context, s: Settings, work: str) -> None:
     line = "mkdir project && tar -C project -xf project.tar && chmod -R u+w project"
     sh(c, line, f"{s.root} cannot be copied", at=work)
     failed = f"{s.pkg} cannot be built by its own build backend"
-    sh(c, installer.wheel("./project", "./wheel"), failed, at=work, why=installer.reason)
+    sh(c, wheel_line("./project", "./wheel"), failed, at=work, why=install_reason)
     failed = f"the wheel of {s.pkg} cannot be read"
     lib = 'for lib in own/*.data/*lib; do [ ! -d "$lib" ] || cp -R "$lib"/. own; done'
-    line = f"{START} -m zipfile -e wheel/*.whl own && {lib} && rm -rf own/*.data project*"
+    line = f"{RUN} -m zipfile -e wheel/*.whl own && {lib} && rm -rf own/*.data project*"
     sh(c, line, failed, at=work)
     headers = "sed -n '/^.\\{0,1\\}$/q; s/^Requires-%s: //p' own/*.dist-info/METADATA"
     sh(c, f"{headers % 'Dist'} > requirements.txt", failed, at=work)
     asked = f"$({headers % 'Python'})"
-    fits(c, s, work, f'"{asked}"')
+    see_version(c, s, work, f'"{asked}"')
 
 
-def fits(c: Context, s: Settings, work: str, specifier: str) -> None:
+def see_version(c: Context, s: Settings, work: str, specifier: str) -> None:
     """See that the program is for the interpreter's Python."""
-    line = f"{START} -m sift fits {specifier}"
+    line = f"{RUN} -m sift fits {specifier}"
     failed = f"{s.program.name or s.pkg} is not for this interpreter"
     sh(c, line, failed, at=work, then="fetch another one with COSMO_URL")
 
@@ -119,18 +118,18 @@ def resolve(c: Context, s: Settings, work: str) -> None:
     tell(c, "deps", told if s.deps is None else s.deps)
     failed = f"the dependencies of {s.pkg} cannot be installed"
     then = "correct the requirements, or see to the network"
-    mode = "version" if installer.uv() else "markers"
-    ask = f'there="$(cd -P {shlex.quote(here(place))} && {START} -m sift {mode})"'
-    start = installer.install(place)
+    mode = "version" if has_uv() else "markers"
+    ask = f'there="$(cd -P {shlex.quote(here(place))} && {RUN} -m sift {mode})"'
+    start = install_line(place)
     line = f"{ask} && {start} --target {q(place)}/site -r {q(file)}"
-    sh(c, line, failed, at=s.root, why=installer.reason, then=then)
+    sh(c, line, failed, at=s.root, why=install_reason, then=then)
     line = "{ [ -e bin/__init__.py ] || rm -rf bin; } && rm -f .lock"
     line = f"{line} && {leave_out(s.exclude, '__pycache__')}"
     sh(c, line, failed, at=os.path.join(work, "site"))
     listed = os.path.relpath(os.path.join(s.root, file), work)
-    sh(c, f"{START} -m sift compiled . {q(listed)}", failed, at=work)
+    sh(c, f"{RUN} -m sift compiled . {q(listed)}", failed, at=work)
     line = f"{ask} && {purify(place)}"
-    sh(c, line, failed, at=s.root, why=installer.reason, then=then)
+    sh(c, line, failed, at=s.root, why=install_reason, then=then)
 
 
 def relative(path: str, root: str) -> str:
@@ -143,7 +142,7 @@ def purify(place: str) -> str:
 
     Both ways to it may fail: then there is none.
     """
-    wheel, sdist = installer.pure_forms(place)
+    wheel, sdist = pure_lines(place)
     rest = '$flags --no-deps --target "$to" -r "$file" </dev/null >>"$to.log" 2>&1'
     return (
         f'flags="$(cat {q(place)}/pure/flags)" && for file in {q(place)}/pure/*.txt; do'
@@ -153,13 +152,13 @@ def purify(place: str) -> str:
     )
 
 
-def settle(c: Context, s: Settings, work: str) -> None:
+def settle_deps(c: Context, s: Settings, work: str) -> None:
     """See that all of it can run in the interpreter, and put it beside the program."""
     failed = f"{s.pkg} cannot be packaged with its dependencies"
     packed = os.path.relpath(s.site, work)
     suffix = "''" if s.ships_source else "c"
     words = f"settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} {suffix}"
-    line = f"{START} -m sift {words} </dev/null > forms"
+    line = f"{RUN} -m sift {words} </dev/null > forms"
     then = "do without it, or leave such files out, as with COSMO_EXCLUDE='*.so'"
     sh(c, line, failed, at=work, then=then)
     failed = f"{s.site} cannot be written"
@@ -170,4 +169,4 @@ def settle(c: Context, s: Settings, work: str) -> None:
 def swapped(s: Settings) -> list[str]:
     """What the last build says of the distributions whose extension modules were left out."""
     told = Path(s.build, WORK, "forms")
-    return told.read_text(encoding="utf-8").splitlines() if wanted(s) and told.is_file() else []
+    return told.read_text(encoding="utf-8").splitlines() if has_deps(s) and told.is_file() else []

@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Mapping
 
-from .checks import taken, words
+from .checks import is_taken, shell_words
 from .console import Stop
 from .layers import Value
 
@@ -14,7 +14,7 @@ ENTRY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 """`module:function`. Source: the entry points specification."""
 
 
-def named(entry: Value, scripts: Mapping[str, str], pkg: str, main: bool) -> dict[str, str]:
+def find_entries(entry: Value, scripts: Mapping[str, str], pkg: str, main: bool) -> dict[str, str]:
     """The `module:function` for each executable by its name; empty: it is `python -m PKG`.
 
     An executable that stands for the whole program bears PKG as its name.
@@ -24,17 +24,17 @@ def named(entry: Value, scripts: Mapping[str, str], pkg: str, main: bool) -> dic
     if text is None and main:
         return {pkg: ""}
     if text is None and len(scripts) == 1:
-        return {pkg: target(next(iter(scripts)), scripts)}
+        return {pkg: script_target(next(iter(scripts)), scripts)}
     if text is None:
         told = "name one with COSMO_ENTRY" if scripts else "write one, or set COSMO_ENTRY"
         raise Stop(f"PKG={pkg} has no __main__, so `python -m` cannot start it; {names}; {told}")
     if text == "*" and scripts:
         for name in scripts:
-            if taken(name) or not re.fullmatch(r"\w[\w.-]*", name):
+            if is_taken(name) or not re.fullmatch(r"\w[\w.-]*", name):
                 raise Stop(f"COSMO_ENTRY=*: no file can be called {name!r}; rename that script")
-        return {name: target(name, scripts) for name in scripts}
+        return {name: script_target(name, scripts) for name in scripts}
     if text in scripts:
-        return {pkg: target(text, scripts)}
+        return {pkg: script_target(text, scripts)}
     if is_entry(text):
         return {pkg: text}
     raise Stop(
@@ -49,7 +49,7 @@ def is_entry(text: str) -> bool:
     return ENTRY.fullmatch(text) is not None and not any(map(keyword.iskeyword, words))
 
 
-def target(name: str, scripts: Mapping[str, str]) -> str:
+def script_target(name: str, scripts: Mapping[str, str]) -> str:
     """What the script `name` calls; the extras that it may ask for are left out."""
     found = re.sub(r"\s*\[.*\]\s*$", "", scripts[name]).replace(" ", "")
     if not is_entry(found):
@@ -60,7 +60,7 @@ def target(name: str, scripts: Mapping[str, str]) -> str:
     return found
 
 
-def args(own: Value, isolated: bool, optimized: int, pkg: str, entry: str) -> tuple[str, ...]:
+def args_lines(own: Value, isolated: bool, optimized: int, pkg: str, entry: str) -> tuple[str, ...]:
     """The lines of `.args`: COSMO_ARGS, else what starts `entry`, else PKG.
 
     A line can be neither empty nor hold a newline. Source: the interpreter parts the file at
@@ -68,8 +68,8 @@ def args(own: Value, isolated: bool, optimized: int, pkg: str, entry: str) -> tu
     """
     if own.text is None:
         flags = (["-I"] if isolated else []) + (["-" + "O" * optimized] if optimized else [])
-        return (*flags, *(("-c", call(entry)) if entry else ("-m", pkg)), "...")
-    lines = words("COSMO_ARGS", own)
+        return (*flags, *(("-c", calling(entry)) if entry else ("-m", pkg)), "...")
+    lines = shell_words("COSMO_ARGS", own)
     if not lines or not all(lines) or any(re.search(r"\n|\r|\\n", line) for line in lines):
         raise Stop(
             f"COSMO_ARGS ({own.source}): a line of .args can neither be empty nor hold a"
@@ -83,7 +83,7 @@ def args(own: Value, isolated: bool, optimized: int, pkg: str, entry: str) -> tu
     return lines
 
 
-def call(entry: str) -> str:
+def calling(entry: str) -> str:
     """The statement that calls `module:function` as an installed script does.
 
     The program is told the name by which it was started.

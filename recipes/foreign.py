@@ -4,9 +4,11 @@
 
 pip by itself decides by the Python it runs in which environment markers hold, and builds no sdist
 for another. MARKERS is what they are there, as JSON; WHEELS says which wheels may be taken:
-`compiled` takes those for Linux, `pure` only those that run everywhere. Whatever else pip does, and
-how it is configured, stays as it is.
+`compiled` takes those for Linux, `pure` only those that run everywhere. Whatever else pip does,
+and how it is configured, stays as it is.
 """
+
+from __future__ import annotations
 
 import json
 import runpy
@@ -14,8 +16,9 @@ import sys
 from typing import Any
 
 
-def main(markers: str, wheels: str, command: str, *rest: str) -> None:
+def run_pip(markers: str, wheels: str, command: str, *rest: str) -> None:
     """Run pip. Its resolver knows of another Python since version 24.2."""
+    del sys.path[0]  # its own folder
     import pip
 
     there = json.loads(markers)
@@ -45,8 +48,3 @@ def main(markers: str, wheels: str, command: str, *rest: str) -> None:
         flags += ["--abi", "abi3", "--abi", "none"]
     sys.argv[:] = ["pip", command, *flags, *rest]
     runpy.run_module("pip", run_name="__main__", alter_sys=True)
-
-
-if __name__ == "__main__":
-    del sys.path[0]  # its own folder
-    main(*sys.argv[1:])

@@ -9,8 +9,7 @@ import sys
 
 from invoke.runners import Result
 
-from .shell import q
-from .shell import reason as last_line
+from .shell import last_line, q
 
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
@@ -22,40 +21,40 @@ UV = "--link-mode copy --no-progress --color never"
 PIP = "--no-color --progress-bar off --no-input --no-compile"
 
 
-def uv() -> bool:
+def has_uv() -> bool:
     """Whether uv is there."""
     return shutil.which("uv") is not None
 
 
-def python() -> str:
+def host_python() -> str:
     """The host's Python: pip runs in it, and uv builds with it."""
     return shlex.quote(sys.executable)
 
 
-def wheel(project: str, folder: str) -> str:
+def wheel_line(project: str, folder: str) -> str:
     """The line that lets a project's build backend make a wheel of it."""
-    if uv():
-        return f"{NO_COMPILER} uv build --wheel --python {python()} -o {folder} {project}"
-    pip = f"{python()} -m pip wheel --no-deps --ignore-requires-python"
+    if has_uv():
+        return f"{NO_COMPILER} uv build --wheel --python {host_python()} -o {folder} {project}"
+    pip = f"{host_python()} -m pip wheel --no-deps --ignore-requires-python"
     return f"{NO_COMPILER} {pip} -w {folder} {project}"
 
 
-def install(place: str) -> str:
+def install_line(place: str) -> str:
     """The start of a line that installs for the interpreter that `$there` tells of.
 
     Wheels with extension modules for Linux may be taken: which version is resolved does not depend
     on them, and `sift` sees to them. `place` is the folder of `foreign.py`.
     """
-    return uv_install("linux") if uv() else pip_install(place, "compiled")
+    return uv_install("linux") if has_uv() else pip_install(place, "compiled")
 
 
-def pure_forms(place: str) -> tuple[str, str]:
+def pure_lines(place: str) -> tuple[str, str]:
     """The starts of two lines: one takes a pure wheel, and one builds the sdist.
 
     What is built without a compiler is kept from the user's cache, in the build folder's own.
     """
     alone = f'{NO_COMPILER} UV_CACHE_DIR="$PWD"/{q(place)}/../.cache'
-    if uv():
+    if has_uv():
         # uv knows no platform without extensions; for this one there are hardly any
         wheel = f"{uv_install('wasm32-pyodide2024')} --only-binary :all:"
         name = '"$(sed -n \'s/==.*//p\' "$file")"'
@@ -66,21 +65,21 @@ def pure_forms(place: str) -> tuple[str, str]:
 
 def uv_install(platform: str) -> str:
     """`uv pip install` for the version that `$there` tells of."""
-    there = f'--python {python()} --python-version "$there" --python-platform {platform}'
+    there = f'--python {host_python()} --python-version "$there" --python-platform {platform}'
     return f"uv pip install {there} {UV}"
 
 
 def pip_install(place: str, wheels: str) -> str:
     """`pip install` where the environment markers that `$there` tells of hold."""
-    start = f"{PIP_ENV} {python()} {q(place)}/foreign.py"
+    start = f"{PIP_ENV} {host_python()} {q(place)}/foreign.py"
     return f'{start} "$there" {wheels} install {PIP}'
 
 
-def reason(result: Result) -> str:
+def install_reason(result: Result) -> str:
     """What uv or pip says went wrong, in one line."""
     text = result.stderr + result.stdout
     told = re.search(r"^(?:error:|\s*\u00d7)(.*)", text, re.MULTILINE | re.DOTALL)
-    if uv() and told:
+    if has_uv() and told:
         before = [line for line in text[: told.start()].splitlines() if line.strip()]
         said = f"{before[-1].strip()}: " if "backend" in told[1] and before else ""
         return said + re.sub(r"[\s\u2500-\u257f\u25b6\u00d7]+", " ", told[1]).strip()

@@ -116,6 +116,6 @@ KNOWN = (
         "COSMO_PROJECT",
         None,
         "the folder of the project to package; without it, the one that holds `pyproject.toml`, at"
-        " or above the current one",
+        " or above the current one, else `setup.py`, `setup.cfg` or `tasks.py`",
     ),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .console import Stop
-from .project import Project, kind, table
+from .project import Project, table_at, toml_kind
 
 TOLD_BY_BACKEND = {"version", "dependencies", "scripts", "gui-scripts", "entry-points"}
 
@@ -56,50 +56,50 @@ class Program:
         ]
 
 
-def read(project: Project) -> Program:
+def read_program(project: Project) -> Program:
     """What `project` says; `Stop` for a value of the wrong type or form."""
     path, data = project.file, project.data
-    told = table(path, data, "project")
+    told = table_at(path, data, "project")
     if not told and not project.script:
-        poetry = table(path, data, "tool", "poetry", "scripts")
+        poetry = table_at(path, data, "tool", "poetry", "scripts")
         scripts = {name: value for name, value in poetry.items() if isinstance(value, str)}
         built = "build-system" in data or (project.root / "setup.py").is_file()
         return Program(entry_points={"console_scripts": scripts}, built=built)
     groups = {
-        "console_scripts": strings(path, data, "project", "scripts"),
-        "gui_scripts": strings(path, data, "project", "gui-scripts"),
+        "console_scripts": strings_at(path, data, "project", "scripts"),
+        "gui_scripts": strings_at(path, data, "project", "gui-scripts"),
     }
-    for group in table(path, data, "project", "entry-points"):
-        groups[group] = strings(path, data, "project", "entry-points", group)
+    for group in table_at(path, data, "project", "entry-points"):
+        groups[group] = strings_at(path, data, "project", "entry-points", group)
     return Program(
-        name=string(path, told, "name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
-        version=string(path, told, "version", r"[A-Za-z0-9.!+_-]+"),
-        summary=string(path, told, "description", r"[^\n\r]*"),
-        requires_python=string(path, told, "requires-python", r"[^\n\r]*"),
-        dependencies=array(path, told, "dependencies"),
+        name=string_at(path, told, "name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
+        version=string_at(path, told, "version", r"[A-Za-z0-9.!+_-]+"),
+        summary=string_at(path, told, "description", r"[^\n\r]*"),
+        requires_python=string_at(path, told, "requires-python", r"[^\n\r]*"),
+        dependencies=array_at(path, told, "dependencies"),
         entry_points={group: entries for group, entries in groups.items() if entries},
-        built=bool(TOLD_BY_BACKEND & set(array(path, told, "dynamic"))),
+        built=bool(TOLD_BY_BACKEND & set(array_at(path, told, "dynamic"))),
     )
 
 
-def string(path: Path, told: dict[str, Any], key: str, form: str) -> str:
+def string_at(path: Path, told: dict[str, Any], key: str, form: str) -> str:
     """The string at `key`, empty where there is none."""
     value = told.get(key, "")
     if not isinstance(value, str):
         raise Stop(
-            f"{path}: project.{key} is {kind(value)}, and must be a string; correct it there"
+            f"{path}: project.{key} is {toml_kind(value)}, and must be a string; correct it there"
         )
     if value and not re.fullmatch(form, value):
         raise Stop(f"{path}: project.{key} cannot be {value!r}; correct it there")
     return value
 
 
-def array(path: Path, told: dict[str, Any], key: str) -> tuple[str, ...]:
+def array_at(path: Path, told: dict[str, Any], key: str) -> tuple[str, ...]:
     """The strings at `key`, each of them one line."""
     value = told.get(key, [])
     if not isinstance(value, list):
         raise Stop(
-            f"{path}: project.{key} is {kind(value)}, and must be an array; correct it there"
+            f"{path}: project.{key} is {toml_kind(value)}, and must be an array; correct it there"
         )
     for each in value:
         if not isinstance(each, str) or not each[:1].isalnum() or not each.isprintable():
@@ -107,9 +107,9 @@ def array(path: Path, told: dict[str, Any], key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def strings(path: Path, data: dict[str, Any], *keys: str) -> dict[str, str]:
+def strings_at(path: Path, data: dict[str, Any], *keys: str) -> dict[str, str]:
     """The table at `keys`, which holds strings of one line only."""
-    found = table(path, data, *keys)
+    found = table_at(path, data, *keys)
     for name, value in found.items():
         if not isinstance(value, str) or not (name + value).isprintable():
             raise Stop(

@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 
-BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
+SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
 """Metadata in a script's comments. Source: PEP 723, its reference implementation."""
 
 
@@ -39,20 +39,27 @@ class Project(NamedTuple):
         return self.script or self.root / "pyproject.toml"
 
 
-def find(environ: Mapping[str, str], here: Path) -> Project:
+def find_project(environ: Mapping[str, str], here: Path) -> Project:
     """The project to package: COSMO_SCRIPT or COSMO_PROJECT, else that at or above `here`.
 
     The nearest `pyproject.toml` counts, which may itself send on with one of these, once. Without
-    any, `here` is the project. Raises `Stop` for what is not there and a file that is no TOML.
+    any, the nearest `setup.py`, `setup.cfg` or `tasks.py` tells where the project begins, else that
+    is `here`. Raises `Stop` for what is not there and a file that is no TOML.
     """
-    for name, become in (("COSMO_SCRIPT", scripted), ("COSMO_PROJECT", named)):
+    for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
         if name in environ:
             return become(here, environ[name], "environment")
-    above = (folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file())
-    root = next(above, here)
-    found = named(root, ".", "default")
+    above = (here, *here.parents)
+    marked = [
+        folder
+        for marks in (("pyproject.toml",), ("setup.py", "setup.cfg", "tasks.py"))
+        for folder in above
+        if any((folder / mark).is_file() for mark in marks)
+    ]
+    root = next(iter(marked), here)
+    found = named_project(root, ".", "default")
     for source, names in found.tables:
-        for name, become in (("COSMO_SCRIPT", scripted), ("COSMO_PROJECT", named)):
+        for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
             if name in names:
                 beside = [other for other in names if is_setting(other) and other != name]
                 if beside:
@@ -63,7 +70,7 @@ def find(environ: Mapping[str, str], here: Path) -> Project:
     return found
 
 
-def named(base: Path, folder: str, source: str) -> Project:
+def named_project(base: Path, folder: str, source: str) -> Project:
     """The project in `folder`, which is relative to `base`."""
     root = base / Path(folder).expanduser()
     if not folder or not root.is_dir():
@@ -73,21 +80,21 @@ def named(base: Path, folder: str, source: str) -> Project:
     root = root.resolve()
     path = root / "pyproject.toml"
     try:
-        data = toml(path, path.read_bytes())
+        data = parse_toml(path, path.read_bytes())
     except FileNotFoundError:
         return Project(root, source, (), {})
     except OSError as error:
         raise Stop(f"{path} cannot be read: {error.strerror}; see to its mode") from error
-    tables = [*settings(path, "", data), texts(path, ARTICLES, data, *ARTICLES_KEYS)]
+    tables = [*settings_tables(path, "", data), texts_at(path, ARTICLES, data, *ARTICLES_KEYS)]
     for keys in (("project",), ("tool", "poetry")):
-        name = table(path, data, *keys).get("name")
+        name = table_at(path, data, *keys).get("name")
         if isinstance(name, str):
             source_of_name = f"[{'.'.join(keys)}] name"
-            tables.append(pkg(source_of_name, name))
+            tables.append(pkg_table(source_of_name, name))
     return Project(root, source, tuple(tables), data)
 
 
-def scripted(base: Path, file: str, source: str) -> Project:
+def scripted_project(base: Path, file: str, source: str) -> Project:
     """The script at `file`, relative to `base`, as a project in the script's folder."""
     path = base / Path(file).expanduser()
     if not path.is_file() or path.suffix != ".py":
@@ -96,7 +103,7 @@ def scripted(base: Path, file: str, source: str) -> Project:
     path = path.resolve()
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        blocks = [match["content"] for match in re.finditer(BLOCK, text)]
+        blocks = [match["content"] for match in re.finditer(SCRIPT_BLOCK, text)]
     except (OSError, ValueError) as error:
         raise Stop(f"{path} cannot be read: {error}; see to the file") from error
     if not blocks and re.search("(?m)^# /// script$", text):
@@ -106,13 +113,16 @@ def scripted(base: Path, file: str, source: str) -> Project:
     lines = [
         line[2:] if line.startswith("# ") else line[1:] for line in "".join(blocks).split("\n")
     ]
-    data = toml(f"the `# /// script` block of {path}", "\n".join(lines).encode())
+    data = parse_toml(f"the `# /// script` block of {path}", "\n".join(lines).encode())
     project = {key: data[key] for key in ("dependencies", "requires-python") if key in data}
-    tables = (*settings(path, " of the script", data), pkg("the script's name", path.stem))
+    tables = (
+        *settings_tables(path, " of the script", data),
+        pkg_table("the script's name", path.stem),
+    )
     return Project(path.parent, source, tables, {"project": project}, path)
 
 
-def pkg(source: str, name: str) -> Table:
+def pkg_table(source: str, name: str) -> Table:
     """PKG where it follows from a name, in which `-` and `.` stand for `_`."""
     return Table(source, {"PKG": re.sub(r"[-.]", "_", name)})
 
@@ -121,15 +131,15 @@ ARTICLES_KEYS = ("tool", "ds", "scripts", "_", "env")
 ARTICLES = "[tool.ds.scripts] _.env"
 
 
-def settings(path: Path, whose: str, data: dict[str, Any]) -> tuple[Table]:
+def settings_tables(path: Path, whose: str, data: dict[str, Any]) -> tuple[Table]:
     """Our own table of settings; `Stop` for keys beside it, which nobody would read."""
-    stray = [key for key in table(path, data, "tool", "cosmo") if key != "env"]
+    stray = [key for key in table_at(path, data, "tool", "cosmo") if key != "env"]
     if stray:
         raise Stop(f"{path}: tool.cosmo.{stray[0]} is not read; write it under [tool.cosmo.env]")
-    return (texts(path, f"[tool.cosmo.env]{whose}", data, "tool", "cosmo", "env"),)
+    return (texts_at(path, f"[tool.cosmo.env]{whose}", data, "tool", "cosmo", "env"),)
 
 
-def toml(path: Path | str, content: bytes) -> dict[str, Any]:
+def parse_toml(path: Path | str, content: bytes) -> dict[str, Any]:
     """What the TOML of `path` holds; `Stop` where it is none."""
     text = ""
     try:
@@ -141,28 +151,32 @@ def toml(path: Path | str, content: bytes) -> dict[str, Any]:
         raise Stop(f"{path} is not valid TOML: {why}; correct it there") from error
 
 
-def table(path: Path, data: dict[str, Any], *keys: str) -> dict[str, Any]:
+def table_at(path: Path, data: dict[str, Any], *keys: str) -> dict[str, Any]:
     """The table at `keys`, empty where there is none; `Stop` for a value that is no table."""
     for place, key in enumerate(keys, 1):
         data = data.get(key, {})
         if not isinstance(data, dict):
             name = ".".join(keys[:place])
-            raise Stop(f"{path}: {name} is {kind(data)}, and must be a table; correct it there")
+            raise Stop(
+                f"{path}: {name} is {toml_kind(data)}, and must be a table; correct it there"
+            )
     return data
 
 
-def texts(path: Path, source: str, data: dict[str, Any], *keys: str) -> Table:
+def texts_at(path: Path, source: str, data: dict[str, Any], *keys: str) -> Table:
     """The table at `keys` as environment variables: strings; numbers and booleans are spelt out.
 
     What else it holds is left out, but for a setting, which must be one of these.
     """
     found: dict[str, str] = {}
-    for name, value in table(path, data, *keys).items():
+    for name, value in table_at(path, data, *keys).items():
         if isinstance(value, (str, int, float)):
             found[name] = str(int(value) if isinstance(value, bool) else value)
         elif is_setting(name):
             where = ".".join((*keys, name))
-            raise Stop(f"{path}: {where} is {kind(value)}, and must be a string; correct it there")
+            raise Stop(
+                f"{path}: {where} is {toml_kind(value)}, and must be a string; correct it there"
+            )
     return Table(source, found)
 
 
@@ -171,7 +185,7 @@ def is_setting(name: str) -> bool:
     return name in ("PKG", "DIR_SITE") or name.startswith("COSMO_")
 
 
-def kind(value: object) -> str:
+def toml_kind(value: object) -> str:
     """What TOML calls the type of `value`, with its article."""
     names = {dict: "table", list: "array", str: "string", int: "integer", bool: "boolean"}
     name = names.get(type(value), type(value).__name__)

@@ -13,11 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from . import checks, entry, program, project, source
+from .checks import (
+    check_build,
+    check_deps,
+    check_dir_site,
+    check_optimize,
+    check_out,
+    check_patterns,
+    check_pkg,
+    check_prune,
+    check_smoke,
+    check_switch,
+    check_url,
+)
 from .console import Stop, one_line
+from .entry import args_lines, find_entries
 from .known import KNOWN
 from .layers import Layers, Table, Value
-from .program import Program
+from .program import Program, read_program
+from .project import Project, find_project
+from .source import check_source, find_source, has_main, modules_beside
 
 
 class Executable(NamedTuple):
@@ -75,24 +90,26 @@ class Settings:
 class Found(NamedTuple):
     """A project, and each setting's value as it was found, with `$NAME` expanded."""
 
-    project: project.Project
+    project: Project
     values: dict[str, Value]
 
 
-def load() -> Settings:
+def load_settings() -> Settings:
     """The settings for the current directory and environment; `Stop` where one of them is wrong."""
     with one_line("the settings cannot be read"):
-        found, values = read(os.environ, Path.cwd())
-        root, told = found.root, program.read(found)
-        pkg = checks.pkg(values["PKG"], root)
-        dir_site = checks.dir_site(values["DIR_SITE"], root)
-        place = source.find(root, values["COSMO_SRC"], values["PKG"], found.script)
+        found, values = read_settings(os.environ, Path.cwd())
+        root, told = found.root, read_program(found)
+        pkg = check_pkg(values["PKG"], root)
+        dir_site = check_dir_site(values["DIR_SITE"], root)
+        place = find_source(root, values["COSMO_SRC"], values["PKG"], found.script)
         build = (root / dir_site).parent.parent
-        exclude = checks.patterns("COSMO_EXCLUDE", values["COSMO_EXCLUDE"])
-        beside = source.beside(place, root, found.script) if told.dist_info else []
+        exclude = check_patterns("COSMO_EXCLUDE", values["COSMO_EXCLUDE"])
+        beside = modules_beside(place, root, found.script) if told.dist_info else []
         for each in (place, *beside):
-            source.check(each, build, exclude)
-        executables = results(values, told, root, build, source.has_main(place, pkg, told.scripts))
+            check_source(each, build, exclude)
+        executables = find_executables(
+            values, told, root, build, has_main(place, pkg, told.scripts)
+        )
         here = os.path.relpath(root)
         settings = Settings(
             pkg=pkg,
@@ -101,49 +118,49 @@ def load() -> Settings:
             source=os.path.relpath(place),
             beside=tuple(map(os.path.relpath, beside)),
             program=told,
-            url=checks.url("COSMO_URL", values["COSMO_URL"], root),
-            zip_url=checks.url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
-            deps=checks.deps(values["COSMO_DEPS"], root),
+            url=check_url("COSMO_URL", values["COSMO_URL"], root),
+            zip_url=check_url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
+            deps=check_deps(values["COSMO_DEPS"], root),
             executables=executables,
             exclude=exclude,
-            keep=checks.patterns("COSMO_KEEP", values["COSMO_KEEP"]),
-            ships_source=checks.switch("COSMO_SOURCE", values["COSMO_SOURCE"]),
-            optimize=checks.optimize(values["COSMO_OPTIMIZE"]),
-            prune=checks.prune(values["COSMO_PRUNE"]),
-            smoke=checks.smoke(values["COSMO_SMOKE"]),
+            keep=check_patterns("COSMO_KEEP", values["COSMO_KEEP"]),
+            ships_source=check_switch("COSMO_SOURCE", values["COSMO_SOURCE"]),
+            optimize=check_optimize(values["COSMO_OPTIMIZE"]),
+            prune=check_prune(values["COSMO_PRUNE"]),
+            smoke=check_smoke(values["COSMO_SMOKE"]),
         )
-        checks.build(Path(settings.build), tuple(Path(each.path) for each in executables))
+        check_build(Path(settings.build), tuple(Path(each.path) for each in executables))
     return settings
 
 
-def imported(values: Mapping[str, Value], told: Program, found: project.Project) -> Value:
+def imported_pkg(values: Mapping[str, Value], told: Program, found: Project) -> Value:
     """PKG where the project's name is no package's: the one that what starts is imported from."""
     if values["PKG"].text is not None:
         with suppress(Stop):
-            source.find(found.root, values["COSMO_SRC"], values["PKG"], found.script)
+            find_source(found.root, values["COSMO_SRC"], values["PKG"], found.script)
             return values["PKG"]
     given = values["COSMO_ENTRY"]
     everything = Value("*" if told.scripts else None, "[project.scripts]")
     start = given if given.text is not None else everything
-    targets = entry.named(start, told.scripts, "", True).values()
+    targets = find_entries(start, told.scripts, "", True).values()
     tops = {target.partition(":")[0].partition(".")[0] for target in targets} - {""}
     if len(tops) == 1:
         return Value(tops.pop(), "COSMO_ENTRY" if start is given else start.source)
     return values["PKG"]
 
 
-def results(
+def find_executables(
     values: Mapping[str, Value], told: Program, root: Path, build: Path, main: bool
 ) -> tuple[Executable, ...]:
     """The executables to make: one, but for `COSMO_ENTRY=*`."""
     own, start, pkg = values["COSMO_ARGS"], values["COSMO_ENTRY"], values["PKG"].text or ""
-    out = checks.out(values["COSMO_OUT"], root, build)
-    isolated = checks.switch("COSMO_ISOLATED", values["COSMO_ISOLATED"])
-    ships = checks.switch("COSMO_SOURCE", values["COSMO_SOURCE"])
-    optimized = checks.optimize(values["COSMO_OPTIMIZE"]) if ships else 0
+    out = check_out(values["COSMO_OUT"], root, build)
+    isolated = check_switch("COSMO_ISOLATED", values["COSMO_ISOLATED"])
+    ships = check_switch("COSMO_SOURCE", values["COSMO_SOURCE"])
+    optimized = check_optimize(values["COSMO_OPTIMIZE"]) if ships else 0
     if own.text is not None and start.text is not None:
         raise Stop("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
-    found = {pkg: ""} if own.text is not None else entry.named(start, told.scripts, pkg, main)
+    found = {pkg: ""} if own.text is not None else find_entries(start, told.scripts, pkg, main)
     if out is not None and len(found) > 1:
         raise Stop(f"COSMO_OUT={out} cannot name {len(found)} executables; set it for one entry")
     folder = os.path.relpath(build)
@@ -151,20 +168,20 @@ def results(
         Executable(
             name,
             os.path.relpath(root / out) if out is not None else os.path.join(folder, name),
-            entry.args(own, isolated, optimized, pkg, call),
+            args_lines(own, isolated, optimized, pkg, call),
             call,
         )
         for name, call in found.items()
     )
 
 
-def read(environ: Mapping[str, str], here: Path) -> Found:
+def read_settings(environ: Mapping[str, str], here: Path) -> Found:
     """The project, and each setting's value.
 
     Raises `Stop` for a `pyproject.toml` that cannot be read, a setting in it that there is not, and
     a `$NAME` that is not set.
     """
-    found = project.find(environ, here)
+    found = find_project(environ, here)
     for name in found.tables[0].names if found.tables else ():  # those of [tool.cosmo.env]
         if name.startswith("COSMO_") and name not in [known.name for known in KNOWN]:
             told = "is no setting; `invoke cosmo.settings` lists them"
@@ -174,5 +191,5 @@ def read(environ: Mapping[str, str], here: Path) -> Found:
     names = [known.name for known in KNOWN if known.name != "COSMO_PROJECT"]
     values = {name: layers.expanded(name) for name in names}
     if values["PKG"].source in ("not set", "[project] name", "[tool.poetry] name"):
-        values["PKG"] = imported(values, program.read(found), found)
+        values["PKG"] = imported_pkg(values, read_program(found), found)
     return Found(found, {**values, "COSMO_PROJECT": Value(str(found.root), found.source)})

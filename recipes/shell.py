@@ -34,7 +34,7 @@ def q(path: str) -> str:
     return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
-def reason(result: Result) -> str:
+def last_line(result: Result) -> str:
     """The last line that the command printed, of its errors if there are any."""
     lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
     last = re.sub(r"^\S*sh: (line )?\d+: ", "", lines[-1]) if lines else ""
@@ -47,7 +47,7 @@ def sh(
     failed: str,
     *watchers: StreamWatcher,
     at: str = "",
-    why: Callable[[Result], str] = reason,
+    why: Callable[[Result], str] = last_line,
     then: str = "mend that, and run it again",
 ) -> Result:
     """Run one POSIX line, in the folder `at` if given; `invoke --dry` prints it for a script.
@@ -58,7 +58,6 @@ def sh(
     """
     if c.config.run.dry and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
-    shell = c.config.run.shell or "sh"
     with one_line(failed):
         try:
             result = c.run(
@@ -71,13 +70,19 @@ def sh(
                 disown=False,
                 echo_format="{command}",
                 watchers=list(watchers),
-                shell=shell if shutil.which(shell) else "/bin/sh",
+                shell=configured_shell(c),
             )
         except CommandTimedOut as error:
             raise Stop(f"{failed}: it took longer than {error.timeout} seconds; {then}") from error
     if result.failed:
         raise Stop(f"{failed}: {why(result)}; {then}")
     return result
+
+
+def configured_shell(c: Context) -> str:
+    """The shell that Invoke is configured to use, where there is such a one."""
+    configured = str(c.config.run.shell or "sh")
+    return configured if shutil.which(configured) else "/bin/sh"
 
 
 def go(folder: str) -> str:

@@ -12,7 +12,7 @@ from .console import Stop
 from .layers import Value
 
 
-def find(root: Path, src: Value, pkg: Value, script: Path | None) -> Path:
+def find_source(root: Path, src: Value, pkg: Value, script: Path | None) -> Path:
     """The package folder or the module that is PKG, or the top of it; `Stop` where there is none.
 
     It is the script itself, else what lies in COSMO_SRC, else in `src` or in the project's folder.
@@ -21,7 +21,7 @@ def find(root: Path, src: Value, pkg: Value, script: Path | None) -> Path:
         return script
     if src.text is not None:
         folder = root / src.text
-        if not src.text or not folder.is_dir() or not inside(root, folder):
+        if not src.text or not folder.is_dir() or not is_inside(root, folder):
             raise Stop(
                 f"COSMO_SRC={src.text!r} ({src.source}): no such folder in the project; name the"
                 " one that PKG is in"
@@ -38,7 +38,7 @@ def find(root: Path, src: Value, pkg: Value, script: Path | None) -> Path:
     )
 
 
-def beside(source: Path, root: Path, script: Path | None) -> list[Path]:
+def modules_beside(source: Path, root: Path, script: Path | None) -> list[Path]:
     """What else an installation brings, of a folder that holds packages alone, as `src` does."""
     folder = source.parent
     if script is not None or folder == root:
@@ -51,7 +51,7 @@ def beside(source: Path, root: Path, script: Path | None) -> list[Path]:
     ]
 
 
-def inside(root: Path, folder: Path) -> bool:
+def is_inside(root: Path, folder: Path) -> bool:
     """Whether `folder` is `root` or in it, as it is written and as links lead."""
     written, real = Path(os.path.normpath(folder)), folder.resolve()
     return all(root in (each, *each.parents) for each in (written, real))
@@ -69,7 +69,7 @@ def has_main(source: Path, pkg: str, scripts: Mapping[str, str]) -> bool:
     return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
 
 
-def check(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
+def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
     """See that a source can be packed, but for what is left out."""
     if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
         raise Stop(
@@ -81,14 +81,14 @@ def check(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
         if path.is_symlink() and not path.exists():
             told = "an editor's lock: close" if path.name.startswith(".#") else "a link: mend"
             raise Stop(f"{path} is {told} or remove it, for it leads to no file")
-        if re.search(r"\.(so|pyd|dylib)$", path.name) and not left_out(source, path, exclude):
+        if re.search(r"\.(so|pyd|dylib)$", path.name) and not is_left_out(source, path, exclude):
             raise Stop(
                 f"{path} cannot run in the executable, as no compiled module can; if the program"
                 " can do without, name it in COSMO_EXCLUDE"
             )
 
 
-def left_out(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
+def is_left_out(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
     """Whether COSMO_EXCLUDE names a file of the source, or a folder that it is in."""
     inside = path.relative_to(source.parent)
     names = [str(each) for each in (inside, *inside.parents)]

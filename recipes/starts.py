@@ -6,15 +6,16 @@ It imports no more than the packages that the modules are in. Only the standard 
 3.6 is used: older interpreters are fetched too.
 """
 
+from __future__ import annotations
+
 import ast
 import importlib.util
 import sys
-from typing import Set
 
 
-def bound(tree: ast.AST) -> Set[str]:
+def bound_names(tree: ast.AST) -> set[str]:
     """The names that a module binds, `*` where it imports all of another."""
-    names: Set[str] = set()
+    names: set[str] = set()
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
@@ -23,11 +24,11 @@ def bound(tree: ast.AST) -> Set[str]:
             names.add(node.id)
         if isinstance(node, ast.alias):
             names.add(node.asname or node.name.partition(".")[0])
-        names |= bound(node)
+        names |= bound_names(node)
     return names
 
 
-def check(entry: str) -> None:
+def see_entry(entry: str) -> None:
     """End with one line where the entry cannot start."""
     module, _, function = entry.partition(":")
     top = function.partition(".")[0]
@@ -36,17 +37,18 @@ def check(entry: str) -> None:
     except ImportError:
         spec = None
     if spec is None or spec.loader is None:
-        sys.exit("there is no module {}".format(module))
+        sys.exit(f"there is no module {module}")
     source = getattr(spec.loader, "get_source", lambda name: None)(module)
     if source is None:
         names = set(dir(importlib.import_module(module)))
     else:
-        names = bound(ast.parse(source))
+        names = bound_names(ast.parse(source))
     if not names & {top, "*", "__getattr__"}:
-        sys.exit("{} has no {}".format(module, top))
+        sys.exit(f"{module} has no {top}")
 
 
-if __name__ == "__main__":
+def see_entries(*entries: str) -> None:
+    """See to each of the entries; their modules are in `site-packages`."""
     sys.path.insert(0, "site-packages")
-    for each in sys.argv[1:]:
-        check(each)
+    for each in entries:
+        see_entry(each)

@@ -15,8 +15,9 @@ import pytest
 
 from index import CANNOT, Index
 from projects import Project, environment, packed, run
-from recipes import foreign
-from recipes.sift.__main__ import markers
+from recipes.excerpt import excerpt
+from recipes.foreign import run_pip
+from recipes.sift.command import markers
 
 NEEDS = """\
 [project]
@@ -119,7 +120,8 @@ def test_pip_decides_for_the_python_that_it_is_told_of(tmp_path: Path, index: In
     index.wheel("owl", "1.0", {"owl.py": ""}, "here; sys_platform != 'elsewhere'")
     there = {**markers(), "python_version": "3.99", "python_full_version": "3.99.1"}
     there["sys_platform"] = "elsewhere"
-    words = [foreign.__file__, json.dumps(there), "compiled", "install", "--target", "site", "bird"]
+    (tmp_path / "foreign.py").write_text(excerpt(run_pip))
+    words = ["foreign.py", json.dumps(there), "compiled", "install", "--target", "site", "bird"]
     env = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index.url}
     done = run([sys.executable, *words], environment(tmp_path, CC="false", **env), tmp_path)
     assert done.returncode == 0, done.stderr
@@ -185,7 +187,7 @@ def test_the_dry_run_with_dependencies_gives_the_same_bytes(
     index.wheel("bird", "1.0", {"bird.py": "", "_bird.so": ""}, tag=tag)
     index.sdist("bird", "1.0", {"bird.py": ""})
     asks(installing, "bird", imports="bird")
-    checkout = Project(installing.path.parent / "deeper/another checkout", installing.interpreter)
+    checkout = installing.beside("deeper/another checkout")
     shutil.copytree(installing.path, checkout.path)
     done = installing.invoke("--dry", "cosmo")
     assert done.stderr == ""
@@ -504,7 +506,7 @@ def test_what_is_editable_is_refused(installing: Project, index: Index) -> None:
     asks(installing)
     here = installing.path.parent / "bird"
     backend = "build-backend = 'backend'\nbackend-path = ['.']\n"
-    other = Project(here, installing.interpreter)
+    other = installing.beside("bird")
     other.write("pyproject.toml", f"[build-system]\nrequires = []\n{backend}")
     code = BACKEND.replace("hello", "bird").replace("Requires-Dist: bird\\n", "")
     other.write("backend.py", code + "build_editable = build_wheel\n")

@@ -11,7 +11,7 @@ import pytest
 from projects import PYPROJECT, ROOT, Project
 from recipes.console import Stop
 from recipes.known import KNOWN
-from recipes.settings import load, read
+from recipes.settings import load_settings, read_settings
 
 ARTICLE = '[tool.ds.scripts]\n_.env.PKG = "from_ds"\n'
 OURS = '[tool.cosmo.env]\nPKG = "from_ours"\n'
@@ -21,7 +21,7 @@ STANDARD = '[project]\nname = "from-project"\n'
 def found(here: Path, text: str, **environ: str) -> dict[str, tuple[str | None, str]]:
     """Each setting's value and source where `text` is the `pyproject.toml`."""
     (here / "pyproject.toml").write_text(text, encoding="utf-8")
-    return {name: tuple(value) for name, value in read(environ, here)[1].items()}  # type: ignore[misc]
+    return {name: tuple(value) for name, value in read_settings(environ, here)[1].items()}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_project_is_the_nearest_folder_with_a_pyproject(tmp_path: Path) -> N
     (tmp_path / "pyproject.toml").write_text(OURS)
     below = tmp_path / "src/deep"
     below.mkdir(parents=True)
-    found, values = read({}, below)
+    found, values = read_settings({}, below)
     assert found.root == tmp_path
     assert values["PKG"].text == "from_ours"
 
@@ -92,7 +92,7 @@ def test_a_pyproject_may_send_on_to_the_project(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
     (tmp_path / "pyproject.toml").write_text('[tool.cosmo.env]\nCOSMO_PROJECT = "inner"')
-    found, values = read({}, tmp_path)
+    found, values = read_settings({}, tmp_path)
     assert found.root == tmp_path / "inner"
     assert values["PKG"].text == "from_ds"
     assert values["COSMO_PROJECT"] == (str(found.root), "[tool.cosmo.env]")
@@ -114,7 +114,7 @@ def test_a_projects_name_may_stand_for_another(tmp_path: Path) -> None:
 def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
-    found, values = read({"COSMO_PROJECT": "inner"}, tmp_path)
+    found, values = read_settings({"COSMO_PROJECT": "inner"}, tmp_path)
     assert (found.root, values["PKG"].text) == (tmp_path / "inner", "from_ds")
 
 
@@ -154,7 +154,7 @@ def test_what_cannot_be_a_value_is_one_line(
     project.write("pyproject.toml", text)
     monkeypatch.chdir(project.path)
     with pytest.raises(Stop):
-        load()
+        load_settings()
 
 
 def test_the_articles_table_may_hold_what_is_no_setting(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_the_articles_table_may_hold_what_is_no_setting(tmp_path: Path) -> None:
 def test_a_pyproject_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(Stop, match=re.escape(str(tmp_path / "pyproject.toml"))):
-        read({}, tmp_path)
+        read_settings({}, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it(
     monkeypatch.chdir(project.path)
     monkeypatch.setenv(name, value)
     with pytest.raises(Stop) as stopped:
-        load()
+        load_settings()
     assert stopped.value.code == 1
     assert stopped.value.message
     assert stopped.value.message.startswith(f"cosmo: {name}")
@@ -247,7 +247,7 @@ def test_the_lines_of_args_are_those_of_the_settings(
     monkeypatch.chdir(project.path)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert load().executables[0].args == lines
+    assert load_settings().executables[0].args == lines
 
 
 def test_paths_are_relative_to_the_current_directory(
@@ -257,7 +257,7 @@ def test_paths_are_relative_to_the_current_directory(
     project.write("pyproject.toml", PYPROJECT + '_.env.COSMO_URL = "x/python"\n')
     project.write("x/python", "")
     monkeypatch.chdir(project.path / "src")
-    settings = load()
+    settings = load_settings()
     assert settings.url == "../x/python"
     assert settings.site == "../dist/cosmo/Lib/site-packages"
     assert settings.source == "hello"
@@ -277,7 +277,7 @@ def test_a_path_in_the_environment_begins_where_the_command_runs(
         ("~/a b", str(file)),
     ):
         monkeypatch.setenv("COSMO_URL", given)
-        assert load().url == url
+        assert load_settings().url == url
 
 
 @pytest.mark.parametrize(
@@ -301,10 +301,10 @@ def test_isolation_is_not_lost_unseen(
     monkeypatch.setenv("COSMO_ISOLATED", "1")
     monkeypatch.setenv("COSMO_ARGS", args)
     if isolated:
-        assert load().executables[0].args == tuple(args.split())
+        assert load_settings().executables[0].args == tuple(args.split())
     else:
         with pytest.raises(Stop, match="begin it with -I"):
-            load()
+            load_settings()
 
 
 def test_settings_are_printed_with_their_sources(project: Project) -> None:

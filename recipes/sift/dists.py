@@ -1,17 +1,19 @@
 """Distributions as they are installed: their files, and who asks for whom."""
 
+from __future__ import annotations
+
 import csv
 import json
 import os
 import re
 import sys
-from typing import Dict, List
 
 EXTENSION = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
 TOLD_BY_INSTALLER = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
 
 
 def canonical(name: str) -> str:
+    """A name in the form in which two names are compared."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -21,7 +23,7 @@ class Dist:
     def __init__(self, folder: str, info: str) -> None:
         self.folder, self.info = folder, info
         self.name, self.version = "", ""
-        self.requires: List[str] = []
+        self.requires: list[str] = []
         with open(os.path.join(folder, info, "METADATA"), encoding="utf-8") as file:
             for line in iter(file.readline, ""):
                 key, _, value = line.rstrip().partition(": ")
@@ -31,7 +33,7 @@ class Dist:
                     setattr(self, key.lower(), value)
                 if key == "Requires-Dist":
                     self.requires.append(value)
-        self.rows: Dict[str, str] = {}
+        self.rows: dict[str, str] = {}
         record = os.path.join(folder, info, "RECORD")
         if os.path.exists(record):
             with open(record, encoding="utf-8", newline="") as file:
@@ -39,7 +41,8 @@ class Dist:
 
     @property
     def title(self) -> str:
-        return "{} {}".format(self.name, self.version)
+        """Its name and version."""
+        return f"{self.name} {self.version}"
 
     def has(self, name: str) -> bool:
         """Whether its metadata has a file of that name."""
@@ -54,23 +57,24 @@ class Dist:
         ) as file:
             return bool(json.load(file).get("dir_info", {}).get("editable"))
 
-    def files(self) -> List[str]:
+    def files(self) -> list[str]:
         """Its files that are there, but for its metadata and its scripts."""
         scripts = "bin/" if "bin/__init__.py" not in self.rows else "../"
         others = ("../", "/", scripts, self.info + "/")
         mine = (path for path in self.rows if not path.startswith(others))
         return [path for path in mine if os.path.isfile(os.path.join(self.folder, path))]
 
-    def extensions(self) -> List[str]:
+    def extensions(self) -> list[str]:
+        """Its compiled modules and libraries."""
         return [path for path in self.files() if EXTENSION.search(path)]
 
-    def is_asked_with_extras(self, found: "List[Dist]") -> bool:
+    def is_asked_with_extras(self, found: list[Dist]) -> bool:
         """Whether a distribution requires this one with some of its extras."""
         lines = [line for dist in found for line in dist.requires]
         names = [re.match(r"([A-Za-z0-9._-]+)\s*\[", line) for line in lines]
         return any(name and canonical(name.group(1)) == canonical(self.name) for name in names)
 
-    def tops(self) -> List[str]:
+    def tops(self) -> list[str]:
         """The names of its top-level modules and packages."""
         code = [path for path in self.files() if path.endswith(".py") or EXTENSION.search(path)]
         return sorted({path.split("/")[0].split(".")[0] for path in code})
@@ -79,13 +83,14 @@ class Dist:
         """Whether it requires the distribution `name`; with `extras`, in some extra of its own."""
         for line in self.requires:
             found = re.match(r"[A-Za-z0-9._-]+", line)
-            if found and canonical(found.group()) == canonical(name):
-                if extras or not re.search(r"\bextra\s*==", line):
-                    return True
+            same = found is not None and canonical(found.group()) == canonical(name)
+            if same and (extras or not re.search(r"\bextra\s*==", line)):
+                return True
         return False
 
 
-def dists(folder: str) -> List[Dist]:
+def find_dists(folder: str) -> list[Dist]:
+    """What is installed in a folder."""
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     return [
         Dist(folder, name)
@@ -94,25 +99,25 @@ def dists(folder: str) -> List[Dist]:
     ]
 
 
-def see_conflicts(found: List[Dist], packed: str, program: str) -> None:
+def see_conflicts(found: list[Dist], packed: str, program: str) -> None:
     """Refuse two distributions, or one and the program, that have other files of the same name."""
-    owners: Dict[str, Dist] = {}
+    owners: dict[str, Dist] = {}
     for dist in found:
         for path in dist.files():
             if "__pycache__" in path:
                 continue
             other = owners.setdefault(path, dist)
             same = other is dist or dist.rows[path] == other.rows[path]
-            theirs = "{} and {}".format(other.title, dist.title)
+            theirs = f"{other.title} and {dist.title}"
             beside = os.path.join(packed, path)
             if same and dist.folder.endswith("site") and os.path.isfile(beside):
-                theirs = "{} and {}".format(program, dist.title)
+                theirs = f"{program} and {dist.title}"
                 with open(beside, "rb") as one, open(os.path.join(dist.folder, path), "rb") as two:
                     same = one.read() == two.read()
             if dist.folder.endswith("site") and os.path.isfile(os.path.join(packed, twin(path))):
                 sys.exit("{} and {} both are {}".format(program, dist.title, path.split("/")[0]))
             if not same:
-                sys.exit("{} both bring {}".format(theirs, path))
+                sys.exit(f"{theirs} both bring {path}")
 
 
 def twin(path: str) -> str:
@@ -122,7 +127,7 @@ def twin(path: str) -> str:
     return path[:-3] + "/__init__.py" if path.endswith(".py") else path + "/no such file"
 
 
-def chain(dist: Dist, found: List[Dist], program: str) -> List[str]:
+def chain(dist: Dist, found: list[Dist], program: str) -> list[str]:
     """The names from the program to the distribution, each of which asks for the next."""
     names = [dist.name]
     while True:

@@ -1,11 +1,13 @@
 """Gives each distribution with extension modules a form without them, if it has one."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import sys
-from typing import Iterator, List, Tuple
+from collections.abc import Iterator
 
-from .dists import Dist, canonical, chain, dists, see_conflicts, tidy
+from .dists import Dist, canonical, chain, find_dists, see_conflicts, tidy
 from .needed import does_without, unmet
 from .requirements import Requirements
 
@@ -20,10 +22,10 @@ def compiled(work: str, requirements: str) -> None:
     told.add(requirements)
     with open(os.path.join(work, "pure", "flags"), "w") as file:
         file.write("--require-hashes" if told.hashes else "")
-    for dist in dists(os.path.join(work, "site")):
+    for dist in find_dists(os.path.join(work, "site")):
         if dist.extensions() and not dist.has("direct_url.json"):
             name = canonical(dist.name)
-            pinned = ["{}=={}".format(dist.name, dist.version), *told.hashes.get(name, [])]
+            pinned = [f"{dist.name}=={dist.version}", *told.hashes.get(name, [])]
             with open(os.path.join(work, "pure", name + ".txt"), "w", encoding="utf-8") as file:
                 file.write("\n".join([*told.options, " ".join(pinned)]) + "\n")
 
@@ -34,41 +36,41 @@ def settle(work: str, packed: str, program: str, suffix: str) -> Iterator[str]:
     A `.py` will be there with `suffix` after its name. The program itself is never a dependency.
     """
     site, own = os.path.join(work, "site"), os.path.join(work, "own")
-    found = dists(own)
+    found = find_dists(own)
     mine = [canonical(dist.name) for dist in found]
-    for dist in dists(site):
+    for dist in find_dists(site):
         if canonical(dist.name) in mine:
-            remove(dist)
+            remove_dist(dist)
         elif dist.is_editable():
-            sys.exit("{} is editable, so it would stay where it is".format(dist.title))
+            sys.exit(f"{dist.title} is editable, so it would stay where it is")
         else:
             found.append(dist)
     see_conflicts(found, packed, program)
     rest = [path for path in sys.path if path not in ("", os.getcwd())]
     sys.path[:] = [os.path.abspath(own), os.path.abspath(site), *rest]
-    gone: List[str] = []
+    gone: list[str] = []
     for dist in found:
         lost = dist.extensions()
         if lost and dist.name not in gone:
             tops = dist.tops()
             now, form = changed(dist, os.path.join(work, "pure"))
-            needed = unmet(now, strip(now, lost)) if form != "a pure wheel" else ""
+            needed = unmet(now, strip_dist(now, lost)) if form != "a pure wheel" else ""
             if needed:
                 asked = " -> ".join(chain(dist, found, program))
                 spared = spare(now, tops, found, own)
                 if not spared:
                     sys.exit(
-                        "{} needs its extension module {}, which cannot run in the executable"
-                        " ({})".format(dist.title, needed, asked)
+                        f"{dist.title} needs its extension module {needed}, which cannot run in the"
+                        f" executable ({asked})"
                     )
                 gone += spared
-                form = "left out, for what asks for it does without ({})".format(asked)
-            yield "{}: {}".format(dist.title, form)
-    for dist in [*dists(own), *dists(site)]:
+                form = f"left out, for what asks for it does without ({asked})"
+            yield f"{dist.title}: {form}"
+    for dist in [*find_dists(own), *find_dists(site)]:
         tidy(dist, suffix)
 
 
-def spare(dist: Dist, tops: List[str], found: List[Dist], own: str) -> List[str]:
+def spare(dist: Dist, tops: list[str], found: list[Dist], own: str) -> list[str]:
     """Remove a distribution that those who ask for it can do without, and name it; else nothing.
 
     One that cannot do without is removed in turn, if those who ask for that one can. SQLAlchemy,
@@ -77,7 +79,7 @@ def spare(dist: Dist, tops: List[str], found: List[Dist], own: str) -> List[str]
     askers = [each for each in found if each.needs(dist.name, extras=False)]
     if not askers or any(each.folder == own or each.is_asked_with_extras(found) for each in askers):
         return []
-    remove(dist)
+    remove_dist(dist)
     names = [dist.name]
     for each in askers:
         if not does_without(each, tops):
@@ -88,17 +90,17 @@ def spare(dist: Dist, tops: List[str], found: List[Dist], own: str) -> List[str]
     return names
 
 
-def changed(dist: Dist, pure: str) -> Tuple[Dist, str]:
+def changed(dist: Dist, pure: str) -> tuple[Dist, str]:
     """The distribution in the form that lies below `pure`, if any does, and what form it has."""
     for folder in sorted(os.listdir(pure)):
-        for other in dists(os.path.join(pure, folder)):
+        for other in find_dists(os.path.join(pure, folder)):
             if canonical(other.title) == canonical(dist.title) and not other.extensions():
                 with open(os.path.join(pure, folder + ".form"), encoding="utf-8") as file:
-                    return swap(dist, other), file.read().strip()
+                    return swap_dist(dist, other), file.read().strip()
     return dist, "its wheel, without the extension"
 
 
-def remove(dist: Dist) -> None:
+def remove_dist(dist: Dist) -> None:
     """Remove a distribution's files, and the folders that are empty then."""
     for path in dist.files():
         os.remove(os.path.join(dist.folder, path))
@@ -109,9 +111,9 @@ def remove(dist: Dist) -> None:
     shutil.rmtree(os.path.join(dist.folder, dist.info))
 
 
-def swap(dist: Dist, other: Dist) -> Dist:
+def swap_dist(dist: Dist, other: Dist) -> Dist:
     """Put another form of a distribution in its place."""
-    remove(dist)
+    remove_dist(dist)
     shutil.copytree(os.path.join(other.folder, other.info), os.path.join(dist.folder, other.info))
     for path in other.files():
         target = os.path.join(dist.folder, path)
@@ -120,7 +122,7 @@ def swap(dist: Dist, other: Dist) -> Dist:
     return Dist(dist.folder, other.info)
 
 
-def strip(dist: Dist, lost: List[str]) -> List[str]:
+def strip_dist(dist: Dist, lost: list[str]) -> list[str]:
     """Remove the extensions of `lost` that are there; name those that no other file stands for."""
     gone = []
     for path in lost:

@@ -1,8 +1,9 @@
 """Reads what a distribution's functions import when they are called."""
 
+from __future__ import annotations
+
 import ast
 import os
-from typing import Dict, List, Set
 
 from .dists import Dist
 
@@ -12,11 +13,11 @@ GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 class Reader(ast.NodeVisitor):
     """Gathers what a module's functions import unguarded, and the last words of its strings."""
 
-    def __init__(self, package: List[str]) -> None:
+    def __init__(self, package: list[str]) -> None:
         self.package = package
-        self.imported: Set[str] = set()
-        self.named: Set[str] = set()
-        self.outside: Set[str] = set()
+        self.imported: set[str] = set()
+        self.named: set[str] = set()
+        self.outside: set[str] = set()
         self.inside, self.guarded = 0, 0
 
     def visit_FunctionDef(self, node: ast.AST) -> None:
@@ -40,7 +41,7 @@ class Reader(ast.NodeVisitor):
         for line in node.body:
             self.visit(line)
         self.guarded -= guards
-        rest: List[ast.AST] = [*node.handlers, *node.orelse, *node.finalbody]
+        rest: list[ast.AST] = [*node.handlers, *node.orelse, *node.finalbody]
         for each in rest:
             self.visit(each)
 
@@ -69,9 +70,9 @@ class Reader(ast.NodeVisitor):
             self.outside.update(names)
 
 
-def later(dist: Dist) -> Dict[str, Reader]:
+def read_later(dist: Dist) -> dict[str, Reader]:
     """What was read of each file of the distribution that is a module."""
-    found: Dict[str, Reader] = {}
+    found: dict[str, Reader] = {}
     for path in dist.files():
         if path.endswith(".py") and not set(path.split("/")) & {"test", "tests"}:
             with open(os.path.join(dist.folder, path), "rb") as file:

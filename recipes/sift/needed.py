@@ -1,15 +1,17 @@
 """Finds out whether a distribution can do without its extension modules."""
 
+from __future__ import annotations
+
 import importlib
 import json
 import os
 import select
 import signal
 import sys
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from collections.abc import Iterator
 
 from .dists import Dist
-from .later import later
+from .later import read_later
 
 PATIENCE = 20
 """For how many seconds a module may be imported."""
@@ -19,13 +21,14 @@ class Asked:
     """Notes each module that is asked for; it finds none."""
 
     def __init__(self) -> None:
-        self.names: Set[str] = set()
+        self.names: set[str] = set()
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Note the name."""
         self.names.add(name)
 
 
-def unmet(dist: Dist, lost: List[str]) -> str:
+def unmet(dist: Dist, lost: list[str]) -> str:
     """An extension module that the distribution cannot do without; empty if there is none."""
     if lost and not any(path.endswith(".py") for path in dist.files()):
         return lost[0]
@@ -33,13 +36,13 @@ def unmet(dist: Dist, lost: List[str]) -> str:
     return needed[0] if needed else ""
 
 
-def does_without(dist: Dist, lost: List[str]) -> bool:
+def does_without(dist: Dist, lost: list[str]) -> bool:
     """Whether the distribution asks for modules that are not there, and makes do without."""
     needed, asked = tried(dist, lost)
     return not needed and bool(asked.intersection(lost))
 
 
-def tried(dist: Dist, lost: List[str]) -> Tuple[List[str], Set[str]]:
+def tried(dist: Dist, lost: list[str]) -> tuple[list[str], set[str]]:
     """Which of the lost modules the distribution needs, and all modules that it asks for.
 
     Every module of it is imported. One that fails for want of a lost one may do so if another asks
@@ -48,11 +51,11 @@ def tried(dist: Dist, lost: List[str]) -> Tuple[List[str], Set[str]]:
     makes do without.
     """
     names = sorted(filter(None, map(module_name, dist.files())), key=lambda name: name.split("."))
-    read = later(dist)
-    ever: Set[str] = set()
-    spared: Set[str] = set()
-    failing: Dict[str, str] = {}
-    for name, works, reason, asked in imported(names, lost):
+    read = read_later(dist)
+    ever: set[str] = set()
+    spared: set[str] = set()
+    failing: dict[str, str] = {}
+    for name, works, reason, asked in try_imports(names, lost):
         ever.update(asked)
         spared.update(asked if works else ())
         if reason:
@@ -71,7 +74,7 @@ def tried(dist: Dist, lost: List[str]) -> Tuple[List[str], Set[str]]:
     return needed, ever
 
 
-def imported(names: List[str], lost: List[str]) -> Iterator[Tuple[str, bool, str, List[str]]]:
+def try_imports(names: list[str], lost: list[str]) -> Iterator[tuple[str, bool, str, list[str]]]:
     """Of each module: whether it can be imported, which lost one it fails for, what it asked for.
 
     They are imported in a process of their own, without input and output. Where one of them ends
@@ -84,7 +87,7 @@ def imported(names: List[str], lost: List[str]) -> Iterator[Tuple[str, bool, str
         if child == 0:
             os.close(reading)
             try:
-                work(left, lost, writing)
+                import_all(left, lost, writing)
             finally:
                 os._exit(0)
         os.close(writing)
@@ -98,17 +101,16 @@ def imported(names: List[str], lost: List[str]) -> Iterator[Tuple[str, bool, str
         os.waitpid(child, 0)
         os.close(reading)
         rows = [json.loads(line) for line in told.split(b"\n")[:-1]]
-        for name, works, reason, asked in rows:
-            yield name, works, reason, asked
+        yield from rows
         left = left[len(rows) + 1 :]
 
 
-def work(names: List[str], lost: List[str], writing: int) -> None:
+def import_all(names: list[str], lost: list[str], writing: int) -> None:
     """Import the modules, and write a row about each."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
-    failing: List[str] = []
+    failing: list[str] = []
     for name in names:
         works, reason, asked, before = True, "", Asked(), set(sys.modules)
         sys.meta_path.insert(0, asked)
@@ -116,7 +118,7 @@ def work(names: List[str], lost: List[str], writing: int) -> None:
             if not any(name.startswith(above + ".") for above in failing):
                 importlib.import_module(name)
         except BaseException as error:
-            works, reason = False, missing(error, lost)
+            works, reason = False, missing_name(error, lost)
             for new in set(sys.modules) - before:
                 del sys.modules[new]
             failing += [name] if reason else []
@@ -134,13 +136,13 @@ def module_name(path: str) -> str:
     return ".".join(parts) if plain and parts and not set(parts) & set(tests) else ""
 
 
-def missing(error: Optional[BaseException], lost: List[str]) -> str:
+def missing_name(error: BaseException | None, lost: list[str]) -> str:
     """Which of the lost modules `error`, or what caused it, is about."""
     while error is not None:
         if isinstance(error, ImportError):
             for name in lost:
                 leaf = name.rpartition(".")[2]
-                if error.name == name or "cannot import name {!r}".format(leaf) in str(error):
+                if error.name == name or f"cannot import name {leaf!r}" in str(error):
                     return name
         error = error.__cause__ or error.__context__
     return ""

@@ -1,8 +1,9 @@
 """Reads what a requirements file says of where distributions come from, and of their hashes."""
 
+from __future__ import annotations
+
 import os
 import re
-from typing import Dict, List
 
 from .dists import canonical
 
@@ -17,9 +18,9 @@ class Requirements:
     """
 
     def __init__(self) -> None:
-        self.options: List[str] = []
-        self.hashes: Dict[str, List[str]] = {}
-        self.read: List[str] = []
+        self.options: list[str] = []
+        self.hashes: dict[str, list[str]] = {}
+        self.read: list[str] = []
 
     def add(self, path: str) -> None:
         """Read a file. One that cannot be read leaves what it says unsaid."""
@@ -45,4 +46,4 @@ class Requirements:
         word, _, value = option.replace("=", " ", 1).partition(" ")
         folder = os.path.join(os.path.dirname(path), value.strip())
         there = value and "://" not in value and os.path.exists(folder)
-        return "{} {}".format(word, folder) if there else option
+        return f"{word} {folder}" if there else option

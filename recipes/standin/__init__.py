@@ -14,14 +14,13 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from ..console import say
+from .build import make_standin
 
 
 @task(help={"out": "The file to write (default dist/standin/python)."})
 def standin(c: Context, out: str = "dist/standin/python") -> None:
     """Make an interpreter from the Python that is running, where the real one is out of reach."""
-    from .build import make  # it needs a POSIX system, which the other recipes ask for only later
-
     if c.config.run.dry:
         return
-    make(Path(out))
+    make_standin(Path(out))
     say(f"stand-in  {out}: runs only where {Path(sys.executable).resolve()} is")

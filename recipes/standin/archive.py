@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import _io
 import errno
-import posix
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from typing import Any
+    import posix
 
 ROOT = "/zip"
 S_IFDIR = 0o040555

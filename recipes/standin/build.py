@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import compileall
-import inspect
 import os
 import shlex
 import shutil
@@ -16,7 +15,8 @@ from importlib import metadata
 from pathlib import Path
 
 from ..console import Stop, bar, one_line
-from . import archive, mount, start
+from ..excerpt import excerpt
+from .start import boot
 
 MAGIC = "MZqFpD='\n"
 """The first bytes of an Actually Portable Executable. Source: Cosmopolitan, `ape/ape.S`."""
@@ -49,29 +49,13 @@ sys.path[:] = [path for path in sys.path if path == "/zip" or path.startswith("/
 UTC = (b"TZif2" + bytes(30) + b"\0\0\0\1" + b"\0\0\0\4" + bytes(6) + b"UTC\0") * 2 + b"\nUTC0\n"
 """The time zone UTC in the format of RFC 8536: what the real one carries under `usr/share`."""
 
-INSIDE = (
-    *(archive.Entry, archive.Archive, archive.stat_result, archive.failure, archive.below),
-    *(mount.DirEntry, mount.Scan, mount.Guard, mount.Mount, mount.Extensions),
-    mount.Certificates,
-    *(start.Flags, start.relabel, start.options, start.arguments),
-    *(start.restart, start.become, start.run, start.folder_of, start.prompt, start.script),
-    *(start.report, start.absolute, start.start),
-)
-"""What is written into a stand-in, to run when it starts."""
-
-CONSTANTS = {
-    **{name: getattr(archive, name) for name in ("ROOT", "S_IFDIR")},
-    **{name: getattr(mount, name) for name in ("WRITERS", "WRITING")},
-    **{name: getattr(start, name) for name in ("LIB", "SITE")},
-}
-
 LEFT_OUT = shutil.ignore_patterns(
     *("__pycache__", "site-packages", "dist-packages", "lib-dynload", "config-*", "*.so", "*.exe"),
     *("test", "tests", "idlelib", "tkinter", "turtledemo", "_bundled", "sitecustomize.py"),
 )
 
 
-def make(path: Path) -> None:
+def make_standin(path: Path) -> None:
     """Write a stand-in for the Python that is running to `path`.
 
     Raises `Stop` where this Python has no pip to put in, or `path` cannot be written.
@@ -80,13 +64,13 @@ def make(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             part = Path(folder, "python")
-            part.write_bytes(head())
-            fill(part, Path(folder, "Lib"))
+            part.write_bytes(standin_head())
+            fill_standin(part, Path(folder, "Lib"))
             part.chmod(0o755)
             part.replace(path)
 
 
-def fill(file: Path, library: Path) -> None:
+def fill_standin(file: Path, library: Path) -> None:
     """Add the zip to `file`; the standard library is gathered and compiled in `library`."""
     shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=LEFT_OUT)
     custom = library / "sitecustomize.py"
@@ -95,25 +79,18 @@ def fill(file: Path, library: Path) -> None:
     compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True)
     files = [path for path in sorted(library.rglob("*")) if path.is_file() and path.suffix != ".py"]
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as end:
-        add(end, "usr/share/zoneinfo/UTC", UTC)
+        add_entry(end, "usr/share/zoneinfo/UTC", UTC)
         with bar("stand-in", len(files), "files") as shown:
             for path in files:
-                add(end, path.relative_to(library.parent).as_posix(), path.read_bytes())
+                add_entry(end, path.relative_to(library.parent).as_posix(), path.read_bytes())
                 shown.update()
-        for name, data in pip():
-            add(end, f"Lib/site-packages/{name}", data)
+        for name, data in host_pip():
+            add_entry(end, f"Lib/site-packages/{name}", data)
 
 
-def head() -> bytes:
+def standin_head() -> bytes:
     """The shell script at the front, with what runs inside behind its last line."""
-    source = "\n\n".join(
-        (
-            "from __future__ import annotations\nimport _io, builtins, errno, posix, sys, time",
-            *(f"{name} = {value!r}" for name, value in CONSTANTS.items()),
-            *(inspect.getsource(part) for part in INSIDE),
-            "start()",
-        )
-    ).encode()
+    source = f"import posix\n{excerpt(boot)}".encode()
     padding = "\n" * 32
     host = shlex.quote(str(Path(sys.executable).resolve()))
 
@@ -124,7 +101,7 @@ def head() -> bytes:
     return script(len(script(0))) + source
 
 
-def pip() -> Iterator[tuple[str, bytes]]:
+def host_pip() -> Iterator[tuple[str, bytes]]:
     """This Python's pip as names below `site-packages` and contents."""
     try:
         installed = metadata.distribution("pip")
@@ -140,7 +117,7 @@ def pip() -> Iterator[tuple[str, bytes]]:
             yield file.as_posix(), Path(str(installed.locate_file(file))).read_bytes()
 
 
-def add(end: zipfile.ZipFile, name: str, data: bytes) -> None:
+def add_entry(end: zipfile.ZipFile, name: str, data: bytes) -> None:
     """Add a file as `zip` does: with its type in its mode, without which it cannot be imported."""
     info = zipfile.ZipInfo(name, (2024, 9, 1, 2, 16, 6))
     info.external_attr = 0o100644 << 16

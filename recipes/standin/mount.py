@@ -5,22 +5,20 @@ from __future__ import annotations
 import _io
 import builtins
 import errno
-import posix
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from importlib.machinery import FileFinder, ModuleSpec
+from typing import TYPE_CHECKING, Any
 
 from .archive import Archive, below, failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from importlib.machinery import FileFinder, ModuleSpec
-    from typing import Any
+    import posix
 
 WRITERS = (
     *("mkdir", "rmdir", "unlink", "remove", "rename", "replace", "link", "symlink"),
     *("chmod", "chown", "utime", "truncate", "mkfifo", "mknod", "setxattr", "removexattr"),
 )
-WRITING = posix.O_WRONLY | posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC
 
 
 class DirEntry:
@@ -159,7 +157,7 @@ class Mount:
         inside = below(path)
         if inside is None:
             return int(self._open(path, flags, mode, dir_fd=dir_fd))
-        if flags & WRITING:
+        if flags & (posix.O_WRONLY | posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC):
             raise failure(errno.EINVAL, path)
         self.archive.stat(inside)
         if inside not in self.archive.files:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import _io
 import builtins
-import posix
 import sys
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from .archive import ROOT, Archive, below
 from .mount import Extensions, Mount
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Any
+    import posix
 
 LIB = ROOT + "/Lib"
 SITE = LIB + "/site-packages"
@@ -143,7 +142,7 @@ class Flags(tuple):  # type: ignore[type-arg]
         return getattr(self.__dict__["real"], name)
 
 
-def run(target: list[str]) -> None:
+def run_target(target: list[str]) -> None:
     """Run what the command line names, as the interpreter's own `main` does."""
     main = type(sys)("__main__")
     main.__dict__["__builtins__"] = builtins
@@ -170,7 +169,7 @@ def run(target: list[str]) -> None:
     else:
         sys.argv[:] = target
         del sys.path[: not safe]
-        script(kind, main.__dict__, [] if safe else [first])
+        run_script(kind, main.__dict__, [] if safe else [first])
 
 
 def folder_of(path: str) -> str:
@@ -191,7 +190,7 @@ def prompt(names: dict[str, Any]) -> None:
         exec(compile(sys.stdin.buffer.read(), "<stdin>", "exec"), names)
 
 
-def script(path: str, names: dict[str, Any], first: list[str]) -> None:
+def run_script(path: str, names: dict[str, Any], first: list[str]) -> None:
     """Run the script at `path`; a folder or a zip is run by its `__main__`."""
     try:
         with _io.open(path, "rb") as file:
@@ -211,10 +210,10 @@ def script(path: str, names: dict[str, Any], first: list[str]) -> None:
     exec(compile(source, path, "exec"), names)
 
 
-def report(error: BaseException) -> None:
+def report_uncaught(error: BaseException) -> None:
     """End as an interpreter does after an uncaught exception, without the frames of this module."""
     trace: TracebackType | None = error.__traceback__
-    here = report.__code__.co_filename
+    here = report_uncaught.__code__.co_filename
     while trace is not None and trace.tb_frame.f_code.co_filename == here:
         trace = trace.tb_next
     error = error.with_traceback(trace)
@@ -228,20 +227,19 @@ def report(error: BaseException) -> None:
     sys.exit(1)
 
 
-def start() -> None:
+def boot(loader: str, file: str, stage: str, *rest: str) -> None:
     """The whole of a start, in two stages: the command line's options, then the program."""
-    _, loader, file, stage, *rest = sys.argv
     if stage == "options":
-        restart(loader, absolute(file), rest)
+        restart(loader, absolute(file), list(rest))
         return
     site, count, *words = rest
     become(file, site == "1", words[int(count) :])
     try:
-        run(words[: int(count)])
+        run_target(words[: int(count)])
     except SystemExit:
         raise
     except BaseException as error:
-        report(error)
+        report_uncaught(error)
 
 
 def absolute(path: str) -> str:

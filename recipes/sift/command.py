@@ -1,15 +1,16 @@
 """What the command line asks for."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
 import sys
-from typing import Dict
 
 from .forms import compiled, settle
 
 
-def markers() -> Dict[str, str]:
+def markers() -> dict[str, str]:
     """Source: the dependency specifiers specification, less what differs between machines."""
     version = sys.version_info
     full = "{}.{}.{}".format(*version[:3])
@@ -53,7 +54,8 @@ def fits(specifiers: str) -> None:
             sys.exit("it requires Python {}, and this is {}.{}.{}".format(specifiers, *here))
 
 
-def main(mode: str, *words: str) -> None:
+def sift(mode: str, *words: str) -> None:
+    """Do what the command line asks for."""
     if mode == "markers":
         print(json.dumps(markers()))
     elif mode == "version":
@@ -65,7 +67,3 @@ def main(mode: str, *words: str) -> None:
     else:
         for line in settle(*words):
             print(line)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
