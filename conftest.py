@@ -13,7 +13,19 @@ from filelock import FileLock
 
 from index import Index
 from mirror import Mirror
-from projects import MAIN, PYPROJECT, WORDS, Project, path_without, start, zip_program
+from projects import (
+    IMPORTED,
+    MAIN,
+    PYPROJECT,
+    WORDS,
+    Project,
+    Tasks,
+    path_without,
+    start,
+    zip_program,
+)
+from recipes.standin.build import make_standin
+from recipes.vendor import vendored
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,8 +68,6 @@ def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             (shared / "copy").chmod(0o755)
             (shared / "copy").rename(file)
         else:
-            from recipes.standin.build import make_standin
-
             make_standin(file)
     return file
 
@@ -79,12 +89,22 @@ def mirror(interpreter: Path) -> Iterator[Mirror]:
         yield server
 
 
+@pytest.fixture(params=["imported", pytest.param("vendored", marks=pytest.mark.vendored)])
+def tasks(request: pytest.FixtureRequest, tmp_path: Path) -> Tasks:
+    """A `tasks.py` that imports the recipes, or one that holds them and can import none."""
+    if request.param == "imported":
+        return IMPORTED
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none/recipes.py").write_text("raise SystemExit('the recipes were imported')\n")
+    return Tasks(vendored("tasks.py"), str(tmp_path / "none"))
+
+
 @pytest.fixture
-def project(tmp_path: Path, interpreter: Path) -> Project:
+def project(tmp_path: Path, interpreter: Path, tasks: Tasks) -> Project:
     """A small project with the article's settings, to be packaged with the interpreter's file."""
-    made = Project(tmp_path / "project", interpreter)
+    made = Project(tmp_path / "project", interpreter, tasks)
     made.write("pyproject.toml", PYPROJECT)
-    made.write("tasks.py", "from recipes import ns\n")
+    made.write("tasks.py", tasks.text)
     made.write("src/hello/__init__.py", "")
     made.write("src/hello/__main__.py", MAIN)
     made.write("src/hello/words.py", WORDS)

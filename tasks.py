@@ -2,23 +2,38 @@
 
 import os
 import shlex
-import shutil
 import sys
 import threading
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from recipes import ns
+try:
+    from recipes import ns
+    from recipes.shell import configured_shell
+    from recipes.vendor import vendor
+except ImportError as error:
+    if (error.name or "").partition(".")[0] != "recipes":
+        raise
+    told = "pip install PATH-OF-COSMO-RECIPES, or let its `invoke vendor` write a whole tasks.py"
+    raise Exit(
+        f"cosmo: {__file__} needs the package `recipes`, which is not there: {told}"
+    ) from None
 
 ROOT = Path(__file__).resolve().parent
 PYTHON = shlex.quote(sys.executable)
 
-ns.configure({"run": {"shell": shutil.which("bash") or "/bin/sh"}})
+
+def run(c: Context, line: str, **how: Any) -> None:
+    """Run a line where this file lies."""
+    with c.cd(str(ROOT)):
+        c.run(line, shell=configured_shell(c), **how)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -38,7 +53,7 @@ def demo(c: Context) -> None:
 
     def show(words: str, line: str = "", **env: str) -> None:
         print("\n$", *(f"{name}={value}" for name, value in env.items()), words, flush=True)
-        c.run(line or words, env={**quiet, **env}, hide=False, in_stream=False)
+        run(c, line or words, env={**quiet, **env}, hide=False, in_stream=False)
 
     standin = f"invoke standin --out {site}/pub/cosmos/bin/python"
     show(standin, f"{PYTHON} -m {standin}")
@@ -62,33 +77,35 @@ def demo(c: Context) -> None:
     print("  invoke cosmo")
 
 
-@task(help={"options": "What to pass on to pytest, as in --options='-k fetch'."})
-def test(c: Context, options: str = "") -> None:  # noqa: PT028 - no test, but the task that runs them
+@task(
+    help={
+        "vendored": "Run those that go through the recipes once more, with a vendored tasks.py.",
+        "options": "What to pass on to pytest, as in --options='-k fetch'.",
+    }
+)
+def test(c: Context, vendored: bool = False, options: str = "") -> None:  # noqa: PT028 - no test
     """Run the tests; --options=--interpreter=FILE puts another interpreter through them."""
-    with c.cd(str(ROOT)):
-        c.run(f"{PYTHON} -m pytest {options}", pty=sys.stdout.isatty())
+    which = "-m vendored" if vendored else ""
+    run(c, f"{PYTHON} -m pytest {which} {options}", pty=sys.stdout.isatty())
 
 
 @task(help={"options": "What to pass on to pytest, as in --options='-k flask'."})
 def prove(c: Context, options: str = "") -> None:
     """Package and run real releases from PyPI, and print a table of what each took."""
-    with c.cd(str(ROOT)):
-        c.run(f"{PYTHON} -m pytest -m prove {options}", pty=sys.stdout.isatty())
+    run(c, f"{PYTHON} -m pytest -m prove {options}", pty=sys.stdout.isatty())
 
 
 @task
 def lint(c: Context) -> None:
     """Check style and layout with ruff."""
-    with c.cd(str(ROOT)):
-        c.run(f"{PYTHON} -m ruff check . && {PYTHON} -m ruff format --check .")
+    run(c, f"{PYTHON} -m ruff check . && {PYTHON} -m ruff format --check .")
 
 
 @task
 def types(c: Context) -> None:
-    """Check types with mypy --strict."""
-    with c.cd(str(ROOT)):
-        c.run(f"{PYTHON} -m mypy")
+    """Check types with mypy --strict, of the vendored file too."""
+    run(c, f"{PYTHON} -m mypy && {PYTHON} -m mypy sample_project/tasks.py")
 
 
-for each in (demo, test, prove, lint, types):
+for each in (vendor, demo, test, prove, lint, types):
     ns.add_task(each)  # type: ignore[arg-type]

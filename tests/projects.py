@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,12 +41,23 @@ def greet(names):
 """
 
 
+class Tasks(NamedTuple):
+    """A project's `tasks.py`, and the folder that it imports from."""
+
+    text: str
+    path: str
+
+
+IMPORTED = Tasks("from recipes import ns\n", str(ROOT))
+
+
 class Project:
     """A project's folder, and what a person does in it."""
 
-    def __init__(self, path: Path, interpreter: Path) -> None:
+    def __init__(self, path: Path, interpreter: Path, tasks: Tasks = IMPORTED) -> None:
         self.path = path
         self.interpreter = interpreter
+        self.tasks = tasks
         self.build = path / "dist/cosmo"
         self.executable = self.build / "hello"
         self.env: dict[str, str] = {}
@@ -57,6 +69,10 @@ class Project:
         path.write_text(text, encoding="utf-8")
         return path
 
+    def beside(self, name: str) -> Project:
+        """Another project, in another folder."""
+        return Project(self.path.parent / name, self.interpreter, self.tasks)
+
     def invoke(
         self, *words: str, cwd: Path | str | None = None, drop: str = "", **settings: str
     ) -> subprocess.CompletedProcess[str]:
@@ -67,9 +83,9 @@ class Project:
         return run([*INVOKE, *words], env, cwd or self.path)
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """The environment that `invoke` runs in: this tree's recipes and the interpreter's file."""
+        """The environment that `invoke` runs in: the recipes and the interpreter's file."""
         given = {"COSMO_URL": str(self.interpreter), **self.env, **settings}
-        return environment(self.path.parent, **given, PYTHONPATH=str(ROOT))
+        return environment(self.path.parent, **given, PYTHONPATH=self.tasks.path)
 
     def package(self, **settings: str) -> Path:
         """Run `invoke cosmo`, which must succeed, and return the executable."""

@@ -169,12 +169,13 @@ def test_symbolic_links_and_read_only_sources_are_packed(project: Project) -> No
 def test_any_name_of_the_projects_folder_works(project: Project, name: str) -> None:
     place = project.path.parent / name
     place.mkdir()
-    moved = Project(project.path.rename(place / name), project.interpreter)
+    project.path.rename(place / name)
+    moved = project.beside(f"{name}/{name}")
     moved.write("src/hello/data é x.txt", "data")
     moved.package()
     assert moved.start("x").stdout == "hello x\n"
     assert moved.invoke("cosmo", cwd=place, COSMO_PROJECT=name).returncode == 1  # no tasks.py here
-    (place / "tasks.py").write_text("from recipes import ns\n")
+    shutil.copy(moved.path / "tasks.py", place)
     done = moved.invoke("cosmo", cwd=place, COSMO_PROJECT=name)
     assert done.returncode == 0, done.stderr
 
@@ -185,10 +186,37 @@ def test_it_packages_from_a_folder_below_the_project(project: Project) -> None:
     assert project.start("x").stdout == "hello x\n"
 
 
+def test_without_a_pyproject_the_folder_of_the_tasks_is_the_project(project: Project) -> None:
+    (project.path / "pyproject.toml").unlink()
+    done = project.invoke("cosmo", cwd=project.path / "src/hello", PKG="hello")
+    assert done.returncode == 0, done.stderr
+    assert project.start("x").stdout == "hello x\n"
+    assert not (project.path / "src/hello/dist").exists()
+
+
+def test_projects_side_by_side_are_packaged_from_one_tasks_file(project: Project) -> None:
+    one, two = project.beside("project/parts/one"), project.beside("project/parts/two")
+    for part in (one, two):
+        part.write("pyproject.toml", f"[tool.cosmo.env]\nPKG = '{part.path.name}'\n")
+        part.write(f"{part.path.name}.py", f"print('part {part.path.name}')\n")
+    env = one.environment()
+    both = [subprocess.Popen([*INVOKE, "cosmo"], cwd=part.path, env=env) for part in (one, two)]
+    assert [each.wait() for each in both] == [0, 0]
+    before = (one.build / "one").read_bytes()
+    done = project.invoke("cosmo", COSMO_PROJECT="parts/two")
+    assert done.returncode == 0, done.stderr
+    project.package()
+    assert (one.build / "one").read_bytes() == before
+    for part in (one, two):
+        file = part.build / part.path.name
+        assert start(file, home=project.path.parent).stdout == f"part {part.path.name}\n"
+    assert project.start("x").stdout == "hello x\n"
+
+
 def test_the_sample_project_packages_and_runs(project: Project) -> None:
-    copy = Project(project.path.parent / "copy", project.interpreter)
+    copy = project.beside("copy")
     shutil.copytree(ROOT / "sample_project", copy.path, ignore=shutil.ignore_patterns("dist"))
-    copy.write("tasks.py", "from recipes import ns\n")
+    copy.write("tasks.py", copy.tasks.text)
     assert copy.invoke("cosmo").returncode == 0
     almanac = copy.build / "almanac"
     home = copy.path.parent
@@ -218,7 +246,7 @@ def test_options_that_zip_finds_in_the_environment_change_nothing(project: Proje
 
 
 def test_the_dry_run_is_a_script_that_gives_the_same_bytes(project: Project) -> None:
-    checkout = Project(project.path.parent / "deeper/another checkout", project.interpreter)
+    checkout = project.beside("deeper/another checkout")
     shutil.copytree(project.path, checkout.path)
     done = project.invoke("--dry", "cosmo")
     assert done.returncode == 0
@@ -556,7 +584,7 @@ def test_it_needs_no_bash(project: Project) -> None:
 
 
 def test_neither_cdpath_nor_a_linked_current_directory_leads_it_astray(project: Project) -> None:
-    other = Project(project.path.parent / "other", project.interpreter)
+    other = project.beside("other")
     shutil.copytree(project.path, other.path)
     other.package()
     before = sorted((path, path.stat().st_mtime_ns) for path in other.path.rglob("*"))

@@ -77,7 +77,7 @@ def test_the_recipes_make_what_ds_makes_from_the_articles_table(
 ) -> None:
     url = mirror.address + "/pub/cosmos/bin/python"
     project.write("pyproject.toml", ARTICLE.replace("URL", url))
-    theirs = Project(project.path.parent / "theirs", project.interpreter)
+    theirs = project.beside("theirs")
     shutil.copytree(project.path, theirs.path)
     home = project.path.parent
 

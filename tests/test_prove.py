@@ -21,7 +21,8 @@ import pytest
 import uv
 
 from mirror import Mirror
-from projects import Project, environment, run, start
+from projects import PYPROJECT, Project, environment, run, start
+from recipes.vendor import vendored
 
 pytestmark = pytest.mark.prove
 
@@ -81,7 +82,7 @@ class Bench:
     ) -> subprocess.CompletedProcess[str]:
         """Run `invoke cosmo` for a project that has no tasks of ours, from beside it."""
         tasks = Project(self.path / "tasks", self.interpreter)
-        tasks.write("tasks.py", "from recipes import ns\n")
+        tasks.write("tasks.py", tasks.tasks.text)
         settings = {**self.network, "COSMO_PROJECT": str(root), **settings}
         return tasks.invoke("cosmo", drop=drop, **settings)
 
@@ -216,6 +217,27 @@ def test_invoke(bench: Bench) -> None:
         "from invoke import task\n\n@task\ndef hi(c):\n    c.run('echo run by invoke')\n"
     )
     assert bench.start(made, "hi") == "run by invoke\n"
+
+
+# The vendored file, as a script
+
+
+def test_uv_runs_a_vendored_file_where_nothing_is_installed(bench: Bench) -> None:
+    project = Project(bench.path / "app", bench.interpreter)
+    project.write("tasks.py", vendored("tasks.py"))
+    project.write("pyproject.toml", PYPROJECT)
+    project.write("hello.py", "print('hello')\n")
+    venv = bench.path / "empty"
+    run([sys.executable, "-m", "venv", "--without-pip", str(venv)], os.environ, bench.path)
+    path = f"{venv / 'bin'}{os.pathsep}{bench.network['PATH']}"
+    given = {**bench.network, "PATH": path, "VIRTUAL_ENV": str(venv)}
+    env = environment(bench.path, **given, COSMO_URL=str(bench.interpreter))
+    python = str(venv / "bin/python")
+    done = run(["uv", "run", "--python", python, "tasks.py", "cosmo"], env, project.path)
+    assert done.returncode == 0, done.stderr
+    assert bench.start(project.executable) == "hello\n"
+    listed = run(["uv", "run", "--python", python, "tasks.py", "--list"], env, project.path)
+    assert "cosmo.fetch" in listed.stdout
 
 
 # Libraries, in small programs

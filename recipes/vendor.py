@@ -1,0 +1,216 @@
+"""The recipes, written into another repository as one file, and kept current there."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from . import __version__
+from .console import Stop, one_line, say
+from .flat import flat
+from .project import parse_toml, table_at
+
+HEAD = '''\
+"""Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
+
+These are the cosmo-recipes in one file, as their `invoke vendor` wrote it. With Invoke and tqdm
+installed (and tomli, before Python 3.11), `invoke --list` tells what there is. With nothing
+installed, `uv run {name} cosmo` and `pipx run {name} cosmo` do the same as `invoke cosmo`.
+
+To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that tells
+whether it is current. A copy that was edited is not overwritten. What the phases do stands below
+"recipes/cosmo.py", and what the settings mean below "recipes/known.py".
+
+MIT License. Copyright (c) the cosmo-recipes authors.
+"""
+# fmt: off
+# ruff: noqa
+# flake8: noqa
+# pylint: skip-file
+# isort: skip_file
+# mypy: disable-error-code="import-untyped"
+# /// script
+# requires-python = ">=3.9"
+# dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
+# ///
+# cosmo-recipes {version}
+# sha256 of all other lines: {digest}
+
+'''
+
+TAIL = """
+
+if __name__ == "__main__":
+    import invoke.program
+
+    file = Path(__file__).resolve()
+    this = ["-r", str(file.parent), "-c", file.stem]
+    invoke.program.Program().run([sys.argv[0], *this, *sys.argv[1:]])
+"""
+
+MARK = re.compile(r"^# cosmo-recipes (\S+)\n# sha256 of all other lines: (\w+)\n", re.MULTILINE)
+
+TABLE = """\
+[tool.cosmo.env]
+# What `invoke cosmo` goes by; `invoke cosmo.settings` tells all there is and what is in force.
+#
+# The package to run, where [project] does not tell:
+# PKG = "name"
+#
+# Neither the directory that the program is started in nor PYTHON* variables change what runs:
+COSMO_ISOLATED = "1"
+#
+# Try a new executable with these arguments before it replaces the old one:
+# COSMO_SMOKE = "--version"
+"""
+"""The recommended settings, for a `pyproject.toml`."""
+
+
+@task(
+    help={
+        "dest": "The other repository's folder.",
+        "check": "Write nothing: end with status 1, and what differs, if the copy is not current.",
+        "force": "Overwrite a copy that was edited.",
+        "settings": "Also add a [tool.cosmo.env] table to its pyproject.toml, if it has none.",
+    }
+)
+def vendor(
+    c: Context, dest: str, check: bool = False, force: bool = False, settings: bool = False
+) -> None:
+    """Write these recipes into another repository, as one file: tasks.py, or beside its own."""
+    folder = Path(dest)
+    if not folder.is_dir():
+        raise Stop(f"{dest} cannot be vendored to: there is no such folder; name a repository's")
+    with one_line(f"{dest} cannot be vendored to"):
+        own, path = places(folder)
+        copy = vendored(path.name)
+        there = read(path) if path.exists() else None
+        if check:
+            see_current(path, copy, there, shlex.quote(dest))
+            return
+        if there is not None and edited(there) and not force:
+            whose = "was edited" if MARK.search(there) else "is not one of ours"
+            raise Stop(
+                f"{path} {whose}; look with --check at what differs, or overwrite with --force"
+            )
+        if not c.config.run.dry:
+            put(path, copy)
+        say(f"vendor   {path}: cosmo-recipes {__version__}")
+        if settings:
+            add_settings(folder / "pyproject.toml", c.config.run.dry)
+    if path != own:
+        join(own)
+
+
+def vendored(name: str) -> str:
+    """The file, to be called `name`: its head, the recipes, and what runs them as a script."""
+    text = HEAD.format(name=name, version=__version__, digest="{digest}") + flat() + TAIL
+    return text.replace("{digest}", digest(text), 1)
+
+
+def digest(text: str) -> str:
+    """What tells whether a copy is as it was written: the sha256 of all but the line with it."""
+    rest = re.sub(r"(?m)^# sha256 of all other lines: .*\n", "", text, count=1)
+    return hashlib.sha256(rest.encode()).hexdigest()
+
+
+def edited(text: str) -> bool:
+    """Whether a file is not as `vendor` wrote it, or not from `vendor` at all."""
+    mark = MARK.search(text)
+    return mark is None or mark[2] != digest(text)
+
+
+def places(folder: Path) -> tuple[Path, Path]:
+    """Where the repository's own tasks are, or would be, and where the recipes are to go.
+
+    Source: Invoke's loader, which takes a `tasks.py` before a `tasks/__init__.py`, and imports what
+    lies beside either.
+    """
+    own, package = folder / "tasks.py", folder / "tasks/__init__.py"
+    if not own.exists() and package.exists():
+        own = package
+    if own.exists() and not MARK.search(read(own)):
+        return own, own.with_name("cosmo_recipes.py")
+    return own, own
+
+
+def see_current(path: Path, copy: str, there: str | None, dest: str) -> None:
+    """End with status 1, and what differs, where the copy is not the one that would be written."""
+    if there is None:
+        raise Stop(f"{path} is not there; `invoke vendor {dest}` writes it")
+    if there == copy:
+        say(f"vendor   {path}: cosmo-recipes {__version__}, current")
+        return
+    mark = MARK.search(there)
+    if mark is None:
+        raise Stop(f"{path} is not one of ours; `invoke vendor {dest} --force` overwrites it")
+    same = mark[1] == __version__
+    told = f"other sources of {mark[1]}" if same else f"{mark[1]}, and this is {__version__}"
+    if not edited(there):
+        raise Stop(f"{path} is cosmo-recipes {told}; `invoke vendor {dest}` brings it up to date")
+    before, after = copy.splitlines(keepends=True), there.splitlines(keepends=True)
+    print("".join(difflib.unified_diff(before, after, "as it would be", str(path))), end="")
+    also = "" if same else f", and it is cosmo-recipes {told}"
+    then = f"`invoke vendor {dest} --force` overwrites it"
+    raise Stop(f"{path} was edited by hand, as shown{also}; {then}")
+
+
+def read(path: Path) -> str:
+    """The text of a file, whatever ends its lines."""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file, all at once; one that is there keeps its mode."""
+    if path.is_symlink():
+        raise Stop(f"{path} is a symbolic link, and what it leads to stays as it is; remove it")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(text.encode())
+        if path.exists():
+            shutil.copymode(path, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def join(own: Path) -> None:
+    """Print the two lines with which a repository's own tasks take in the recipes."""
+    text = read(own)
+    if re.search(r"(?m)^(from|import) \.?cosmo_recipes\b", text):
+        return
+    bound = [each.id for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Name)]
+    name = next((each for each in ("ns", "namespace") if each in bound), None)
+    say(f"{own} stays as it is; let it end with these two lines:")
+    if name:
+        print(f"from cosmo_recipes import cosmo\n{name}.add_collection(cosmo)")
+    else:
+        print("from cosmo_recipes import joined\nns = joined(__name__)")
+
+
+def add_settings(path: Path, dry: bool) -> None:
+    """Add the recommended settings to a `pyproject.toml`, and leave the rest of it as it is."""
+    text = path.read_bytes().decode() if path.exists() else ""
+    before = parse_toml(path, text.encode())
+    if "env" in table_at(path, before, "tool", "cosmo"):
+        say(f"vendor   {path}: has [tool.cosmo.env] already")
+        return
+    end = "\r\n" if "\r\n" in text else "\n"
+    gap = "" if not text else end if text.endswith("\n") else 2 * end
+    new = text + gap + TABLE.replace("\n", end)
+    try:
+        parse_toml(path, new.encode())
+    except Stop as error:
+        told = "has an inline table where [tool.cosmo.env] is to go; write that by hand"
+        raise Stop(f"{path} {told}") from error
+    if not dry:
+        put(path, new)
+    say(f"vendor   {path}: [tool.cosmo.env]")
