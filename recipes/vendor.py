@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import hashlib
 import re
@@ -187,11 +186,10 @@ def join(own: Path) -> None:
     text = read(own)
     if re.search(r"(?m)^(from|import) \.?cosmo_recipes\b", text):
         return
-    bound = [each.id for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Name)]
-    name = next((each for each in ("ns", "namespace") if each in bound), None)
+    bound = re.findall(r"(?m)^(ns|namespace)\b[^=\n]*=", text)
     say(f"{own} stays as it is; let it end with these two lines:")
-    if name:
-        print(f"from cosmo_recipes import cosmo\n{name}.add_collection(cosmo)")
+    if bound:
+        print(f"from cosmo_recipes import cosmo\n{max(bound)}.add_collection(cosmo)")
     else:
         print("from cosmo_recipes import joined\nns = joined(__name__)")
 

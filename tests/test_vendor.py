@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from projects import INVOKE, PYPROJECT, ROOT, Project, environment, run
+from recipes import __version__
 from recipes.vendor import vendored
 
 if sys.version_info >= (3, 11):
@@ -226,7 +227,7 @@ def test_a_copy_is_renewed_but_not_one_that_was_edited(host: Path) -> None:
 
 def older(text: str, version: str = "0.0.9") -> str:
     """The file as an older version would have written it."""
-    text = text.replace("# cosmo-recipes 0.1.0", f"# cosmo-recipes {version}")
+    text = text.replace(f"# cosmo-recipes {__version__}", f"# cosmo-recipes {version}")
     text = text.replace("--tries=3", "")
     rest = re.sub(r"(?m)^# sha256 of all other lines: .*\n", "", text)
     digest = hashlib.sha256(rest.encode()).hexdigest()
@@ -276,9 +277,9 @@ def test_check_tells_of_a_copy_that_is_not_there_or_older(host: Path) -> None:
     file = host / "tasks.py"
     current = file.read_text()
     file.write_text(older(current))
-    assert "is cosmo-recipes 0.0.9, and this is 0.1.0" in refused(host, "--check")
-    file.write_text(older(current, "0.1.0"))
-    assert "other sources of 0.1.0" in refused(host, "--check")
+    assert f"is cosmo-recipes 0.0.9, and this is {__version__}" in refused(host, "--check")
+    file.write_text(older(current, __version__))
+    assert f"other sources of {__version__}" in refused(host, "--check")
 
 
 def test_check_shows_what_a_person_edited(host: Path) -> None:
