@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 ns = Collection(cosmo, standin)
 
 
-def joined(module: str) -> Collection:
-    """The tasks of a module so far, named by its `__name__`, and the recipes beside them."""
+def joined(module: str, name: str = "cosmo") -> Collection:
+    """The tasks so far of the module with that `__name__`, and the recipes, called `name`."""
     tasks = Collection.from_module(sys.modules[module])
-    tasks.add_collection(cosmo)
+    tasks.add_collection(cosmo, name)
     return tasks

@@ -20,9 +20,11 @@ SWITCH = {
 def check_pkg(value: Value, root: Path) -> str:
     """PKG, where it is an identifier path and leaves the build's own files their names."""
     if value.text is None:
+        file = root / "pyproject.toml"
+        none = "" if file.exists() else ", which is not there (COSMO_PROJECT names another project)"
         raise Stop(
-            f"PKG is not set, neither in the environment nor in {root / 'pyproject.toml'}: name the"
-            " package to run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
+            f"PKG is not set, neither in the environment nor in {file}{none}: name the package to"
+            " run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
         )
     parts = value.text.split(".")
     if not all(part.isidentifier() for part in parts):

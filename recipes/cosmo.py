@@ -133,7 +133,7 @@ def update(c: Context) -> None:
     tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
     sh(c, f"rm -f python.zip {new} && ln -s python python.zip", failed, at=s.build)
     prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
-    line = f"{zip_} -q -U python.zip '*' --out {new}{prune}"
+    line = f"{zip_} -q -U python.zip '*' --out {new}{prune} && rm python.zip"
     sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
     sh(c, f"chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')}", failed, at=s.build)
     add = f"find .args Lib -type f | LC_ALL=C sort | {zip_} -MM -X -g {new} -@"

@@ -31,8 +31,17 @@ WORK = ".deps"
 RUN = f"{PYTHON} -B"
 """The fetched interpreter, in `.deps`; imports are tried, which shall leave no `__pycache__`."""
 
-NOT_COPIED = ("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__")
-"""What a build backend has no use for, of the project's copy that it works in."""
+NOT_COPIED = (
+    "./.venv",
+    "./venv",
+    "./.tox",
+    "./.nox",
+    "./node_modules",
+    "*/__pycache__",
+    "./cosmo_recipes.py",
+)
+"""What a build backend has no use for, of the project's copy that it works in. A vendored
+`cosmo_recipes.py` would be a second module to one that looks for modules by itself."""
 
 
 def has_deps(s: Settings) -> bool:

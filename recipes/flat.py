@@ -5,8 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import indent
 
 ROOM = Path(__file__).parent
+
+MISSING = """\
+except ModuleNotFoundError as error:
+    told = f"{__file__} needs {error.name}, which is not installed"
+    raise SystemExit(f"cosmo: {told}; pip install {error.name}") from None
+"""
 
 OTHERS = ("invoke", "tqdm")
 """What is imported and neither ours nor of the standard library."""
@@ -25,9 +32,11 @@ def flat() -> str:
             "from __future__ import annotations\n",
             *import_lines(imports, False),
             "",
-            *import_lines(imports, True),
+            "try:",
+            indent("\n".join(import_lines(imports, True)), "    "),
             "",
-            *(f"{part}\n" for part in conditional),
+            *(indent(f"{part}\n", "    ") for part in conditional),
+            MISSING,
             *(f"\n{module.text}\n" for module in modules),
         ]
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 from invoke.context import Context
@@ -30,6 +32,7 @@ whether it is current. A copy that was edited is not overwritten. What the phase
 
 MIT License. Copyright (c) the cosmo-recipes authors.
 """
+
 # fmt: off
 # ruff: noqa
 # flake8: noqa
@@ -93,7 +96,11 @@ def vendor(
         copy = vendored(path.name)
         there = read(path) if path.exists() else None
         if check:
-            see_current(path, copy, there, shlex.quote(dest))
+            see_current(path, copy, there, f"{program()} vendor {shlex.quote(dest)}")
+            if settings and not has_settings(folder / "pyproject.toml"):
+                raise Stop(
+                    f"{folder / 'pyproject.toml'} has no [tool.cosmo.env]; add one by --settings"
+                )
             return
         if there is not None and edited(there) and not force:
             whose = "was edited" if MARK.search(there) else "is not one of ours"
@@ -102,7 +109,8 @@ def vendor(
             )
         if not c.config.run.dry:
             put(path, copy)
-        say(f"vendor   {path}: cosmo-recipes {__version__}")
+        dry = ", not written, for the run is dry" if c.config.run.dry else ""
+        say(f"vendor   {path}: cosmo-recipes {__version__}{dry}")
         if settings:
             add_settings(folder / "pyproject.toml", c.config.run.dry)
     if path != own:
@@ -141,25 +149,30 @@ def places(folder: Path) -> tuple[Path, Path]:
     return own, own
 
 
-def see_current(path: Path, copy: str, there: str | None, dest: str) -> None:
+def see_current(path: Path, copy: str, there: str | None, line: str) -> None:
     """End with status 1, and what differs, where the copy is not the one that would be written."""
     if there is None:
-        raise Stop(f"{path} is not there; `invoke vendor {dest}` writes it")
+        raise Stop(f"{path} is not there; `{line}` writes it")
     if there == copy:
         say(f"vendor   {path}: cosmo-recipes {__version__}, current")
         return
     mark = MARK.search(there)
     if mark is None:
-        raise Stop(f"{path} is not one of ours; `invoke vendor {dest} --force` overwrites it")
+        raise Stop(f"{path} is not one of ours; `{line} --force` overwrites it")
     same = mark[1] == __version__
     told = f"other sources of {mark[1]}" if same else f"{mark[1]}, and this is {__version__}"
     if not edited(there):
-        raise Stop(f"{path} is cosmo-recipes {told}; `invoke vendor {dest}` brings it up to date")
+        raise Stop(f"{path} is cosmo-recipes {told}; `{line}` brings it up to date")
     before, after = copy.splitlines(keepends=True), there.splitlines(keepends=True)
     print("".join(difflib.unified_diff(before, after, "as it would be", str(path))), end="")
     also = "" if same else f", and it is cosmo-recipes {told}"
-    then = f"`invoke vendor {dest} --force` overwrites it"
+    then = f"`{line} --force` overwrites it"
     raise Stop(f"{path} was edited by hand, as shown{also}; {then}")
+
+
+def program() -> str:
+    """What was called: Invoke, or the program of this package."""
+    return "invoke" if Path(sys.argv[0]).name in ("invoke", "inv") else "cosmo-recipes"
 
 
 def read(path: Path) -> str:
@@ -186,21 +199,40 @@ def join(own: Path) -> None:
     text = read(own)
     if re.search(r"(?m)^(from|import) \.?cosmo_recipes\b", text):
         return
-    bound = re.findall(r"(?m)^(ns|namespace)\b[^=\n]*=", text)
+    tasks, names = bound(text)
     say(f"{own} stays as it is; let it end with these two lines:")
-    if bound:
-        print(f"from cosmo_recipes import cosmo\n{max(bound)}.add_collection(cosmo)")
+    name = ', "cosmo_recipes"' if "cosmo" in tasks else ""
+    if names:
+        print(f"from cosmo_recipes import cosmo\n{max(names)}.add_collection(cosmo{name})")
     else:
-        print("from cosmo_recipes import joined\nns = joined(__name__)")
+        print(f"from cosmo_recipes import joined\nns = joined(__name__{name})")
+
+
+def bound(text: str) -> tuple[set[str], set[str]]:
+    """Of a module, the names of its functions, and what Invoke would take for its namespace."""
+    try:
+        nodes = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return set(), set()
+    tasks = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    targets = [node.targets for node in nodes if isinstance(node, ast.Assign)]
+    targets += [[node.target] for node in nodes if isinstance(node, ast.AnnAssign)]
+    names = {each.id for found in targets for each in found if isinstance(each, ast.Name)}
+    return tasks, names & {"ns", "namespace"}
+
+
+def has_settings(path: Path) -> bool:
+    """Whether a `pyproject.toml` has a table of settings."""
+    data = parse_toml(path, path.read_bytes()) if path.exists() else {}
+    return "env" in table_at(path, data, "tool", "cosmo")
 
 
 def add_settings(path: Path, dry: bool) -> None:
     """Add the recommended settings to a `pyproject.toml`, and leave the rest of it as it is."""
-    text = path.read_bytes().decode() if path.exists() else ""
-    before = parse_toml(path, text.encode())
-    if "env" in table_at(path, before, "tool", "cosmo"):
+    if has_settings(path):
         say(f"vendor   {path}: has [tool.cosmo.env] already")
         return
+    text = path.read_bytes().decode() if path.exists() else ""
     end = "\r\n" if "\r\n" in text else "\n"
     gap = "" if not text else end if text.endswith("\n") else 2 * end
     new = text + gap + TABLE.replace("\n", end)

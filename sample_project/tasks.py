@@ -10,6 +10,7 @@ whether it is current. A copy that was edited is not overwritten. What the phase
 
 MIT License. Copyright (c) the cosmo-recipes authors.
 """
+
 # fmt: off
 # ruff: noqa
 # flake8: noqa
@@ -21,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
 # ///
 # cosmo-recipes 0.1.0
-# sha256 of all other lines: de77fca50a0c97c76ceebb408b818d60bfc0c3a61af2ca9a34b93ef281c84842
+# sha256 of all other lines: fc4a058a0ff2799c4155ff0c6171a1a8aacabb1f7900792e6d71185cfefcf432
 
 from __future__ import annotations
 
@@ -65,21 +66,26 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from invoke.collection import Collection
-from invoke.context import Context
-from invoke.exceptions import CommandTimedOut, Exit
-from invoke.runners import Result
-from invoke.tasks import task
-from invoke.watchers import StreamWatcher
-from tqdm import tqdm
+try:
+    from invoke.collection import Collection
+    from invoke.context import Context
+    from invoke.exceptions import CommandTimedOut, Exit
+    from invoke.runners import Result
+    from invoke.tasks import task
+    from invoke.watchers import StreamWatcher
+    from tqdm import tqdm
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
 
-if TYPE_CHECKING:
-    import posix
+    if TYPE_CHECKING:
+        import posix
+
+except ModuleNotFoundError as error:
+    told = f"{__file__} needs {error.name}, which is not installed"
+    raise SystemExit(f"cosmo: {told}; pip install {error.name}") from None
 
 
 # recipes/console.py -----------------------------------------------------------
@@ -244,9 +250,11 @@ SWITCH = {
 def check_pkg(value: Value, root: Path) -> str:
     """PKG, where it is an identifier path and leaves the build's own files their names."""
     if value.text is None:
+        file = root / "pyproject.toml"
+        none = "" if file.exists() else ", which is not there (COSMO_PROJECT names another project)"
         raise Stop(
-            f"PKG is not set, neither in the environment nor in {root / 'pyproject.toml'}: name the"
-            " package to run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
+            f"PKG is not set, neither in the environment nor in {file}{none}: name the package to"
+            " run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
         )
     parts = value.text.split(".")
     if not all(part.isidentifier() for part in parts):
@@ -2343,8 +2351,17 @@ WORK = ".deps"
 RUN = f"{PYTHON} -B"
 """The fetched interpreter, in `.deps`; imports are tried, which shall leave no `__pycache__`."""
 
-NOT_COPIED = ("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__")
-"""What a build backend has no use for, of the project's copy that it works in."""
+NOT_COPIED = (
+    "./.venv",
+    "./venv",
+    "./.tox",
+    "./.nox",
+    "./node_modules",
+    "*/__pycache__",
+    "./cosmo_recipes.py",
+)
+"""What a build backend has no use for, of the project's copy that it works in. A vendored
+`cosmo_recipes.py` would be a second module to one that looks for modules by itself."""
 
 
 def has_deps(s: Settings) -> bool:
@@ -2599,7 +2616,7 @@ def update(c: Context) -> None:
     tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
     sh(c, f"rm -f python.zip {new} && ln -s python python.zip", failed, at=s.build)
     prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
-    line = f"{zip_} -q -U python.zip '*' --out {new}{prune}"
+    line = f"{zip_} -q -U python.zip '*' --out {new}{prune} && rm python.zip"
     sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
     sh(c, f"chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')}", failed, at=s.build)
     add = f"find .args Lib -type f | LC_ALL=C sort | {zip_} -MM -X -g {new} -@"
@@ -3427,10 +3444,10 @@ __version__ = "0.1.0"
 ns = Collection(cosmo, standin)
 
 
-def joined(module: str) -> Collection:
-    """The tasks of a module so far, named by its `__name__`, and the recipes beside them."""
+def joined(module: str, name: str = "cosmo") -> Collection:
+    """The tasks so far of the module with that `__name__`, and the recipes, called `name`."""
     tasks = Collection.from_module(sys.modules[module])
-    tasks.add_collection(cosmo)
+    tasks.add_collection(cosmo, name)
     return tasks
 
 

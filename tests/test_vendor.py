@@ -208,6 +208,41 @@ def test_a_host_is_not_disturbed(host: Path, file: str, text: str) -> None:
     assert vendor(host).stdout == ""  # it is joined already
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('"""Docs\n\nns = Collection() is not used here.\n"""\n', "ns = joined(__name__)\n"),
+        ("ns: Collection = Collection()\n", "ns.add_collection(cosmo)\n"),
+        ("@task\ndef cosmo(c): ...\n", 'ns = joined(__name__, "cosmo_recipes")\n'),
+        ("def cosmo(c): ...\nns = 1\n", 'ns.add_collection(cosmo, "cosmo_recipes")\n'),
+        ("not python\n", "ns = joined(__name__)\n"),
+    ],
+)
+def test_the_two_lines_fit_the_hosts_own(host: Path, text: str, line: str) -> None:
+    (host / "tasks.py").write_text(text)
+    assert vendor(host).stdout.endswith(f"\n{line}")
+
+
+def test_a_task_called_cosmo_stays(host: Path) -> None:
+    (host / "tasks.py").write_text(
+        HOSTS.replace("clean", "cosmo").replace("docs.target", "run.dry")
+    )
+    done = vendor(host)
+    with (host / "tasks.py").open("a") as own:
+        own.write(done.stdout)
+    assert theirs(host, "cosmo").stdout == "theirs False False\n"
+    assert "PKG" in theirs(host, "cosmo-recipes.clean").stderr
+
+
+def test_what_it_needs_and_does_not_find_is_told_in_one_line(host: Path) -> None:
+    vendor(host)
+    code = "import sys; sys.modules['tqdm'] = None; import tasks"
+    done = run([sys.executable, "-c", code], environment(host), host)
+    assert done.returncode == 1
+    assert done.stderr.endswith("tasks.py needs tqdm, which is not installed; pip install tqdm\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_copy_is_renewed_but_not_one_that_was_edited(host: Path) -> None:
     file = host / "tasks.py"
     vendor(host)
@@ -304,6 +339,10 @@ def test_settings_adds_a_table_and_keeps_the_files_own_text(host: Path, text: st
     file = host / "pyproject.toml"
     if text:
         file.write_bytes(text.encode())
+    (host / "tasks.py").write_text(vendored("tasks.py"))
+    done = vendor(host, "--check", "--settings")
+    assert done.returncode == 1
+    assert "has no [tool.cosmo.env]" in done.stderr.splitlines()[-1]
     assert vendor(host, "--settings").returncode == 0
     new = file.read_bytes().decode()
     assert new.startswith(text)
@@ -311,6 +350,7 @@ def test_settings_adds_a_table_and_keeps_the_files_own_text(host: Path, text: st
     assert ("\r\n" in text) == ("\r\n" in new)
     assert new.count("\r\n") in (0, new.count("\n"))
     assert vendor(host, "--settings").returncode == 0
+    assert vendor(host, "--check", "--settings").returncode == 0
     assert file.read_bytes().decode() == new
 
 
