@@ -22,9 +22,7 @@ except ImportError as error:
     if (error.name or "").partition(".")[0] != "recipes":
         raise
     told = "pip install PATH-OF-COSMO-RECIPES, or let its `invoke vendor` write a whole tasks.py"
-    raise Exit(
-        f"cosmo: {__file__} needs the package `recipes`, which is not there: {told}"
-    ) from None
+    raise Exit(f"cosmo: {__file__} needs the package `recipes` of cosmo-recipes: {told}") from None
 
 ROOT = Path(__file__).resolve().parent
 PYTHON = shlex.quote(sys.executable)

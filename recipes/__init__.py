@@ -12,8 +12,9 @@ __version__ = "0.1.0"
 ns = Collection(cosmo, standin)
 
 
-def joined(module: str, name: str = "cosmo") -> Collection:
-    """The tasks so far of the module with that `__name__`, and the recipes, called `name`."""
+def joined(module: str) -> Collection:
+    """The tasks so far of the module with that `__name__`, and the recipes beside them."""
     tasks = Collection.from_module(sys.modules[module])
-    tasks.add_collection(cosmo, name)
+    taken = "cosmo" in tasks.task_names or "cosmo" in tasks.collections
+    tasks.add_collection(cosmo, "cosmo_recipes" if taken else "cosmo")
     return tasks

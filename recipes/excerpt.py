@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -16,8 +17,8 @@ from typing import NamedTuple
 def excerpt(function: Callable[..., object]) -> str:
     """The source of `function` and of all that it needs of ours, then its call with `sys.argv`.
 
-    It imports what that asks for, but not what is imported below `if TYPE_CHECKING`, and has no
-    annotations: older Pythons cannot read all of them.
+    It has no annotations, which older Pythons cannot all read. Raises `NameError` for what is bound
+    in a way that is not followed: by a statement below another one, but for an import.
     """
     imports = ["import sys"]
     parts: list[str] = []
@@ -25,15 +26,18 @@ def excerpt(function: Callable[..., object]) -> str:
 
     def add(module: str, name: str) -> None:
         bound = bindings(module).get(name)
-        if bound is None or (module, name) in seen:
+        if (module, name) in seen or (bound is None and hasattr(builtins, name)):
             return
+        if bound is None:
+            raise NameError(f"{module} does not bind {name} where an excerpt can find it")
         seen.add((module, name))
         if bound.module:
             add(bound.module, name)
             return
-        for other in needed_names(symtable(bound.text, name, "exec")):
+        text = bare(bound.text)
+        for other in needed_names(symtable(text, name, "exec")):
             add(module, other)
-        (imports if bound.imports else parts).append(bound.text)
+        (imports if bound.imports else parts).append(text)
 
     add(function.__module__, function.__name__)
     call = f"{function.__name__}(*sys.argv[1:])"
@@ -50,29 +54,43 @@ class Binding(NamedTuple):
 
 @cache
 def bindings(module: str) -> dict[str, Binding]:
-    """What binds each name of a module; the statements are bare, and an import is of one name."""
+    """What binds each name of a module; an import is of one name."""
     there = sys.modules[module]
-    text = bare(inspect.getsource(there))
+    text = inspect.getsource(there)
     lines = text.split("\n")
     found: dict[str, Binding] = {}
-    for node in ast.parse(text).body:
+    for node in top_level(ast.parse(text).body):
         first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
         statement = Binding("\n".join(lines[first - 1 : node.end_lineno]))
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found[node.name] = statement
-        elif isinstance(node, ast.Assign):
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             names = (each for each in ast.walk(node) if isinstance(each, ast.Name))
             found.update({each.id: statement for each in names if isinstance(each.ctx, ast.Store)})
         elif isinstance(node, ast.Import):
             for each in node.names:
                 name = each.asname or each.name.partition(".")[0]
-                found[name] = Binding(f"import {ast.unparse(each)}", True)
+                before = f"{found[name].text}\n" if name in found else ""
+                found[name] = Binding(f"{before}import {ast.unparse(each)}", True)
         elif isinstance(node, ast.ImportFrom):
             ours = resolve_name(f"{'.' * node.level}{node.module}", there.__package__ or "")
             for each in node.names:
                 line = f"from {node.module} import {ast.unparse(each)}"
                 found[each.asname or each.name] = Binding(line, True, ours if node.level else "")
     return found
+
+
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, and the imports below an `if` or `try`."""
+    for node in body:
+        yield node
+        if isinstance(node, (ast.If, ast.Try)):
+            yield from filter(is_import, top_level([*node.body, *node.orelse]))
+
+
+def is_import(node: ast.stmt) -> bool:
+    """Whether a statement is an import."""
+    return isinstance(node, (ast.Import, ast.ImportFrom))
 
 
 def needed_names(table: SymbolTable) -> Iterator[str]:
@@ -98,6 +116,8 @@ def bare(text: str) -> str:
             name = starts[node.lineno - 1] + node.col_offset + len(node.arg.encode())
             spans.append((name, end(node.annotation)))
         elif isinstance(node, ast.AnnAssign):
+            if node.value is None:
+                raise NameError(f"{ast.unparse(node)} has no value, and binds nothing")
             spans.append((end(node.target), end(node.annotation)))
         elif isinstance(node, ast.FunctionDef) and node.returns:
             begin = starts[node.returns.lineno - 1] + node.returns.col_offset

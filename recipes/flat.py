@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from textwrap import indent
 
+from .excerpt import is_import
+
 ROOM = Path(__file__).parent
 
 MISSING = """\
@@ -80,11 +82,6 @@ class Module:
         body = "\n".join(lines[tree.body[0].end_lineno :]).strip("\n")
         gap = "\n\n\n" if body.startswith(("def ", "class ", "@")) else "\n\n"
         self.text = gap.join(filter(None, [comment, body]))
-
-
-def is_import(node: ast.stmt) -> bool:
-    """Whether a statement is an import."""
-    return isinstance(node, (ast.Import, ast.ImportFrom))
 
 
 def import_lines(nodes: list[ast.stmt], others: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -23,7 +24,17 @@ PIP = "--no-color --progress-bar off --no-input --no-compile"
 
 def has_uv() -> bool:
     """Whether uv is there."""
-    return shutil.which("uv") is not None
+    return bool(uv())
+
+
+def uv() -> str:
+    """How a line calls uv: the one on PATH, else the one that started this; empty: there is none.
+
+    Source: uv's documentation, which says that `uv run` sets UV.
+    """
+    if shutil.which("uv"):
+        return "uv"
+    return '"$UV"' if shutil.which(os.environ.get("UV", "")) else ""
 
 
 def host_python() -> str:
@@ -34,7 +45,7 @@ def host_python() -> str:
 def wheel_line(project: str, folder: str) -> str:
     """The line that lets a project's build backend make a wheel of it."""
     if has_uv():
-        return f"{NO_COMPILER} uv build --wheel --python {host_python()} -o {folder} {project}"
+        return f"{NO_COMPILER} {uv()} build --wheel --python {host_python()} -o {folder} {project}"
     pip = f"{host_python()} -m pip wheel --no-deps --ignore-requires-python"
     return f"{NO_COMPILER} {pip} -w {folder} {project}"
 
@@ -66,7 +77,7 @@ def pure_lines(place: str) -> tuple[str, str]:
 def uv_install(platform: str) -> str:
     """`uv pip install` for the version that `$there` tells of."""
     there = f'--python {host_python()} --python-version "$there" --python-platform {platform}'
-    return f"uv pip install {there} {UV}"
+    return f"{uv()} pip install {there} {UV}"
 
 
 def pip_install(place: str, wheels: str) -> str:

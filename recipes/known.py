@@ -116,6 +116,7 @@ KNOWN = (
         "COSMO_PROJECT",
         None,
         "the folder of the project to package; without it, the one that holds `pyproject.toml`, at"
-        " or above the current one, else `setup.py`, `setup.cfg` or `tasks.py`",
+        " or above the current one; else the current one, if PKG is in it, or the one that holds"
+        " `setup.py`, `setup.cfg` or `tasks.py`",
     ),
 )

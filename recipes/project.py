@@ -43,20 +43,13 @@ def find_project(environ: Mapping[str, str], here: Path) -> Project:
     """The project to package: COSMO_SCRIPT or COSMO_PROJECT, else that at or above `here`.
 
     The nearest `pyproject.toml` counts, which may itself send on with one of these, once. Without
-    any, the nearest `setup.py`, `setup.cfg` or `tasks.py` tells where the project begins, else that
-    is `here`. Raises `Stop` for what is not there and a file that is no TOML.
+    any, it is `here`, if PKG is there, else where the nearest `setup.py`, `setup.cfg` or `tasks.py`
+    lies. Raises `Stop` for what is not there and a file that is no TOML.
     """
     for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
         if name in environ:
             return become(here, environ[name], "environment")
-    above = (here, *here.parents)
-    marked = [
-        folder
-        for marks in (("pyproject.toml",), ("setup.py", "setup.cfg", "tasks.py"))
-        for folder in above
-        if any((folder / mark).is_file() for mark in marks)
-    ]
-    root = next(iter(marked), here)
+    root = project_root(here, environ.get("PKG", "").partition(".")[0])
     found = named_project(root, ".", "default")
     for source, names in found.tables:
         for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
@@ -68,6 +61,18 @@ def find_project(environ: Mapping[str, str], here: Path) -> Project:
                 value = Layers(Table("environment", environ), *found.tables).expanded(name)
                 return become(root, value.text or "", source)
     return found
+
+
+def project_root(here: Path, top: str) -> Path:
+    """Where the project begins that `here` is in; `top` is the package in the environment."""
+
+    def nearest(*marks: str) -> Path | None:
+        above = (here, *here.parents)
+        return next((each for each in above if any((each / it).is_file() for it in marks)), None)
+
+    if top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}")):
+        return nearest("pyproject.toml") or here
+    return nearest("pyproject.toml") or nearest("setup.py", "setup.cfg", "tasks.py") or here
 
 
 def named_project(base: Path, folder: str, source: str) -> Project:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -55,7 +55,7 @@ if __name__ == "__main__":
 
     file = Path(__file__).resolve()
     this = ["-r", str(file.parent), "-c", file.stem]
-    invoke.program.Program().run([sys.argv[0], *this, *sys.argv[1:]])
+    invoke.program.Program(version=__version__).run([sys.argv[0], *this, *sys.argv[1:]])
 """
 
 MARK = re.compile(r"^# cosmo-recipes (\S+)\n# sha256 of all other lines: (\w+)\n", re.MULTILINE)
@@ -95,26 +95,41 @@ def vendor(
         own, path = places(folder)
         copy = vendored(path.name)
         there = read(path) if path.exists() else None
+        project = folder / "pyproject.toml"
         if check:
             see_current(path, copy, there, f"{program()} vendor {shlex.quote(dest)}")
-            if settings and not has_settings(folder / "pyproject.toml"):
-                raise Stop(
-                    f"{folder / 'pyproject.toml'} has no [tool.cosmo.env]; add one by --settings"
-                )
+            if settings and not has_settings(project):
+                raise Stop(f"{project} has no [tool.cosmo.env]; `--settings` alone adds one")
             return
-        if there is not None and edited(there) and not force:
-            whose = "was edited" if MARK.search(there) else "is not one of ours"
-            raise Stop(
-                f"{path} {whose}; look with --check at what differs, or overwrite with --force"
-            )
-        if not c.config.run.dry:
-            put(path, copy)
-        dry = ", not written, for the run is dry" if c.config.run.dry else ""
-        say(f"vendor   {path}: cosmo-recipes {__version__}{dry}")
-        if settings:
-            add_settings(folder / "pyproject.toml", c.config.run.dry)
+        if there is not None and not force:
+            see_ours(path, there)
+        texts = {path: copy}
+        if settings and not has_settings(project):
+            texts[project] = with_settings(project)
+        for each, text in texts.items():
+            if not c.config.run.dry:
+                put(each, text)
+            dry = ", not written, for the run is dry" if c.config.run.dry else ""
+            say(f"vendor   {each}: cosmo-recipes {__version__}{dry}")
     if path != own:
         join(own)
+
+
+def see_ours(path: Path, there: str) -> None:
+    """Refuse to overwrite what is edited, or newer, or not ours."""
+    mark = MARK.search(there)
+    if mark is None:
+        raise Stop(f"{path} is not one of ours; move it away, or overwrite it with --force")
+    if edited(there):
+        raise Stop(f"{path} was edited; --check shows what differs, --force overwrites it")
+    if numbers(mark[1]) > numbers(__version__):
+        told = f"{path} is cosmo-recipes {mark[1]}, and this is {__version__}"
+        raise Stop(f"{told}; use newer ones, or overwrite it with --force")
+
+
+def numbers(version: str) -> list[int]:
+    """A version, to be compared."""
+    return [int(each) for each in re.findall(r"\d+", version)]
 
 
 def vendored(name: str) -> str:
@@ -162,7 +177,9 @@ def see_current(path: Path, copy: str, there: str | None, line: str) -> None:
     same = mark[1] == __version__
     told = f"other sources of {mark[1]}" if same else f"{mark[1]}, and this is {__version__}"
     if not edited(there):
-        raise Stop(f"{path} is cosmo-recipes {told}; `{line}` brings it up to date")
+        newer = numbers(mark[1]) > numbers(__version__)
+        then = "use newer ones" if newer else f"`{line}` brings it up to date"
+        raise Stop(f"{path} is cosmo-recipes {told}; {then}")
     before, after = copy.splitlines(keepends=True), there.splitlines(keepends=True)
     print("".join(difflib.unified_diff(before, after, "as it would be", str(path))), end="")
     also = "" if same else f", and it is cosmo-recipes {told}"
@@ -184,9 +201,10 @@ def put(path: Path, text: str) -> None:
     """Write a file, all at once; one that is there keeps its mode."""
     if path.is_symlink():
         raise Stop(f"{path} is a symbolic link, and what it leads to stays as it is; remove it")
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(text.encode())
+        with part.open("xb") as file:
+            file.write(text.encode())
         if path.exists():
             shutil.copymode(path, part)
         part.replace(path)
@@ -196,29 +214,10 @@ def put(path: Path, text: str) -> None:
 
 def join(own: Path) -> None:
     """Print the two lines with which a repository's own tasks take in the recipes."""
-    text = read(own)
-    if re.search(r"(?m)^(from|import) \.?cosmo_recipes\b", text):
+    if re.search(r"(?m)^(from|import) \.?cosmo_recipes\b", read(own)):
         return
-    tasks, names = bound(text)
     say(f"{own} stays as it is; let it end with these two lines:")
-    name = ', "cosmo_recipes"' if "cosmo" in tasks else ""
-    if names:
-        print(f"from cosmo_recipes import cosmo\n{max(names)}.add_collection(cosmo{name})")
-    else:
-        print(f"from cosmo_recipes import joined\nns = joined(__name__{name})")
-
-
-def bound(text: str) -> tuple[set[str], set[str]]:
-    """Of a module, the names of its functions, and what Invoke would take for its namespace."""
-    try:
-        nodes = ast.parse(text).body
-    except (SyntaxError, ValueError):
-        return set(), set()
-    tasks = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    targets = [node.targets for node in nodes if isinstance(node, ast.Assign)]
-    targets += [[node.target] for node in nodes if isinstance(node, ast.AnnAssign)]
-    names = {each.id for found in targets for each in found if isinstance(each, ast.Name)}
-    return tasks, names & {"ns", "namespace"}
+    print("from cosmo_recipes import joined\nns = joined(__name__)")
 
 
 def has_settings(path: Path) -> bool:
@@ -227,20 +226,17 @@ def has_settings(path: Path) -> bool:
     return "env" in table_at(path, data, "tool", "cosmo")
 
 
-def add_settings(path: Path, dry: bool) -> None:
-    """Add the recommended settings to a `pyproject.toml`, and leave the rest of it as it is."""
-    if has_settings(path):
-        say(f"vendor   {path}: has [tool.cosmo.env] already")
-        return
+def with_settings(path: Path) -> str:
+    """The text of a `pyproject.toml`, as it is, and the recommended settings."""
     text = path.read_bytes().decode() if path.exists() else ""
     end = "\r\n" if "\r\n" in text else "\n"
     gap = "" if not text else end if text.endswith("\n") else 2 * end
-    new = text + gap + TABLE.replace("\n", end)
+    # the lines of `.args` that a project writes itself say whether it is isolated
+    table = TABLE.replace("\nCOSMO_I", "\n# COSMO_I") if "COSMO_ARGS" in text else TABLE
+    new = text + gap + table.replace("\n", end)
     try:
         parse_toml(path, new.encode())
     except Stop as error:
         told = "has an inline table where [tool.cosmo.env] is to go; write that by hand"
         raise Stop(f"{path} {told}") from error
-    if not dry:
-        put(path, new)
-    say(f"vendor   {path}: [tool.cosmo.env]")
+    return new

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
 # ///
 # cosmo-recipes 0.1.0
-# sha256 of all other lines: fc4a058a0ff2799c4155ff0c6171a1a8aacabb1f7900792e6d71185cfefcf432
+# sha256 of all other lines: d2a4e70dd2ae46acc54349317ebb61517272c07ed73723aba1ebecca764ae1bc
 
 from __future__ import annotations
 
@@ -641,7 +641,8 @@ KNOWN = (
         "COSMO_PROJECT",
         None,
         "the folder of the project to package; without it, the one that holds `pyproject.toml`, at"
-        " or above the current one, else `setup.py`, `setup.cfg` or `tasks.py`",
+        " or above the current one; else the current one, if PKG is in it, or the one that holds"
+        " `setup.py`, `setup.cfg` or `tasks.py`",
     ),
 )
 
@@ -675,20 +676,13 @@ def find_project(environ: Mapping[str, str], here: Path) -> Project:
     """The project to package: COSMO_SCRIPT or COSMO_PROJECT, else that at or above `here`.
 
     The nearest `pyproject.toml` counts, which may itself send on with one of these, once. Without
-    any, the nearest `setup.py`, `setup.cfg` or `tasks.py` tells where the project begins, else that
-    is `here`. Raises `Stop` for what is not there and a file that is no TOML.
+    any, it is `here`, if PKG is there, else where the nearest `setup.py`, `setup.cfg` or `tasks.py`
+    lies. Raises `Stop` for what is not there and a file that is no TOML.
     """
     for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
         if name in environ:
             return become(here, environ[name], "environment")
-    above = (here, *here.parents)
-    marked = [
-        folder
-        for marks in (("pyproject.toml",), ("setup.py", "setup.cfg", "tasks.py"))
-        for folder in above
-        if any((folder / mark).is_file() for mark in marks)
-    ]
-    root = next(iter(marked), here)
+    root = project_root(here, environ.get("PKG", "").partition(".")[0])
     found = named_project(root, ".", "default")
     for source, names in found.tables:
         for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
@@ -700,6 +694,18 @@ def find_project(environ: Mapping[str, str], here: Path) -> Project:
                 value = Layers(Table("environment", environ), *found.tables).expanded(name)
                 return become(root, value.text or "", source)
     return found
+
+
+def project_root(here: Path, top: str) -> Path:
+    """Where the project begins that `here` is in; `top` is the package in the environment."""
+
+    def nearest(*marks: str) -> Path | None:
+        above = (here, *here.parents)
+        return next((each for each in above if any((each / it).is_file() for it in marks)), None)
+
+    if top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}")):
+        return nearest("pyproject.toml") or here
+    return nearest("pyproject.toml") or nearest("setup.py", "setup.cfg", "tasks.py") or here
 
 
 def named_project(base: Path, folder: str, source: str) -> Project:
@@ -1379,8 +1385,8 @@ def wget_reason(result: Result) -> str:
 def excerpt(function: Callable[..., object]) -> str:
     """The source of `function` and of all that it needs of ours, then its call with `sys.argv`.
 
-    It imports what that asks for, but not what is imported below `if TYPE_CHECKING`, and has no
-    annotations: older Pythons cannot read all of them.
+    It has no annotations, which older Pythons cannot all read. Raises `NameError` for what is bound
+    in a way that is not followed: by a statement below another one, but for an import.
     """
     imports = ["import sys"]
     parts: list[str] = []
@@ -1388,15 +1394,18 @@ def excerpt(function: Callable[..., object]) -> str:
 
     def add(module: str, name: str) -> None:
         bound = bindings(module).get(name)
-        if bound is None or (module, name) in seen:
+        if (module, name) in seen or (bound is None and hasattr(builtins, name)):
             return
+        if bound is None:
+            raise NameError(f"{module} does not bind {name} where an excerpt can find it")
         seen.add((module, name))
         if bound.module:
             add(bound.module, name)
             return
-        for other in needed_names(symtable(bound.text, name, "exec")):
+        text = bare(bound.text)
+        for other in needed_names(symtable(text, name, "exec")):
             add(module, other)
-        (imports if bound.imports else parts).append(bound.text)
+        (imports if bound.imports else parts).append(text)
 
     add(function.__module__, function.__name__)
     call = f"{function.__name__}(*sys.argv[1:])"
@@ -1413,29 +1422,43 @@ class Binding(NamedTuple):
 
 @cache
 def bindings(module: str) -> dict[str, Binding]:
-    """What binds each name of a module; the statements are bare, and an import is of one name."""
+    """What binds each name of a module; an import is of one name."""
     there = sys.modules[module]
-    text = bare(inspect.getsource(there))
+    text = inspect.getsource(there)
     lines = text.split("\n")
     found: dict[str, Binding] = {}
-    for node in ast.parse(text).body:
+    for node in top_level(ast.parse(text).body):
         first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
         statement = Binding("\n".join(lines[first - 1 : node.end_lineno]))
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found[node.name] = statement
-        elif isinstance(node, ast.Assign):
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             names = (each for each in ast.walk(node) if isinstance(each, ast.Name))
             found.update({each.id: statement for each in names if isinstance(each.ctx, ast.Store)})
         elif isinstance(node, ast.Import):
             for each in node.names:
                 name = each.asname or each.name.partition(".")[0]
-                found[name] = Binding(f"import {ast.unparse(each)}", True)
+                before = f"{found[name].text}\n" if name in found else ""
+                found[name] = Binding(f"{before}import {ast.unparse(each)}", True)
         elif isinstance(node, ast.ImportFrom):
             ours = resolve_name(f"{'.' * node.level}{node.module}", there.__package__ or "")
             for each in node.names:
                 line = f"from {node.module} import {ast.unparse(each)}"
                 found[each.asname or each.name] = Binding(line, True, ours if node.level else "")
     return found
+
+
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, and the imports below an `if` or `try`."""
+    for node in body:
+        yield node
+        if isinstance(node, (ast.If, ast.Try)):
+            yield from filter(is_import, top_level([*node.body, *node.orelse]))
+
+
+def is_import(node: ast.stmt) -> bool:
+    """Whether a statement is an import."""
+    return isinstance(node, (ast.Import, ast.ImportFrom))
 
 
 def needed_names(table: SymbolTable) -> Iterator[str]:
@@ -1461,6 +1484,8 @@ def bare(text: str) -> str:
             name = starts[node.lineno - 1] + node.col_offset + len(node.arg.encode())
             spans.append((name, end(node.annotation)))
         elif isinstance(node, ast.AnnAssign):
+            if node.value is None:
+                raise NameError(f"{ast.unparse(node)} has no value, and binds nothing")
             spans.append((end(node.target), end(node.annotation)))
         elif isinstance(node, ast.FunctionDef) and node.returns:
             begin = starts[node.returns.lineno - 1] + node.returns.col_offset
@@ -1638,7 +1663,17 @@ PIP = "--no-color --progress-bar off --no-input --no-compile"
 
 def has_uv() -> bool:
     """Whether uv is there."""
-    return shutil.which("uv") is not None
+    return bool(uv())
+
+
+def uv() -> str:
+    """How a line calls uv: the one on PATH, else the one that started this; empty: there is none.
+
+    Source: uv's documentation, which says that `uv run` sets UV.
+    """
+    if shutil.which("uv"):
+        return "uv"
+    return '"$UV"' if shutil.which(os.environ.get("UV", "")) else ""
 
 
 def host_python() -> str:
@@ -1649,7 +1684,7 @@ def host_python() -> str:
 def wheel_line(project: str, folder: str) -> str:
     """The line that lets a project's build backend make a wheel of it."""
     if has_uv():
-        return f"{NO_COMPILER} uv build --wheel --python {host_python()} -o {folder} {project}"
+        return f"{NO_COMPILER} {uv()} build --wheel --python {host_python()} -o {folder} {project}"
     pip = f"{host_python()} -m pip wheel --no-deps --ignore-requires-python"
     return f"{NO_COMPILER} {pip} -w {folder} {project}"
 
@@ -1681,7 +1716,7 @@ def pure_lines(place: str) -> tuple[str, str]:
 def uv_install(platform: str) -> str:
     """`uv pip install` for the version that `$there` tells of."""
     there = f'--python {host_python()} --python-version "$there" --python-platform {platform}'
-    return f"uv pip install {there} {UV}"
+    return f"{uv()} pip install {there} {UV}"
 
 
 def pip_install(place: str, wheels: str) -> str:
@@ -3385,7 +3420,7 @@ def fill_standin(file: Path, library: Path) -> None:
 
 def standin_head() -> bytes:
     """The shell script at the front, with what runs inside behind its last line."""
-    source = f"import posix\n{excerpt(boot)}".encode()
+    source = excerpt(boot).encode()
     padding = "\n" * 32
     host = shlex.quote(str(Path(sys.executable).resolve()))
 
@@ -3444,10 +3479,11 @@ __version__ = "0.1.0"
 ns = Collection(cosmo, standin)
 
 
-def joined(module: str, name: str = "cosmo") -> Collection:
-    """The tasks so far of the module with that `__name__`, and the recipes, called `name`."""
+def joined(module: str) -> Collection:
+    """The tasks so far of the module with that `__name__`, and the recipes beside them."""
     tasks = Collection.from_module(sys.modules[module])
-    tasks.add_collection(cosmo, name)
+    taken = "cosmo" in tasks.task_names or "cosmo" in tasks.collections
+    tasks.add_collection(cosmo, "cosmo_recipes" if taken else "cosmo")
     return tasks
 
 
@@ -3456,4 +3492,4 @@ if __name__ == "__main__":
 
     file = Path(__file__).resolve()
     this = ["-r", str(file.parent), "-c", file.stem]
-    invoke.program.Program().run([sys.argv[0], *this, *sys.argv[1:]])
+    invoke.program.Program(version=__version__).run([sys.argv[0], *this, *sys.argv[1:]])

@@ -192,6 +192,10 @@ def test_without_a_pyproject_the_folder_of_the_tasks_is_the_project(project: Pro
     assert done.returncode == 0, done.stderr
     assert project.start("x").stdout == "hello x\n"
     assert not (project.path / "src/hello/dist").exists()
+    project.write("parts/app/app.py", "print('app')\n")
+    done = project.invoke("cosmo", cwd=project.path / "parts/app", PKG="app")
+    assert done.returncode == 0, done.stderr
+    assert (project.path / "parts/app/dist/cosmo/app").exists()
 
 
 def test_projects_side_by_side_are_packaged_from_one_tasks_file(project: Project) -> None:

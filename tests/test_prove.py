@@ -21,7 +21,7 @@ import pytest
 import uv
 
 from mirror import Mirror
-from projects import PYPROJECT, Project, environment, run, start
+from projects import Project, environment, path_without, run, start
 from recipes.vendor import vendored
 
 pytestmark = pytest.mark.prove
@@ -222,22 +222,25 @@ def test_invoke(bench: Bench) -> None:
 # The vendored file, as a script
 
 
+NEEDS_SIX = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['six>=1']\n"
+
+
 def test_uv_runs_a_vendored_file_where_nothing_is_installed(bench: Bench) -> None:
     project = Project(bench.path / "app", bench.interpreter)
     project.write("tasks.py", vendored("tasks.py"))
-    project.write("pyproject.toml", PYPROJECT)
-    project.write("hello.py", "print('hello')\n")
+    project.write("pyproject.toml", NEEDS_SIX)
+    project.write("hello.py", "import six; print('hello')\n")
     venv = bench.path / "empty"
     run([sys.executable, "-m", "venv", "--without-pip", str(venv)], os.environ, bench.path)
-    path = f"{venv / 'bin'}{os.pathsep}{bench.network['PATH']}"
+    path = f"{venv / 'bin'}{os.pathsep}{path_without('uv', bench.path)}"
     given = {**bench.network, "PATH": path, "VIRTUAL_ENV": str(venv)}
     env = environment(bench.path, **given, COSMO_URL=str(bench.interpreter))
     python = str(venv / "bin/python")
-    done = run(["uv", "run", "--python", python, "tasks.py", "cosmo"], env, project.path)
+    script = [uv.find_uv_bin(), "run", "--python", python, "tasks.py"]
+    done = run([*script, "cosmo"], env, project.path)
     assert done.returncode == 0, done.stderr
     assert bench.start(project.executable) == "hello\n"
-    listed = run(["uv", "run", "--python", python, "tasks.py", "--list"], env, project.path)
-    assert "cosmo.fetch" in listed.stdout
+    assert "cosmo.fetch" in run([*script, "--list"], env, project.path).stdout
 
 
 # Libraries, in small programs

@@ -121,7 +121,7 @@ def test_no_two_of_its_modules_bind_the_same_name() -> None:
     assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
-def test_it_holds_no_relative_import_and_runs_no_text_of_its_own() -> None:
+def test_it_imports_nothing_of_ours() -> None:
     for node in ast.walk(ast.parse(vendored("tasks.py"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, ast.unparse(node)
@@ -173,7 +173,7 @@ def test_a_repositorys_own_tasks_stay_and_two_lines_join_them(host: Path) -> Non
     done = vendor(host)
     assert done.returncode == 0, done.stderr
     assert (host / "tasks.py").read_text() == WITH_NS
-    assert done.stdout == "from cosmo_recipes import cosmo\nns.add_collection(cosmo)\n"
+    assert done.stdout == "from cosmo_recipes import joined\nns = joined(__name__)\n"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,9 @@ def test_a_repositorys_own_tasks_stay_and_two_lines_join_them(host: Path) -> Non
     [
         ("tasks.py", WITH_NS),
         ("tasks.py", WITH_NS.replace("ns", "namespace")),
-        ("tasks.py", HOSTS),
+        ("tasks.py", HOSTS.replace("docs.target", "run.env or 'asked'")),
+        ("tasks.py", f'"""Docs\n\nns = Collection() of\n"""\n{WITH_NS}'),
+        ("tasks.py", f"namespace = 'prod'\n{WITH_NS}"),
         ("tasks/__init__.py", WITH_NS),
     ],
 )
@@ -206,21 +208,6 @@ def test_a_host_is_not_disturbed(host: Path, file: str, text: str) -> None:
     assert theirs(host, "--dry", "cosmo.clean").returncode == 1  # no PKG, but the task is there
     assert "PKG" in theirs(host, "cosmo.clean").stderr
     assert vendor(host).stdout == ""  # it is joined already
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ('"""Docs\n\nns = Collection() is not used here.\n"""\n', "ns = joined(__name__)\n"),
-        ("ns: Collection = Collection()\n", "ns.add_collection(cosmo)\n"),
-        ("@task\ndef cosmo(c): ...\n", 'ns = joined(__name__, "cosmo_recipes")\n'),
-        ("def cosmo(c): ...\nns = 1\n", 'ns.add_collection(cosmo, "cosmo_recipes")\n'),
-        ("not python\n", "ns = joined(__name__)\n"),
-    ],
-)
-def test_the_two_lines_fit_the_hosts_own(host: Path, text: str, line: str) -> None:
-    (host / "tasks.py").write_text(text)
-    assert vendor(host).stdout.endswith(f"\n{line}")
 
 
 def test_a_task_called_cosmo_stays(host: Path) -> None:
@@ -284,6 +271,13 @@ def test_what_a_link_leads_to_stays(host: Path) -> None:
     (host / "tasks.py").symlink_to(shared)
     assert "is a symbolic link" in refused(host)
     assert "is a symbolic link" in refused(host, "--force")
+
+
+def test_a_newer_copy_stays(host: Path) -> None:
+    (host / "tasks.py").write_text(older(vendored("tasks.py"), "9.9.9"))
+    assert "use newer ones" in refused(host)
+    assert "use newer ones" in refused(host, "--check")
+    assert vendor(host, "--force").returncode == 0
 
 
 def test_a_dry_run_writes_nothing(host: Path) -> None:
@@ -358,13 +352,16 @@ def test_settings_adds_a_table_and_keeps_the_files_own_text(host: Path, text: st
     ("text", "told"), [("tool = {cosmo = {}}\n", "inline table"), ("[tool\n", "not valid TOML")]
 )
 def test_settings_leaves_a_file_that_cannot_take_them(host: Path, text: str, told: str) -> None:
-    vendor(host)
     (host / "pyproject.toml").write_text(text)
-    before = (host / "pyproject.toml").read_text()
-    done = vendor(host, "--settings")
-    assert done.returncode == 1
-    assert told in done.stderr.splitlines()[-1]
-    assert (host / "pyproject.toml").read_text() == before
+    assert told in refused(host, "--settings")
+    assert not (host / "tasks.py").exists()
+
+
+def test_settings_leaves_it_to_a_projects_own_args_whether_it_is_isolated(host: Path) -> None:
+    (host / "pyproject.toml").write_text("[tool.ds.scripts]\n_.env.COSMO_ARGS = '-m hi ...'\n")
+    assert vendor(host, "--settings").returncode == 0
+    new = tomllib.loads((host / "pyproject.toml").read_text())
+    assert new["tool"]["cosmo"]["env"] == {}
 
 
 def test_the_settings_it_adds_are_in_force(host: Path) -> None:

@@ -90,7 +90,7 @@ def fill_standin(file: Path, library: Path) -> None:
 
 def standin_head() -> bytes:
     """The shell script at the front, with what runs inside behind its last line."""
-    source = f"import posix\n{excerpt(boot)}".encode()
+    source = excerpt(boot).encode()
     padding = "\n" * 32
     host = shlex.quote(str(Path(sys.executable).resolve()))
 
