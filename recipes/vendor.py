@@ -175,14 +175,16 @@ def see_current(path: Path, copy: str, there: str | None, line: str) -> None:
     if mark is None:
         raise Stop(f"{path} is not one of ours; `{line} --force` overwrites it")
     same = mark[1] == __version__
-    told = f"other sources of {mark[1]}" if same else f"{mark[1]}, and this is {__version__}"
+    told = f"cosmo-recipes {mark[1]}, " + (
+        "of other sources" if same else f"and this is {__version__}"
+    )
     if not edited(there):
         newer = numbers(mark[1]) > numbers(__version__)
         then = "use newer ones" if newer else f"`{line}` brings it up to date"
-        raise Stop(f"{path} is cosmo-recipes {told}; {then}")
+        raise Stop(f"{path} is {told}; {then}")
     before, after = copy.splitlines(keepends=True), there.splitlines(keepends=True)
     print("".join(difflib.unified_diff(before, after, "as it would be", str(path))), end="")
-    also = "" if same else f", and it is cosmo-recipes {told}"
+    also = "" if same else f", and it is {told}"
     then = f"`{line} --force` overwrites it"
     raise Stop(f"{path} was edited by hand, as shown{also}; {then}")
 

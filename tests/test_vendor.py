@@ -308,7 +308,7 @@ def test_check_tells_of_a_copy_that_is_not_there_or_older(host: Path) -> None:
     file.write_text(older(current))
     assert f"is cosmo-recipes 0.0.9, and this is {__version__}" in refused(host, "--check")
     file.write_text(older(current, __version__))
-    assert f"other sources of {__version__}" in refused(host, "--check")
+    assert f"cosmo-recipes {__version__}, of other sources" in refused(host, "--check")
 
 
 def test_check_shows_what_a_person_edited(host: Path) -> None:
