@@ -48,7 +48,7 @@ def work(text: str, A: dict[str, int] = {}) -> None:
     json = os.path.basename(text)
     def inner(y: int) -> int:
         return y + helper(y)
-    print(json, inner(B), Thing().scaled(1), Thing.other, OrderedDict(a=1), system.sep)
+    print(json, inner(B), Thing().scaled(1), Thing.other, list(OrderedDict(a=1)), system.sep)
 
 def helper(n: int) -> int:
     return n and helper(n - 1)
@@ -88,8 +88,7 @@ def test_it_holds_what_a_function_needs_and_no_more(
     assert "NamedTuple" not in text
     (tmp_path / "script.py").write_text(text)
     done = run([sys.executable, "script.py", "a/word"], environment(tmp_path), tmp_path)
-    told = "OrderedDict(a=1)" if sys.version_info >= (3, 12) else "OrderedDict([('a', 1)])"
-    assert done.stdout == f"word 2 20 [3] {told} /\n", done.stderr
+    assert done.stdout == "word 2 20 [3] ['a'] /\n", done.stderr
 
 
 def test_it_has_no_annotations(cut: Callable[[str], str]) -> None:
