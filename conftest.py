@@ -42,14 +42,21 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--interpreter={given}: no such file")
 
 
+TABLES = {
+    "proof": ["release", "settings", "size", "time", "without extensions"],
+    "fault": ["fault", "moment", "what the user saw", "old executable", "next build"],
+}
+"""The tables that tests add a row to, with `record_property`, and their heads."""
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table of what was proved, as the README quotes it."""
+    """Print the tables of what was proved, and of what was broken."""
     reports = [each for kind in terminalreporter.stats.values() for each in kind]
     called = [each for each in reports if getattr(each, "when", "") == "call"]
-    rows = [row for each in called for name, row in each.user_properties if name == "proof"]
-    head = ["release", "settings", "size", "time", "without extensions"]
-    for row in [head, ["---"] * len(head), *sorted(rows)] if rows else ():
-        terminalreporter.write_line(f"| {' | '.join(map(str, row))} |")
+    for table, head in TABLES.items():
+        rows = [row for each in called for name, row in each.user_properties if name == table]
+        for row in [head, ["---"] * len(head), *sorted(rows)] if rows else ():
+            terminalreporter.write_line(f"| {' | '.join(map(str, row))} |")
 
 
 @pytest.fixture(scope="session")

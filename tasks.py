@@ -93,6 +93,12 @@ def prove(c: Context, options: str = "") -> None:
     run(c, f"{PYTHON} -m pytest -m prove {options}", pty=sys.stdout.isatty())
 
 
+@task(help={"options": "What to pass on to pytest, as in --options='-k SIGKILL'."})
+def faults(c: Context, options: str = "") -> None:
+    """Break builds in many ways, and print a table of what each left behind."""
+    run(c, f"{PYTHON} -m pytest -m faults {options}", pty=sys.stdout.isatty())
+
+
 @task
 def lint(c: Context) -> None:
     """Check style and layout with ruff."""
@@ -105,5 +111,5 @@ def types(c: Context) -> None:
     run(c, f"{PYTHON} -m mypy && {PYTHON} -m mypy sample_project/tasks.py")
 
 
-for each in (vendor, demo, test, prove, lint, types):
+for each in (vendor, demo, test, prove, faults, lint, types):
     ns.add_task(each)  # type: ignore[arg-type]

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shlex
 import shutil
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.runners import Result
 
-from .console import Download, bar
+from .cache import see_sha256
+from .console import Stop
+from .download import download, keep_download
 from .settings import Settings
-from .shell import q, sh, tell
-
-WGET = (
-    "LC_ALL=C wget -N --no-if-modified-since --no-config --no-hsts --tries=3 --waitretry=1"
-    " --timeout=30 --progress=dot:mega"
-)
-"""The article's `wget -N`. With `--no-if-modified-since` it sees by the size that an earlier
-download was cut short, which the time hides; `--no-config` and `--no-hsts` keep it from writing
-where a `.wgetrc` says, and to the home folder."""
+from .shell import last_line, q, sh, tell
 
 ZIP = "TZ=UTC0 LC_ALL=C ZIPOPT= ZIP="
 """What zip's entries must not depend on: it writes local time and takes options from these."""
@@ -32,33 +25,80 @@ def zip_program() -> str:
     return f"{ZIP} zip" if shutil.which("zip") else f"{ZIP} TMPDIR=. sh ./zip"
 
 
-def bring(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
-    """Bring what COSMO_URL or COSMO_ZIP_URL names into the build folder.
+def bring_both(c: Context, s: Settings, force: bool) -> str:
+    """Bring the interpreter, and `zip` if none is installed; the interpreter's address."""
+    sh(c, f"mkdir -p {q(s.build)}", f"{s.build} cannot be made")
+    if not shutil.which("zip"):
+        bring(c, s, "COSMO_ZIP_URL", force)
+    return bring(c, s, "COSMO_URL", force)
 
-    It takes the name `python` or `zip` only when it is an Actually Portable Executable, and the
-    interpreter only when the zip at its end can be read and holds a library. Source for the first
-    bytes: Cosmopolitan, `ape/ape.S`; the second form is that of older releases.
+
+def bring(c: Context, s: Settings, setting: str, force: bool) -> str:
+    """Bring what COSMO_URL or COSMO_ZIP_URL names into the build folder; the address it had.
+
+    What is locked comes from the cache, if it is there, else from the first address that has it.
     """
-    tell(c, "fetch", url)
+    name, addresses = ("python", s.urls) if setting == "COSMO_URL" else ("zip", s.zip_urls)
+    held = os.path.join(s.cache, "sha256", s.sha256 if name == "python" else "")
+    if Path(held).is_file() and not force:
+        addresses = (held, *addresses)
+    *others, last = addresses
+    found = next((each for each in others if gives(c, s, setting, each, force)), last)
+    if found == last:
+        bring_from(c, s, setting, last, force)
+    line = f"chmod +x {name}.part && mv -f {name}.part {name}"
+    sh(c, line, f"{name} cannot be put in place", at=s.build)
+    return found
+
+
+def gives(c: Context, s: Settings, setting: str, address: str, force: bool) -> bool:
+    """Bring it from an address, behind which there is another one; whether that has it."""
+    try:
+        bring_from(c, s, setting, address, force)
+    except Stop as error:
+        tell(c, "fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
+        return False
+    return True
+
+
+def bring_from(c: Context, s: Settings, setting: str, address: str, force: bool) -> None:
+    """Bring it from one address, as `python.part` or `zip.part`, and see that it is what it must.
+
+    It must be an Actually Portable Executable; and the interpreter must be the one that is locked,
+    and the zip at its end one that can be read and holds a library. Source for the first bytes:
+    Cosmopolitan, `ape/ape.S`; the second form is that of older releases.
+    """
+    tell(c, "fetch", address)
     name = "zip" if setting == "COSMO_ZIP_URL" else "python"
-    part, then, failed = f"{name}.part", f"correct {setting}", f"{url} cannot be copied"
-    folder = ""
-    if "://" in url:
-        folder = download(c, s, setting, url, force)
-        sh(c, f"cp {folder}/* {part}", failed, at=s.build, then=then)
+    part, then, failed = f"{name}.part", f"correct {setting}", f"{address} cannot be copied"
+    remote = "://" in address
+    if remote:
+        download(c, s, setting, address, force)
+        sh(c, f"cp -p download/* {part}", failed, at=s.build, then=then)
     else:
-        sh(c, f"cp {q(url)} {q(os.path.join(s.build, part))}", failed, then=then)
-    line = or_drop(f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'", folder)
-    failed = f"{url} is no Actually Portable Executable"
+        sh(c, f"cp {q(address)} {q(os.path.join(s.build, part))}", failed, then=then)
+    if name == "python" and s.sha256:
+        failed = f"{address} is not what is locked"
+        new = f"{then}, or lock anew with `invoke cosmo.lock`"
+        line = see_sha256(part, s.sha256)
+        sh(c, line, failed, at=s.build, why=lambda told: other(told, s.sha256), then=new)
+    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
+    failed = f"{address} is no Actually Portable Executable"
     sh(c, line, failed, at=s.build, why=lambda _: "it begins otherwise", then=then)
     if name == "python":
-        line = or_drop(f"{zip_program()} -sf {part} | grep -q '^ *Lib/'", folder)
-        failed = f"{url} holds no Python"
+        line = f"{zip_program()} -sf {part} | grep -q '^ *Lib/'"
+        failed = f"{address} holds no Python"
         why = "no zip at its end that can be read and has a Lib/"
         sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
         see_name(c, s, part)
-    failed = f"{name} cannot be put in place"
-    sh(c, f"chmod +x {part} && mv -f {part} {name}", failed, at=s.build)
+    if remote:
+        keep_download(c, s, address)
+
+
+def other(told: Result, wanted: str) -> str:
+    """What is wrong with a file's sha256."""
+    found = re.match("[0-9a-f]{64}", told.stderr)
+    return f"expected sha256 {wanted}, found {found[0]}" if found else last_line(told)
 
 
 def see_name(c: Context, s: Settings, part: str) -> None:
@@ -68,37 +108,3 @@ def see_name(c: Context, s: Settings, part: str) -> None:
     why = "the interpreter's own library has a module of that name, which would run instead"
     failed, then = f"{top} cannot be packaged", "rename the program"
     sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
-
-
-def or_drop(test: str, folder: str) -> str:
-    """`test`; where it fails, the download goes, or wget would keep what is torn for good."""
-    return f"{{ {test} || {{ rm -rf {folder}; exit 1; }}; }}" if folder else test
-
-
-def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> str:
-    """Download `url` to a folder of its own, where wget finds it the next time; return the folder.
-
-    Nothing else is in there, so that it does not matter what wget calls the file.
-    """
-    folder = f"download/{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-    if force:
-        sh(c, f"rm -rf {folder}", f"{folder} cannot be removed", at=s.build)
-    then = f"see to the network, correct {setting}, or try `invoke cosmo.fetch --force`"
-    if setting == "COSMO_ZIP_URL":
-        then = f"install zip (apt install zip), or {then}"
-    if not shutil.which("wget"):
-        then = "install wget (apt install wget, brew install wget)"
-    line, failed = f"{WGET} -P {folder} {shlex.quote(url)}", f"{url} cannot be downloaded"
-    with bar("fetch", None, "B") as shown:
-        sh(c, line, failed, Download(shown), at=s.build, why=wget_reason, then=then)
-    return folder
-
-
-def wget_reason(result: Result) -> str:
-    """What wget says went wrong; the last thing that it prints may be a line of dots."""
-    if result.exited == 127:
-        return "there is no wget on PATH"
-    told = re.findall(
-        r"ERROR \d+: .*|failed: .*|unable to .*|Read error.*|Connection closed at.*", result.stderr
-    )
-    return told[-1].rstrip(".") if told else f"wget ended with exit status {result.exited}"

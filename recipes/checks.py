@@ -79,6 +79,22 @@ def check_url(name: str, value: Value, root: Path) -> str:
     return str(path)
 
 
+def check_urls(name: str, value: Value, root: Path) -> tuple[str, ...]:
+    """A setting that names one address, or several URLs."""
+    words = (value.text or "").split()
+    if len(words) < 2 or not all("://" in word for word in words):
+        return (check_url(name, value, root),)
+    return tuple(check_url(name, Value(word, value.source), root) for word in words)
+
+
+def check_sha256(value: Value) -> str:
+    """COSMO_SHA256, empty where it is not set."""
+    text = (value.text or "").lower()
+    if value.text is not None and not re.fullmatch("[0-9a-f]{64}", text):
+        raise Stop(f"COSMO_SHA256={value.text!r} ({value.source}): write 64 hexadecimal digits")
+    return text
+
+
 def placed(value: Value, root: Path) -> Path:
     """The path that a setting names.
 
@@ -177,7 +193,17 @@ def is_executable(path: Path) -> bool:
 
 def check_build(folder: Path, results: tuple[Path, ...]) -> None:
     """See that what is written there cannot lead out of it, and that nothing is in its way."""
-    names = (".args", ".cache", ".deps", ".smoke", "python.part", "zip.part", "download")
+    names = (
+        ".args",
+        ".cache",
+        ".deps",
+        ".lock",
+        ".smoke",
+        ".zip",
+        "python.part",
+        "zip.part",
+        "download",
+    )
     written = [folder / name for name in names]
     for path in (*written, *written[-1].rglob("*")):
         if path.is_symlink():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-import shutil
 from json import dumps
 from pathlib import Path
 
@@ -14,38 +13,37 @@ from invoke.context import Context
 from invoke.runners import Result
 from invoke.tasks import task
 
-from .base import bring, zip_program
+from .base import bring_both, zip_program
 from .bytecode import compile_lines, compile_reason, entries_line
 from .console import Lines, Stop, bar, one_line, say
 from .deps import has_deps, install_deps, swapped
+from .epoch import touch
+from .pin import pin, see_lock
 from .settings import Executable, Settings, load_settings, read_settings
 from .shell import JUNK, here, leave_out, q, sh, tell
-
-TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
-"""Gives all files one time, the first that a zip can hold, so that the same sources give the same
-bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, in local time."""
+from .turn import turn
 
 
 @task
 def clean(c: Context) -> None:
     """Remove what an earlier build gathered; the executable and the interpreter stay."""
-    s = load_settings()
-    tell(c, "clean", s.site)
-    sh(c, f"rm -rf {q(s.site)}", f"{s.site} cannot be removed")
+    with turn(c) as s:
+        tell(c, "clean", s.site)
+        sh(c, f"rm -rf {q(s.site)}", f"{s.site} cannot be removed")
 
 
 @task(pre=[clean])
 def setup(c: Context) -> None:
     """Copy the package into DIR_SITE, and write the .args that starts it."""
-    s = load_settings()
-    tell(c, "setup", f"{s.source} -> {s.site}")
-    site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
-    sh(c, f"mkdir -p {site}", failed)
-    sh(c, f"cp -RL {q(s.source)} {site}/{s.top} && chmod -R u+w {site}", failed)
-    if s.beside and has_deps(s):
-        sh(c, f"cp -RL {' '.join(map(q, s.beside))} {site} && chmod -R u+w {site}", failed)
-    sh(c, leave_out(s.exclude, *JUNK), failed, at=s.site)
-    sh(c, write_args(s.executables[0].args), ".args cannot be written", at=s.build)
+    with turn(c) as s:
+        tell(c, "setup", f"{s.source} -> {s.site}")
+        site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
+        sh(c, f"mkdir -p {site}", failed)
+        sh(c, f"cp -RL {q(s.source)} {site}/{s.top} && chmod -R u+w {site}", failed)
+        if s.beside and has_deps(s):
+            sh(c, f"cp -RL {' '.join(map(q, s.beside))} {site} && chmod -R u+w {site}", failed)
+        sh(c, leave_out(s.exclude, *JUNK), failed, at=s.site)
+        sh(c, write_args(s.executables[0].args), ".args cannot be written", at=s.build)
 
 
 def write_args(args: tuple[str, ...]) -> str:
@@ -57,46 +55,50 @@ def write_args(args: tuple[str, ...]) -> str:
 @task(help={"force": "Download again, even where the file is unchanged."})
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
-    s = load_settings()
-    sh(c, f"mkdir -p {q(s.build)}", f"{s.build} cannot be made")
-    if not shutil.which("zip"):
-        bring(c, s, "COSMO_ZIP_URL", s.zip_url, force)
-    bring(c, s, "COSMO_URL", s.url, force)
+    with turn(c) as s:
+        if not s.sha256:
+            tell(c, "lock", "none, so what is current goes in; `invoke cosmo.lock` writes one")
+        bring_both(c, s, force)
 
 
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
     """Install what the program depends on, for the Cosmopolitan Python, and its metadata."""
-    s = load_settings()
-    if has_deps(s):
-        install_deps(c, s)
+    with turn(c) as s:
+        if has_deps(s):
+            install_deps(c, s)
 
 
 @task(pre=[deps], name="compile")
 def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
-    s = load_settings()
-    entries = [made.entry for made in s.executables if made.entry]
-    if entries:
-        line, failed = entries_line(entries), f"{' and '.join(entries)} cannot start"
-        sh(c, line, failed, at=os.path.dirname(s.site), then="correct COSMO_ENTRY")
-    files = 0 if c.config.run.dry else sum(1 for _ in Path(s.site).rglob("*.py"))
-    tell(c, "compile", f"{files} files")
-    failed = f"{s.site} cannot be written"
-    sh(c, TOUCH.format(q(s.site)), failed)
-    with bar("compile", files, "files") as shown:
-        for line in compile_lines(s, has_deps(s)):
+    with turn(c) as s:
+        entries = [made.entry for made in s.executables if made.entry]
+        if entries:
+            line, failed = entries_line(entries), f"{' and '.join(entries)} cannot start"
+            sh(c, line, failed, at=os.path.dirname(s.site), then="correct COSMO_ENTRY")
+        files = 0 if c.config.run.dry else sum(1 for _ in Path(s.site).rglob("*.py"))
+        tell(c, "compile", f"{files} files")
+        failed = f"{s.site} cannot be written"
+        sh(c, touch(s.epoch, q(s.site)), failed)
+        with bar("compile", files, "files") as shown:
+            for line in compile_lines(s, has_deps(s)):
+                sh(
+                    c,
+                    line,
+                    f"{s.source} does not compile",
+                    Lines(shown, "Compiling "),
+                    at=os.path.dirname(s.site),
+                    why=lambda result: compile_reason(result, os.path.dirname(s.source)),
+                )
+        if not s.ships_source:
+            compiled = 'for file; do [ ! -f "${file}c" ] || rm -f "$file"; done'
             sh(
                 c,
-                line,
-                f"{s.source} does not compile",
-                Lines(shown, "Compiling "),
-                at=os.path.dirname(s.site),
-                why=lambda result: compile_reason(result, os.path.dirname(s.source)),
+                f"find . -name '*.py' -type f -exec sh -c '{compiled}' sh {{}} +",
+                failed,
+                at=s.site,
             )
-    if not s.ships_source:
-        compiled = 'for file; do [ ! -f "${file}c" ] || rm -f "$file"; done'
-        sh(c, f"find . -name '*.py' -type f -exec sh -c '{compiled}' sh {{}} +", failed, at=s.site)
 
 
 @task
@@ -126,31 +128,34 @@ def report(c: Context) -> None:
 @task(pre=[compile_site], post=[report])
 def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
-    s = load_settings()
-    first, *others = s.executables
-    new, zip_, failed = zipped(first), zip_program(), f"{first.path} cannot be made"
-    files = 0 if c.config.run.dry else 1 + count_files(Path(s.build, "Lib"))
-    tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
-    sh(c, f"rm -f python.zip {new} && ln -s python python.zip", failed, at=s.build)
-    prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
-    line = f"{zip_} -q -U python.zip '*' --out {new}{prune} && rm python.zip"
-    sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
-    sh(c, f"chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')}", failed, at=s.build)
-    add = f"find .args Lib -type f | LC_ALL=C sort | {zip_} -MM -X -g {new} -@"
-    with bar("update", files, "entries") as shown:
-        sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
-    for made in others:
-        write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {TOUCH.format('.args')}"
-        line = f"cp {new} {zipped(made)} && {write} && {zip_} -q -MM -X {zipped(made)} .args"
-        sh(c, line, f"{made.path} cannot be made", at=s.build)
-    for made in s.executables:
-        sh(c, f"chmod +x {zipped(made)}", failed, at=s.build)
-        if s.smoke is not None:
-            smoke(c, s, made)
-    for made in s.executables:
-        target = os.path.relpath(made.path, s.build)
-        folder = f"mkdir -p {q(os.path.dirname(target))} && " if os.path.dirname(target) else ""
-        sh(c, f"{folder}mv -f {zipped(made)} {q(target)}", failed, at=s.build)
+    with turn(c) as s:
+        first, *others = s.executables
+        new, failed = zipped(first), f"{first.path} cannot be made"
+        zip_ = f"{zip_program()} -b .zip"  # a folder of its own for what a kill would leave behind
+        files = 0 if c.config.run.dry else 1 + count_files(Path(s.build, "Lib"))
+        tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
+        line = f"rm -rf .zip python.zip {new} && mkdir .zip && ln -s python python.zip"
+        sh(c, line, failed, at=s.build)
+        prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
+        line = f"{zip_} -q -U python.zip '*' --out {new}{prune} && rm -f python.zip"
+        sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
+        line = f"chmod -R u=rwX,go=rX .args Lib && {touch(s.epoch, '.args', 'Lib')}"
+        sh(c, line, failed, at=s.build)
+        add = f"find .args Lib -type f | LC_ALL=C sort | {zip_} -MM -X -g {new} -@"
+        with bar("update", files, "entries") as shown:
+            sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
+        for made in others:
+            write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {touch(s.epoch, '.args')}"
+            line = f"cp {new} {zipped(made)} && {write} && {zip_} -q -MM -X {zipped(made)} .args"
+            sh(c, line, f"{made.path} cannot be made", at=s.build)
+        for made in s.executables:
+            sh(c, f"chmod +x {zipped(made)}", failed, at=s.build)
+            if s.smoke is not None:
+                smoke(c, s, made)
+        for made in s.executables:
+            target = os.path.relpath(made.path, s.build)
+            folder = f"mkdir -p {q(os.path.dirname(target))} && " if os.path.dirname(target) else ""
+            sh(c, f"{folder}mv -f {zipped(made)} {q(target)}", failed, at=s.build)
 
 
 def count_files(folder: Path) -> int:
@@ -188,15 +193,27 @@ def shown(result: Result) -> str:
     return f"exit status {result.exited}"
 
 
-@task(pre=[update], default=True)
-def build(c: Context) -> None:
+@task(post=[update], default=True, help={"offline": "Ask no server: take what the cache has."})
+def build(c: Context, offline: bool = False) -> None:
     """Package the project into one executable: every phase, in order."""
+    if offline:
+        os.environ["COSMO_OFFLINE"] = "1"
 
 
 @task(post=[build], help={"file": "The script; what it needs stands in its comments (PEP 723)."})
 def script(c: Context, file: str) -> None:
     """Package a single script, with the dependencies that its comments name."""
     os.environ["COSMO_SCRIPT"] = file
+
+
+@task(help={"check": "Write nothing: end with status 1 if it is not for what is asked for now."})
+def lock(c: Context, check: bool = False) -> None:
+    """Write cosmo.lock: which interpreter and dependencies builds take from now on."""
+    if check:
+        see_lock(load_settings())
+        return
+    with turn(c, locked=False) as s:
+        pin(c, s, bring_both(c, s, force=False))
 
 
 @task(name="settings", help={"json": "Print them as JSON, for a machine."})
@@ -216,5 +233,5 @@ def show_settings(c: Context, json: bool = False) -> None:
 cosmo = Collection(
     "cosmo",
     *(clean, setup, fetch, deps, compile_site, update, build),
-    *(report, script, show_settings),
+    *(report, script, lock, show_settings),
 )

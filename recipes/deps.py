@@ -13,35 +13,27 @@ All of it lies in `.deps` in the build folder until it is seen to be whole:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from invoke.context import Context
 
+from .cache import keep, place, see_sha256
+from .console import Stop
 from .excerpt import excerpt
 from .foreign import run_pip
-from .installer import has_uv, install_line, install_reason, pure_lines, wheel_line
+from .installer import has_uv, install_line, install_reason, off, pure_lines
+from .lock import Lock
+from .own import RUN, build_wheel, write_metadata
 from .settings import Settings
-from .shell import JUNK, PYTHON, here, leave_out, q, sh, tell
+from .shell import JUNK, here, leave_out, printf, q, sh, tell
 from .sift.command import sift
+from .sift.requirements import Requirements
 
 WORK = ".deps"
-
-RUN = f"{PYTHON} -B"
-"""The fetched interpreter, in `.deps`; imports are tried, which shall leave no `__pycache__`."""
-
-NOT_COPIED = (
-    "./.venv",
-    "./venv",
-    "./.tox",
-    "./.nox",
-    "./node_modules",
-    "*/__pycache__",
-    "./cosmo_recipes.py",
-)
-"""What a build backend has no use for, of the project's copy that it works in. A vendored
-`cosmo_recipes.py` would be a second module to one that looks for modules by itself."""
 
 
 def has_deps(s: Settings) -> bool:
@@ -53,12 +45,24 @@ def has_deps(s: Settings) -> bool:
 
 def install_deps(c: Context, s: Settings) -> None:
     """Install the dependencies and metadata beside the program."""
+    work = prepare(c, s)
+    if s.lock is None:
+        if asks(s):
+            resolve(c, s, work)
+    else:
+        see_asked(c, s, s.lock, work)
+        if s.lock.packages:
+            install_locked(c, s, s.lock, work)
+    settle_deps(c, s, work)
+
+
+def prepare(c: Context, s: Settings) -> str:
+    """Write the program's metadata, and what it asks for, in a folder made anew; its path."""
     folders = " ".join(f"{WORK}/{each}" for each in ("own", "site", "pure"))
     sh(c, f"rm -rf {WORK} && mkdir -p {folders}", f"{s.build} cannot be written", at=s.build)
     work = os.path.join(s.build, WORK)
     failed = f"{work} cannot be written"
-    code = excerpt(sift)
-    sh(c, f"{printf([code])} > sift.py", failed, at=work)
+    sh(c, f"{printf([excerpt(sift)])} > sift.py", failed, at=work)
     if not has_uv():
         sh(c, f"{printf([excerpt(run_pip)])} > foreign.py", failed, at=work)
     if s.program.built:
@@ -66,79 +70,90 @@ def install_deps(c: Context, s: Settings) -> None:
     else:
         write_metadata(c, s, work)
     sh(c, leave_out(s.exclude, *JUNK), failed, at=os.path.join(work, "own"))
-    if s.deps or s.program.built or s.program.dependencies:
-        resolve(c, s, work)
-    settle_deps(c, s, work)
+    return work
 
 
-def printf(lines: list[str] | tuple[str, ...]) -> str:
-    """The shell command that prints these lines."""
-    return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))}"
+def asks(s: Settings) -> bool:
+    """Whether there may be something to install."""
+    return bool(s.deps or s.program.built or s.program.dependencies)
 
 
-def write_metadata(c: Context, s: Settings, work: str) -> None:
-    """Write the metadata and the requirements that `[project]` tells."""
-    program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
-    if program.requires_python:
-        see_version(c, s, work, shlex.quote(program.requires_python))
-    if program.dist_info:
-        info = shlex.quote(f"own/{program.dist_info}")
-        line = f"mkdir {info} && {printf(program.metadata())} > {info}/METADATA"
-        if program.entry_points:
-            line += f" && {printf(program.entry_points_txt())} > {info}/entry_points.txt"
-        sh(c, line, failed, at=work)
-    if program.dependencies:
-        sh(c, f"{printf(program.dependencies)} > requirements.txt", failed, at=work)
+def resolve(c: Context, s: Settings, work: str, locked: bool = False, report: bool = False) -> None:
+    """Install what is asked for; for each one with extension modules, look for a pure form too.
 
-
-def build_wheel(c: Context, s: Settings, work: str) -> None:
-    """Let the build backend make a wheel of a copy of the project, and install that as `own`."""
-    tell(c, "deps", f"a wheel of {s.program.name or s.pkg}, by its build backend")
-    left = [os.path.join(".", os.path.relpath(s.build, s.root)), *NOT_COPIED]
-    without = " ".join(f"--exclude={shlex.quote(each)}" for each in left)
-    line = f"tar -C {q(s.root)} {without} -cf {q(work)}/project.tar ."
-    sh(c, line, f"{s.root} cannot be copied")
-    line = "mkdir project && tar -C project -xf project.tar && chmod -R u+w project"
-    sh(c, line, f"{s.root} cannot be copied", at=work)
-    failed = f"{s.pkg} cannot be built by its own build backend"
-    sh(c, wheel_line("./project", "./wheel"), failed, at=work, why=install_reason)
-    failed = f"the wheel of {s.pkg} cannot be read"
-    lib = 'for lib in own/*.data/*lib; do [ ! -d "$lib" ] || cp -R "$lib"/. own; done'
-    line = f"{RUN} -m zipfile -e wheel/*.whl own && {lib} && rm -rf own/*.data project*"
-    sh(c, line, failed, at=work)
-    headers = "sed -n '/^.\\{0,1\\}$/q; s/^Requires-%s: //p' own/*.dist-info/METADATA"
-    sh(c, f"{headers % 'Dist'} > requirements.txt", failed, at=work)
-    asked = f"$({headers % 'Python'})"
-    see_version(c, s, work, f'"{asked}"')
-
-
-def see_version(c: Context, s: Settings, work: str, specifier: str) -> None:
-    """See that the program is for the interpreter's Python."""
-    line = f"{RUN} -m sift fits {specifier}"
-    failed = f"{s.program.name or s.pkg} is not for this interpreter"
-    sh(c, line, failed, at=work, then="fetch another one with COSMO_URL")
-
-
-def resolve(c: Context, s: Settings, work: str) -> None:
-    """Install the requirements; for each one with extension modules, look for a pure form too."""
+    With `locked`, it is what `locked.txt` holds; with `report`, pip writes what it took.
+    """
     place = os.path.relpath(work, s.root)
-    file = os.path.join(place, "requirements.txt") if s.deps is None else relative(s.deps, s.root)
+    file = os.path.join(place, "locked.txt" if locked else "requirements.txt")
+    file = file if s.deps is None or locked else relative(s.deps, s.root)
     told = ", ".join(s.program.dependencies) or "what its metadata asks for"
-    tell(c, "deps", told if s.deps is None else s.deps)
+    told = told if s.deps is None else s.deps
+    tell(c, "deps", f"{len(s.lock.packages)} packages, as locked" if s.lock else told)
     failed = f"the dependencies of {s.pkg} cannot be installed"
     then = "correct the requirements, or see to the network"
-    mode = "version" if has_uv() else "markers"
-    ask = f'there="$(cd -P {shlex.quote(here(place))} && {RUN} -m sift {mode})"'
-    start = install_line(place)
-    line = f"{ask} && {start} --target {q(place)}/site -r {q(file)}"
+    site = f"{q(place)}/site"
+    words = [install_line(place), f"--target {site} -r {q(file)}"]
+    words += ["--no-deps --require-hashes"] if locked else []
+    words += [f"--report {site}.json"] if report else []
+    line = f"{off(s.offline)}{ask(place)} && {' '.join(words)}"
     sh(c, line, failed, at=s.root, why=install_reason, then=then)
     line = "{ [ -e bin/__init__.py ] || rm -rf bin; } && rm -f .lock"
     line = f"{line} && {leave_out(s.exclude, '__pycache__')}"
     sh(c, line, failed, at=os.path.join(work, "site"))
     listed = os.path.relpath(os.path.join(s.root, file), work)
     sh(c, f"{RUN} -m sift compiled . {q(listed)}", failed, at=work)
-    line = f"{ask} && {purify(place)}"
+    line = f"{off(s.offline)}{ask(place)} && {purify(place, report)}"
     sh(c, line, failed, at=s.root, why=install_reason, then=then)
+
+
+def ask(place: str) -> str:
+    """The line that sets `there` to what the installer must know of the interpreter."""
+    mode = "version" if has_uv() else "markers"
+    return f'there="$(cd -P {shlex.quote(here(place))} && {RUN} -m sift {mode})"'
+
+
+def asked(s: Settings, work: str) -> tuple[str, ...]:
+    """What the dependencies are resolved for: requirements, or the hash of the files with them."""
+    if s.deps is not None and s.deps != "none":
+        told = Requirements()
+        told.add(s.deps)
+        content = b"".join(Path(each).read_bytes() for each in told.read)
+        return (f"-r {Path(s.deps).name} sha256:{hashlib.sha256(content).hexdigest()}",)
+    if s.deps is None and s.program.built:
+        return tuple(Path(work, "requirements.txt").read_text(encoding="utf-8").splitlines())
+    return s.program.dependencies if s.deps is None else ()
+
+
+def see_asked(c: Context, s: Settings, lock: Lock, work: str) -> None:
+    """See that the packages were locked for what is asked for now."""
+    if c.config.run.dry and s.program.built:
+        return
+    now = asked(s, work)
+    if now != lock.asked:
+        told = (
+            f"{', '.join(lock.asked) or 'nothing'}, and {', '.join(now) or 'nothing'} is asked for"
+        )
+        raise Stop(f"{s.lock_file} is for {told}; lock anew with `invoke cosmo.lock`")
+
+
+def install_locked(c: Context, s: Settings, lock: Lock, work: str) -> None:
+    """Install what is locked, and nothing else; what that gave is kept in the cache."""
+    link = place("deps", "\n".join([lock.sha256, *lock.packages, *s.exclude]))
+    held, failed = Path(s.cache, link, "deps").resolve(), f"{work} cannot be written"
+    if held.is_file():
+        line = f"cp {q(str(held))} deps.tar && {see_sha256('deps.tar', held.name)}"
+        tell(c, "deps", f"{len(lock.packages)} packages, from the cache")
+        with suppress(Stop):  # what is damaged is installed anew
+            sh(c, f"{line} && tar -xf deps.tar && rm -f deps.tar", failed, at=work)
+            return
+    told = Requirements()
+    told.add(s.deps or "")
+    line = f"rm -f {q(str(held))} && rm -rf site pure && mkdir site pure"
+    locked = printf([*told.options, *lock.packages])
+    sh(c, f"{line} && {locked} > locked.txt", failed, at=work)
+    resolve(c, s, work, locked=True)
+    line = f"tar -cf deps.tar site pure && {keep(s.cache, 'deps.tar', link, 'deps')}"
+    sh(c, f"{line}; rm -f deps.tar", failed, at=work)
 
 
 def relative(path: str, root: str) -> str:
@@ -146,13 +161,14 @@ def relative(path: str, root: str) -> str:
     return path if os.path.isabs(path) else os.path.relpath(path, root)
 
 
-def purify(place: str) -> str:
+def purify(place: str, report: bool) -> str:
     """The line that installs, for each distribution that has one, the form without extensions.
 
     Both ways to it may fail: then there is none.
     """
     wheel, sdist = pure_lines(place)
-    rest = '$flags --no-deps --target "$to" -r "$file" </dev/null >>"$to.log" 2>&1'
+    told = ' --report "$to.json"' if report else ""
+    rest = f'$flags --no-deps --target "$to" -r "$file"{told} </dev/null >>"$to.log" 2>&1'
     return (
         f'flags="$(cat {q(place)}/pure/flags)" && for file in {q(place)}/pure/*.txt; do'
         f' [ -e "$file" ] || break; to="${{file%.txt}}"; form=\'a pure wheel\';'

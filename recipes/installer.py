@@ -74,6 +74,17 @@ def pure_lines(place: str) -> tuple[str, str]:
     return f"{start} --only-binary :all:", f"{alone.replace('UV_', 'PIP_')} {start}"
 
 
+def compile_line() -> str:
+    """The start of the line by which uv tells the hashes of what is pinned."""
+    there = f'--python {host_python()} --python-version "$there" --python-platform linux'
+    return f"uv pip compile -q --generate-hashes --no-deps --no-header --no-annotate {there}"
+
+
+def off(offline: bool) -> str:
+    """What goes before a line that installs, and must ask no server where one is offline."""
+    return "export UV_OFFLINE=1 PIP_NO_INDEX=1 && " if offline else ""
+
+
 def uv_install(platform: str) -> str:
     """`uv pip install` for the version that `$there` tells of."""
     there = f'--python {host_python()} --python-version "$there" --python-platform {platform}'

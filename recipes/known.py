@@ -29,7 +29,18 @@ KNOWN = (
     Known(
         "COSMO_URL",
         "https://cosmo.zip/pub/cosmos/bin/python",
-        "the interpreter: an https, http or file URL, or a path",
+        "the interpreter: an https, http or file URL, or a path; or several URLs, parted by spaces,"
+        " of which the first that answers with what is locked is used",
+    ),
+    Known(
+        "COSMO_SHA256",
+        None,
+        "the sha256 that the interpreter's file must have, where there is no `cosmo.lock`",
+    ),
+    Known(
+        "COSMO_OFFLINE",
+        "0",
+        "1 takes what is in the user's cache and asks no server for anything",
     ),
     Known(
         "COSMO_ZIP_URL",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .cache import cache_folder
 from .checks import (
     check_build,
     check_deps,
@@ -22,14 +23,17 @@ from .checks import (
     check_patterns,
     check_pkg,
     check_prune,
+    check_sha256,
     check_smoke,
     check_switch,
-    check_url,
+    check_urls,
 )
 from .console import Stop, one_line
 from .entry import args_lines, find_entries
+from .epoch import source_date
 from .known import KNOWN
 from .layers import Layers, Table, Value
+from .lock import Lock, lock_file, read_lock
 from .program import Program, read_program
 from .project import Project, find_project
 from .source import check_source, find_source, has_main, modules_beside
@@ -48,10 +52,11 @@ class Executable(NamedTuple):
 class Settings:
     """What a build needs to know, checked. Paths are relative to the current directory.
 
-    `url` and `zip_url` are a URL for wget, or the path of a file to copy. `deps` is a requirements
-    file, `none`, or None for what `program` says. `source` is the package or the module that goes
-    in, and `beside` is what else lies in a folder of packages. `smoke` are arguments, None where
-    nothing is to be tried.
+    `urls` and `zip_urls` are URLs for wget, or the path of a file to copy; `sha256` is what the
+    interpreter must have, empty where it may be any. `cache` is the folder of the user's, and
+    `epoch` the time, in seconds, of what goes in. `deps` is a requirements file, `none`, or None
+    for what `program` says. `source` is the package or the module that goes in, and `beside` is
+    what else lies in a folder of packages. `smoke` are arguments, None where nothing is tried.
     """
 
     pkg: str
@@ -60,8 +65,14 @@ class Settings:
     source: str
     beside: tuple[str, ...]
     program: Program
-    url: str
-    zip_url: str
+    urls: tuple[str, ...]
+    zip_urls: tuple[str, ...]
+    sha256: str
+    lock_file: str
+    lock: Lock | None
+    offline: bool
+    cache: str
+    epoch: int
     deps: str | None
     executables: tuple[Executable, ...]
     exclude: tuple[str, ...]
@@ -94,8 +105,11 @@ class Found(NamedTuple):
     values: dict[str, Value]
 
 
-def load_settings() -> Settings:
-    """The settings for the current directory and environment; `Stop` where one of them is wrong."""
+def load_settings(locked: bool = True) -> Settings:
+    """The settings for the current directory and environment; `Stop` where one of them is wrong.
+
+    Without `locked`, they are those of a project that has no lock.
+    """
     with one_line("the settings cannot be read"):
         found, values = read_settings(os.environ, Path.cwd())
         root, told = found.root, read_program(found)
@@ -111,6 +125,8 @@ def load_settings() -> Settings:
             values, told, root, build, has_main(place, pkg, told.scripts)
         )
         here = os.path.relpath(root)
+        file = lock_file(root, found.script)
+        lock = read_lock(file) if locked else None
         settings = Settings(
             pkg=pkg,
             root=here,
@@ -118,8 +134,14 @@ def load_settings() -> Settings:
             source=os.path.relpath(place),
             beside=tuple(map(os.path.relpath, beside)),
             program=told,
-            url=check_url("COSMO_URL", values["COSMO_URL"], root),
-            zip_url=check_url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
+            urls=check_urls("COSMO_URL", values["COSMO_URL"], root),
+            zip_urls=check_urls("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
+            sha256=locked_sha256(values["COSMO_SHA256"], lock),
+            lock_file=os.path.relpath(file),
+            lock=lock,
+            offline=check_switch("COSMO_OFFLINE", values["COSMO_OFFLINE"]),
+            cache=cache_folder(os.environ),
+            epoch=source_date(os.environ, root),
             deps=check_deps(values["COSMO_DEPS"], root),
             executables=executables,
             exclude=exclude,
@@ -131,6 +153,15 @@ def load_settings() -> Settings:
         )
         check_build(Path(settings.build), tuple(Path(each.path) for each in executables))
     return settings
+
+
+def locked_sha256(given: Value, lock: Lock | None) -> str:
+    """What the interpreter's sha256 must be: COSMO_SHA256, or what is locked; these must agree."""
+    sha256 = check_sha256(given)
+    if lock and sha256 not in ("", lock.sha256):
+        told = f"{sha256} ({given.source}) is not what is locked, {lock.sha256}"
+        raise Stop(f"COSMO_SHA256={told}; remove one of them")
+    return lock.sha256 if lock else sha256
 
 
 def imported_pkg(values: Mapping[str, Value], told: Program, found: Project) -> Value:

@@ -90,6 +90,11 @@ def go(folder: str) -> str:
     return f"cd -P {shlex.quote(here(folder))}"
 
 
+def printf(lines: list[str] | tuple[str, ...]) -> str:
+    """The shell command that prints these lines."""
+    return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))}"
+
+
 def leave_out(patterns: tuple[str, ...], *names: str) -> str:
     """The line that removes, below the current folder, what is named so or lies at such a path."""
     tests = [f"-name {shlex.quote(name)}" for name in names]

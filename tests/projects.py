@@ -115,7 +115,7 @@ class Project:
         assert done.returncode == 1, done
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
-        phases = ("clean ", "setup ", "fetch ", "deps ", "compile ", "update ", "smoke ")
+        phases = ("clean ", "setup ", "lock ", "fetch ", "deps ", "compile ", "update ", "smoke ")
         lines = [line for line in done.stderr.splitlines() if not line.startswith(phases)]
         assert len(lines) == 1, done.stderr
         assert lines[0].startswith("cosmo: ")

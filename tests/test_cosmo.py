@@ -684,6 +684,7 @@ def test_progress_is_shown_on_a_terminal_only(project: Project, mirror: Mirror) 
     assert [line.split()[0] for line in plain.stderr.splitlines()] == [
         "clean",
         "setup",
+        "lock",
         "fetch",
         "compile",
         "update",

@@ -258,7 +258,7 @@ def test_paths_are_relative_to_the_current_directory(
     project.write("x/python", "")
     monkeypatch.chdir(project.path / "src")
     settings = load_settings()
-    assert settings.url == "../x/python"
+    assert settings.urls == ("../x/python",)
     assert settings.site == "../dist/cosmo/Lib/site-packages"
     assert settings.source == "hello"
 
@@ -277,7 +277,7 @@ def test_a_path_in_the_environment_begins_where_the_command_runs(
         ("~/a b", str(file)),
     ):
         monkeypatch.setenv("COSMO_URL", given)
-        assert load_settings().url == url
+        assert load_settings().urls == (url,)
 
 
 @pytest.mark.parametrize(
