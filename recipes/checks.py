@@ -205,7 +205,7 @@ def check_build(folder: Path, results: tuple[Path, ...]) -> None:
         "download",
     )
     written = [folder / name for name in names]
-    for path in (*written, *written[-1].rglob("*")):
+    for path in (*written, *written[-1].rglob("*"), *folder.glob(".ape*")):
         if path.is_symlink():
             raise Stop(f"{path} is a symbolic link, and a build would write through it; remove it")
     for path in (*results, folder / "python", folder / "zip"):
