@@ -103,6 +103,9 @@ def leave_out(patterns: tuple[str, ...], *names: str) -> str:
 
 
 def tell(c: Context, phase: str, what: str) -> None:
-    """Print one line about a phase, unless the run is dry: then its script is all there is."""
+    """Print one line about a phase, unless the run is dry: then its script is all there is.
+
+    A path may hold what would end the line.
+    """
     if not c.config.run.dry:
-        say(f"{phase:<9}{what}")
+        say(f"{phase:<9}" + re.sub(r"\s", " ", what))
