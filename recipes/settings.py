@@ -121,9 +121,8 @@ def load_settings(locked: bool = True) -> Settings:
         beside = modules_beside(place, root, found.script) if told.dist_info else []
         for each in (place, *beside):
             check_source(each, build, exclude)
-        executables = find_executables(
-            values, told, root, build, has_main(place, pkg, told.scripts)
-        )
+        main = has_main(place, pkg, told.scripts, exclude)
+        executables = find_executables(values, told, root, build, main)
         here = os.path.relpath(root)
         file = lock_file(root, found.script)
         lock = read_lock(file) if locked else None

@@ -57,14 +57,19 @@ def is_inside(root: Path, folder: Path) -> bool:
     return all(root in (each, *each.parents) for each in (written, real))
 
 
-def has_main(source: Path, pkg: str, scripts: Mapping[str, str]) -> bool:
-    """Whether `python -m PKG` starts it: a module that has scripts must itself say so."""
+def has_main(
+    source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...] = ()
+) -> bool:
+    """Whether `python -m PKG` starts it: a module that has scripts must itself say so.
+
+    What is left out starts nothing.
+    """
     module = source.joinpath(*pkg.split(".")[1:])
     mains = [module / "__main__.py", module / "__main__.pyc"]
-    if any(main.is_file() for main in mains):
+    if any(main.is_file() and not is_left_out(source, main, exclude) for main in mains):
         return True
     file = source if source.is_file() else module.with_name(f"{module.name}.py")
-    if module == source and not source.is_file():
+    if (module == source and not source.is_file()) or is_left_out(source, file, exclude):
         return False
     return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
 
