@@ -50,10 +50,10 @@ def compile_start(s: Settings) -> str:
     return f"{PYTHON}{optimize} -m compileall{form}{left}"
 
 
-def entries_line(entries: list[str]) -> str:
-    """The line that sees whether what is to be started is there."""
-    code = shlex.quote(excerpt(see_entries))
-    return f"{PYTHON} -B -c {code} {' '.join(map(shlex.quote, entries))}"
+def start_line(s: Settings, entries: list[str]) -> str:
+    """The line that sees whether what is to be started is there, and runs."""
+    code, top = shlex.quote(excerpt(see_entries)), s.pkg.partition(".")[0]
+    return f"{PYTHON} -B -c {code} {' '.join(map(shlex.quote, [top, *entries]))}"
 
 
 def compile_reason(result: Result, source: str) -> str:

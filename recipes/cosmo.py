@@ -14,7 +14,7 @@ from invoke.runners import Result
 from invoke.tasks import task
 
 from .base import bring_both, zip_program
-from .bytecode import compile_lines, compile_reason, entries_line
+from .bytecode import compile_lines, compile_reason, start_line
 from .console import Lines, Stop, bar, one_line, say
 from .deps import has_deps, install_deps, swapped
 from .epoch import touch
@@ -74,9 +74,9 @@ def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     with turn(c) as s:
         entries = [made.entry for made in s.executables if made.entry]
-        if entries:
-            line, failed = entries_line(entries), f"{' and '.join(entries)} cannot start"
-            sh(c, line, failed, at=os.path.dirname(s.site), then="correct COSMO_ENTRY")
+        failed = f"{' and '.join(entries) or s.pkg} cannot start"
+        then = "correct COSMO_ENTRY" if entries else "rename the program"
+        sh(c, start_line(s, entries), failed, at=os.path.dirname(s.site), then=then)
         files = 0 if c.config.run.dry else sum(1 for _ in Path(s.site).rglob("*.py"))
         tell(c, "compile", f"{files} files")
         failed = f"{s.site} cannot be written"

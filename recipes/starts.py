@@ -1,9 +1,10 @@
 """Runs in the fetched interpreter, in `Lib`: sees that what is to be started is there.
 
-    python starts.py module:function ...
+    python starts.py package module:function ...
 
-It imports no more than the packages that the modules are in. Only the standard library of Python
-3.6 is used: older interpreters are fetched too.
+The package must be no module of the interpreter's own. It
+imports no more than the packages that the modules are in. Only the standard library of Python 3.6
+is used: older interpreters are fetched too.
 """
 
 from __future__ import annotations
@@ -47,8 +48,11 @@ def see_entry(entry: str) -> None:
         sys.exit(f"{module} has no {top}")
 
 
-def see_entries(*entries: str) -> None:
-    """See to each of the entries; their modules are in `site-packages`."""
+def see_entries(package: str, *entries: str) -> None:
+    """See to the package, and to each of the entries; their modules are in `site-packages`."""
+    spec = importlib.util.find_spec(package)
+    if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
+        sys.exit(f"the interpreter has a module {package} of its own, which would run instead")
     sys.path.insert(0, "site-packages")
     for each in entries:
         see_entry(each)
