@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 TABLES = {
     "proof": ["release", "settings", "size", "time", "without extensions"],
+    "any": ["input", "cases", "built", "stopped by a phase", "refused", "as invoke shows"],
     "fault": ["fault", "moment", "what the user saw", "old executable", "next build"],
 }
 """The tables that tests add a row to, with `record_property`, and their heads."""
