@@ -5,37 +5,40 @@ from __future__ import annotations
 import ssl
 import threading
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Served(NamedTuple):
     """A file: its content, its time since the epoch, how much is sent, whether that is told.
 
-    `stalls` says that nothing comes behind that, and yet it does not end; `leads_to` is another
-    address, to which all are sent on.
+    Then, where the server misbehaves: its status, headers of its own, and how it goes on behind
+    the content: it ends, or it is `endless`, or it says no more and is `stalled`.
     """
 
     data: bytes
     modified: float
     sent: int
     length: bool
-    stalls: bool
-    leads_to: str
+    status: int = 200
+    headers: Mapping[str, str] = {}
+    then: str = ""
 
 
 class Mirror:
     """The server: `add` gives it files, `downloads` counts the bodies it sent of each.
 
-    `asked` counts all requests.
+    `asked` counts all requests, and `stalled` is set while an answer is.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.files: dict[str, Served] = {}
         self.downloads: Counter[str] = Counter()
         self.asked = 0
-        self.closed = threading.Event()
+        self.stalled, self.ended = threading.Event(), threading.Event()
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -56,23 +59,29 @@ class Mirror:
                     self.send_response(304)
                     self.end_headers()
                     return
-                if served.leads_to:
-                    self.send_response(302)
-                    self.send_header("Location", served.leads_to)
-                    self.end_headers()
-                    return
-                self.send_response(200)
+                self.send_response(served.status)
                 if self.path.endswith("/"):
                     self.send_header("Content-Type", "text/html")
-                if served.length:
+                for name, value in served.headers.items():
+                    self.send_header(name, value)
+                if served.length and "Content-Length" not in served.headers:
                     self.send_header("Content-Length", str(len(served.data)))
                 self.send_header("Last-Modified", formatdate(served.modified, usegmt=True))
                 self.end_headers()
                 if body:
                     mirror.downloads[self.path] += 1
                     self.wfile.write(served.data[: served.sent])
-                    if served.stalls:
-                        mirror.closed.wait()
+                    self.go_on(served.then)
+
+            def go_on(self, then: str) -> None:
+                with suppress(OSError):
+                    while then == "endless" and not mirror.ended.is_set():
+                        self.wfile.write(bytes(2**16))
+                if then == "stalled":
+                    self.wfile.flush()
+                    mirror.stalled.set()
+                    mirror.ended.wait()
+                    mirror.stalled.clear()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
@@ -90,19 +99,27 @@ class Mirror:
         modified: float = 1_700_000_000,
         sent: int | None = None,
         length: bool = True,
-        stalls: bool = False,
-        leads_to: str = "",
     ) -> str:
         """Serve `data` at `path`, cut off after `sent` bytes if given; return the URL."""
-        sent = len(data) if sent is None else sent
-        self.files[path] = Served(data, modified, sent, length, stalls, leads_to)
+        self.files[path] = Served(data, modified, len(data) if sent is None else sent, length)
         return self.address + path
+
+    def lead(self, path: str, to: str) -> str:
+        """Send whoever asks for `path` on to another address; return the URL."""
+        self.add(path, b"")
+        self.spoil(path, status=302, headers={"Location": to})
+        return self.address + path
+
+    def spoil(self, path: str, **how: Any) -> None:
+        """Serve what is at `path` in another way: `how` are values of `Served`."""
+        given = self.files[path]._replace(**how)
+        self.files[path] = given if "sent" in how else given._replace(sent=len(given.data))
 
     def __enter__(self) -> Mirror:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.closed.set()
+        self.ended.set()
         self.server.shutdown()
         self.server.server_close()

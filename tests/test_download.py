@@ -62,7 +62,7 @@ def test_a_trusted_server_serves(trusting: Project, secure: Mirror) -> None:
 
 
 def test_it_may_be_led_on_to_another_place_with_tls(trusting: Project, secure: Mirror) -> None:
-    url = secure.add("/latest", b"", leads_to=secure.address + PYTHON)
+    url = secure.lead("/latest", secure.address + PYTHON)
     trusting.package(COSMO_URL=url)
 
 
@@ -70,7 +70,7 @@ def test_what_leads_on_without_tls_is_refused(
     trusting: Project, secure: Mirror, mirror: Mirror
 ) -> None:
     trusting.package()
-    url = secure.add("/latest", b"", leads_to=mirror.address + PYTHON)
+    url = secure.lead("/latest", mirror.address + PYTHON)
     told = trusting.refused(COSMO_URL=url)
     assert "leads on without TLS" in told
     assert mirror.address in told
@@ -78,7 +78,7 @@ def test_what_leads_on_without_tls_is_refused(
 
 
 def test_an_address_that_leads_to_itself_ends(project: Project, mirror: Mirror) -> None:
-    url = mirror.add("/round", b"", leads_to=f"{mirror.address}/round")
+    url = mirror.lead("/round", f"{mirror.address}/round")
     assert "redirections exceeded" in project.refused(COSMO_URL=url)
 
 

@@ -113,10 +113,10 @@ def test_a_stalled_download_can_be_interrupted(
     project: Project, mirror: Mirror, interpreter: Path
 ) -> None:
     data = interpreter.read_bytes()
-    url = mirror.add("/stalls", data, sent=len(data) // 2, stalls=True)
+    url = mirror.add("/stalls", data)
+    mirror.spoil("/stalls", sent=len(data) // 2, then="stalled")
     build = begun(project, "cosmo.fetch", COSMO_URL=url)
-    while not mirror.downloads["/stalls"]:
-        time.sleep(0.01)
+    assert mirror.stalled.wait(60)
     os.kill(build.pid, signal.SIGINT)
     _, told = build.communicate(timeout=60)
     assert build.returncode == 130, told
