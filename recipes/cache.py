@@ -46,6 +46,12 @@ def see_sha256(file: str, wanted: str) -> str:
     return f'{found} && {{ [ "${{found%% *}}" = {wanted} ] || {{ echo "$found" >&2; false; }}; }}'
 
 
+def is_whole(cache: str) -> str:
+    """The command that fails where what the link `$file` in the cache leads to was damaged."""
+    held = shlex.quote(f"{cache}/sha256")
+    return f'{{ hash="$({sha256sum()} < "$file")" && [ "$file" -ef {held}/"${{hash%% *}}" ]; }}'
+
+
 def keep(cache: str, file: str, folder: str, name: str) -> str:
     """The line that puts a file into the cache, by its hash, and a link to it into a folder there.
 

@@ -9,7 +9,7 @@ import shutil
 from invoke.context import Context
 from invoke.runners import Result
 
-from .cache import keep, place
+from .cache import is_whole, keep, place
 from .console import Download, Stop, bar
 from .settings import Settings
 from .shell import sh
@@ -31,7 +31,8 @@ def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> No
     Nothing else is in that folder, so that it does not matter what wget calls the file.
     """
     old = f"{shlex.quote(s.cache)}/{place('url', url)}"
-    seed = f'for file in {old}/*; do [ ! -f "$file" ] || cp -L "$file" download || exit; done'
+    take = f'! {is_whole(s.cache)} || cp -L "$file" download || exit'
+    seed = f'for file in {old}/*; do [ ! -f "$file" ] || {take}; done'
     seed = f"{seed} && {{ [ ! -e {old}.time ] || touch -c -r {old}.time download/*; }}"
     line = f"rm -rf download && mkdir download{'' if force else f' && {seed}'}"
     sh(c, line, f"{s.build}/download cannot be written", at=s.build)
