@@ -46,8 +46,8 @@ def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> No
     if not shutil.which("wget"):
         then = "install wget (apt install wget, brew install wget)"
     blocks = s.lock.size // 512 + 1 if s.lock and setting == "COSMO_URL" else LONGEST_DOWNLOAD
-    line, failed = f"ulimit -f {blocks} && {WGET} -P download", f"{url} cannot be downloaded"
-    line = f"{line} {shlex.quote(url)}"
+    limit, failed = f"ulimit -f {blocks} 2>/dev/null", f"{url} cannot be downloaded"
+    line = f"{{ {limit} || :; }} && {WGET} -P download {shlex.quote(url)}"
     with bar("fetch", None, "B") as shown:
         done = sh(c, line, failed, Download(shown), at=s.build, why=wget_reason, then=then)
     insecure = re.search(r"^Location: (?!https:)\w+:\S*", done.stderr, re.MULTILINE)
