@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,18 @@ def one_line(failed: str) -> Iterator[None]:
 def say(message: str) -> None:
     """Print one line about the work; standard output is left to what was asked for."""
     print(message, file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Print what was asked for. Where that fails, Python shall not try, and fail, again at its end.
+
+    Source: Python's documentation, `signal`, "Note on SIGPIPE".
+    """
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from invoke.tasks import task
 
 from .base import bring_both, zip_program
 from .bytecode import compile_lines, compile_reason, start_line
-from .console import Lines, Stop, bar, one_line, say
+from .console import Lines, Stop, bar, one_line, say, show
 from .deps import has_deps, install_deps, swapped
 from .epoch import touch
 from .pin import pin, see_lock
@@ -104,25 +104,31 @@ def compile_site(c: Context) -> None:
 @task
 def report(c: Context) -> None:
     """Tell the executable's path, size, sha256 and Python, and how to start it."""
-    s = load_settings()
-    if c.config.run.dry:
-        return
-    for made in s.executables:
-        if not Path(made.path).is_file():
-            raise Stop(f"{made.path} is not there; make it with `invoke cosmo`")
-    version = sh(c, "TMPDIR=. sh ./python --version", "python does not start", at=s.build).stdout
-    with one_line("the report cannot be printed"):
+    with turn(c) as s:
+        if c.config.run.dry:
+            return
         for made in s.executables:
-            data = Path(made.path).read_bytes()
-            print(f"{made.path}")
-            print(f"  size    {len(data):,} bytes")
-            print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
-            print(f"  python  {version.strip()}")
-            for form in swapped(s):
-                print(f"  pure    {form}")
-            start, name = q(here(made.path)), Path(made.path).name
-            renamed = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
-            print(f"  start   {start}{renamed}")
+            if not Path(made.path).is_file():
+                raise Stop(f"{made.path} is not there; make it with `invoke cosmo`")
+        line, failed = "TMPDIR=. sh ./python --version", "python does not start"
+        version = sh(c, line, failed, at=s.build).stdout
+        with one_line("the report cannot be printed"):
+            show("\n".join(line for made in s.executables for line in told_of(s, made, version)))
+
+
+def told_of(s: Settings, made: Executable, version: str) -> list[str]:
+    """The lines of the report on one executable."""
+    data = Path(made.path).read_bytes()
+    start, name = q(here(made.path)), Path(made.path).name
+    renamed = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
+    return [
+        made.path,
+        f"  size    {len(data):,} bytes",
+        f"  sha256  {hashlib.sha256(data).hexdigest()}",
+        f"  python  {version.strip()}",
+        *(f"  pure    {form}" for form in swapped(s)),
+        f"  start   {start}{renamed}",
+    ]
 
 
 @task(pre=[compile_site], post=[report])
