@@ -147,7 +147,9 @@ def update(c: Context) -> None:
         sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
         line = f"chmod -R u=rwX,go=rX .args Lib && {touch(s.epoch, '.args', 'Lib')}"
         sh(c, line, failed, at=s.build)
-        add = f"find .args Lib -type f | LC_ALL=C sort | {zip_} -MM -X -g {new} -@"
+        found, listed = "$(find .args Lib -type f)", "printf '%s\\n' \"$files\""
+        files_of = f'files="{found}" && files="$({listed} | LC_ALL=C sort)"'
+        add = f"{files_of} && {listed} | {zip_} -MM -X -g {new} -@"
         with bar("update", files, "entries") as shown:
             sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
         for made in others:
