@@ -161,9 +161,20 @@ def update(c: Context) -> None:
             if s.smoke is not None:
                 smoke(c, s, made)
         for made in s.executables:
-            target = os.path.relpath(made.path, s.build)
-            folder = f"mkdir -p {q(os.path.dirname(target))} && " if os.path.dirname(target) else ""
-            sh(c, f"{folder}mv -f {zipped(made)} {q(target)}", failed, at=s.build)
+            sh(c, in_place(zipped(made), os.path.relpath(made.path, s.build)), failed, at=s.build)
+
+
+def in_place(new: str, target: str) -> str:
+    """The line that puts a whole executable in its place, by one rename.
+
+    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
+    """
+    folder, name = os.path.split(target)
+    if not folder:
+        return f"mv -f {new} {q(target)}"
+    part = q(os.path.join(folder, f".{name}.part"))
+    moved = f"mv -f {new} {part} && mv -f {part} {q(target)}"
+    return f"mkdir -p {q(folder)} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
 
 
 def count_files(folder: Path) -> int:
