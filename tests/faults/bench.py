@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -66,6 +67,9 @@ class Bench:
 
     wanted: ClassVar[dict[str, bytes]] = {}
     """The executable that a build without faults makes of the changed program, by its kind."""
+
+    heard: ClassVar[dict[bytes, str]] = {}
+    """What executables printed when they were started."""
 
     def __init__(
         self, project: Project, mirror: Mirror, rows: Callable[[str, object], None], kind: str
@@ -150,7 +154,10 @@ class Bench:
         return (self.root / str(self.executable).lstrip("/")).read_bytes()
 
     def printed(self) -> str:
-        """What the executable prints."""
+        """What the executable prints: the same bytes are started once."""
+        digest = hashlib.sha256(self.content()).digest()
+        if digest in self.heard:
+            return self.heard[digest]
         copy = self.home / "copy.com"
         copy.write_bytes(self.content())
         copy.chmod(0o755)
@@ -158,7 +165,8 @@ class Bench:
         away.executable = copy
         done = away.start()
         assert done.returncode == 0, done
-        return done.stdout.split()[0]
+        self.heard[digest] = done.stdout.split()[0]
+        return self.heard[digest]
 
     # What must hold
 
@@ -244,7 +252,7 @@ class Bench:
         """A line for the table: without paths of this machine, and not too long."""
         text = re.sub(rf"(file://)?{re.escape(str(self.home))}/?", "", line).replace("|", "/")
         text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", text)
-        text = re.sub(r"/\S*/(?=[^/\s]+)", lambda m: m[0] if "127" in m[0] else "", text)
+        text = re.sub(r"(?<![\w.:/])/\S*/(?=[^/\s])", "", text)
         return text if len(text) <= 110 else f"{text[:109]}…"
 
 

@@ -168,14 +168,26 @@ MOMENTS = {
     "after": '/bin/sh -c "$2"; {blow}; {rest}',
 }
 
-POINTS = {"clean": 12, "setup": 12, "fetch": 12, "deps": 12, "compile": 12, "update": 18}
+
+def kills(phase: str, points: int) -> list[tuple[str, float, str, str]]:
+    """At which part of a phase, and when, which blow falls."""
+    return [
+        (phase, each / points, list(MOMENTS)[(each + each // 6) % 3], list(BLOWS)[each % 6])
+        for each in range(points)
+    ]
+
 
 KILLS = [
-    (phase, number / points, list(MOMENTS)[(number + number // 6) % 3], list(BLOWS)[number % 6])
-    for phase, points in POINTS.items()
-    for number in range(points)
+    row
+    for phase, points in {
+        "clean": 12,
+        "setup": 12,
+        "fetch": 12,
+        "compile": 12,
+        "update": 18,
+    }.items()
+    for row in kills(phase, points)
 ]
-"""At which part of a phase which blow falls."""
 
 
 def blow_at(bench: Bench, number: int, moment: str, blow: str) -> None:
@@ -200,28 +212,34 @@ def killed(bench: Bench, phase: str, number: int, moment: str, blow: str) -> Non
     bench.recovers()
 
 
-@UV_ALONE
 @pytest.mark.parametrize(("phase", "part", "moment", "blow"), KILLS)
 def test_a_build_that_is_killed(
-    needy: Bench, phase: str, part: float, moment: str, blow: str
+    bench: Bench, phase: str, part: float, moment: str, blow: str
 ) -> None:
-    of_phase = lines(needy, phase)
-    killed(needy, phase, of_phase[int(part * len(of_phase))], moment, blow)
+    of_phase = lines(bench, phase)
+    killed(bench, phase, of_phase[int(part * len(of_phase))], moment, blow)
 
 
-@UV_ALONE
 @pytest.mark.parametrize("moment", list(MOMENTS))
 @pytest.mark.parametrize("blow", ["SIGTERM", "SIGKILL of all", "SIGKILL of invoke"])
 def test_a_build_that_is_killed_where_the_executable_is_put_in_place(
-    needy: Bench, moment: str, blow: str
+    bench: Bench, moment: str, blow: str
 ) -> None:
-    killed(needy, "update", lines(needy, "update")[-1], moment, blow)
+    killed(bench, "update", lines(bench, "update")[-1], moment, blow)
+
+
+@pytest.mark.parametrize("blow", ["SIGHUP", "SIGKILL of all"])
+def test_a_build_that_is_killed_while_it_reports(bench: Bench, blow: str) -> None:
+    killed(bench, "report", lines(bench, "report")[-1], "during", blow)
 
 
 @UV_ALONE
-@pytest.mark.parametrize("blow", ["SIGHUP", "SIGKILL of all"])
-def test_a_build_that_is_killed_while_it_reports(needy: Bench, blow: str) -> None:
-    killed(needy, "report", lines(needy, "report")[-1], "during", blow)
+@pytest.mark.parametrize(("part", "moment", "blow"), [each[1:] for each in kills("deps", 10)])
+def test_a_build_that_is_killed_while_uv_installs(
+    needy: Bench, part: float, moment: str, blow: str
+) -> None:
+    of_phase = lines(needy, "deps")
+    killed(needy, "deps", of_phase[int(part * len(of_phase))], moment, blow)
 
 
 @pytest.mark.parametrize("installing", ["pip"], indirect=True)
@@ -231,8 +249,9 @@ def test_a_build_that_is_killed_while_pip_installs(needy: Bench, blow: str, part
     killed(needy, "deps", of_phase[int(part * len(of_phase))], "during", blow)
 
 
-@pytest.mark.parametrize("blow", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize(
+    ("blow", "nth"), [("SIGINT", 1), ("SIGINT", 3), ("SIGTERM", 2), ("SIGHUP", 4)]
+)
 def test_a_build_that_is_killed_while_it_reads_its_settings(
     bench: Bench, blow: str, nth: int
 ) -> None:
@@ -278,7 +297,7 @@ def other(data: bytes) -> bytes:
         ("500", "ERROR 500"),
         ("503 always", "ERROR 503"),
         ("304 for nothing cached", "cannot be downloaded"),
-        ("204 and nothing", ""),
+        ("204 for nothing cached", ""),
         ("an empty body", ""),
         ("HTML", "is no Actually Portable Executable"),
         ("half, its length told", "cannot be downloaded"),
@@ -300,7 +319,7 @@ def test_a_server_that_answers_wrongly(bench: Bench, mirror: Mirror, fault: str,
     to = mirror.address + PYTHON
     how: dict[str, dict[str, Any]] = {
         "304 for nothing cached": {"status": 304, "data": b""},
-        "204 and nothing": {"status": 204, "data": b""},
+        "204 for nothing cached": {"status": 204, "data": b""},
         "an empty body": {"data": b""},
         "HTML": {"data": b"<html>Sign in</html>"},
         "half, its length told": {"sent": half},
@@ -318,9 +337,9 @@ def test_a_server_that_answers_wrongly(bench: Bench, mirror: Mirror, fault: str,
         "a redirect to nothing": {"status": 301, "headers": {"Location": ""}},
         "a length that is no number": {"headers": {"Content-Length": "many"}, "sent": half},
     }
-    number = int(fault[:3]) if fault[0] in "45" else 0
+    number = int(fault[:3]) if fault[:3].isdigit() else 0
     served(mirror, **how.get(fault, {"status": number, "data": b"no"}))
-    if fault == "304 for nothing cached":
+    if "nothing" in fault and number:
         shutil.rmtree(bench.home / ".cache")
     good = (bench.project.build / "python").read_bytes()
     bench.breaks(f"server: {fault}", "fetch", told=told)
@@ -409,7 +428,7 @@ def filled(folder: Path) -> str:
 @pytest.fixture
 def roomy(interpreter: Path) -> str:
     """The size of a disk that has room enough for a build."""
-    line = "mount -t tmpfs tmpfs /mnt && nsenter -t $$ -U -m --preserve-credentials true"
+    line = "mount -t tmpfs tmpfs /mnt"
     done = subprocess.run(["unshare", "-rm", "sh", "-c", line], check=False, capture_output=True)
     if done.returncode:
         pytest.skip(f"no disk can be mounted: {done.stderr.decode()}")
@@ -423,10 +442,16 @@ def test_a_disk_that_is_full(needy: Bench, phase: str, roomy: str) -> None:
     folder = needy.project.build
     with Room(folder, roomy).opened(needy):
         needy.at_line(number, filled(folder))
-        needy.breaks("disk full: the build folder's", phase, told="o space left on device")
+        needy.breaks("disk full: the build folder's", phase)
         needy.mend()
         (needy.root / str(folder).lstrip("/") / ".ballast").unlink()
         needy.recovers()
+
+
+def enlarge(bench: Bench) -> None:
+    """Let the new executable be larger than the old one by a megabyte."""
+    bench.project.write("src/hello/noise", "").write_bytes(garbage(bytes(10**6)))
+    bench.kind = "large"
 
 
 @pytest.mark.parametrize("line", [2, 4])
@@ -435,6 +460,7 @@ def test_a_disk_that_is_full_when_zip_writes(bench: Bench, line: int, roomy: str
     folder = bench.project.build
     with Room(folder, roomy).opened(bench):
         bench.at_line(number, filled(folder))
+        enlarge(bench)
         bench.breaks("disk full: the build folder's", f"update, line {line}")
         bench.mend()
         (bench.root / str(folder).lstrip("/") / ".ballast").unlink()
@@ -455,6 +481,7 @@ def test_a_disk_that_is_full_where_the_executable_lies(bench: Bench, roomy: str)
     folder = elsewhere(bench)
     with Room(folder, roomy).opened(bench):
         bench.at_line(lines(bench, "update")[-1], filled(folder))
+        enlarge(bench)
         bench.breaks("disk full: the executable's", "update")
         bench.mend()
         (bench.root / str(folder).lstrip("/") / ".ballast").unlink()
@@ -505,7 +532,6 @@ def test_a_disk_that_is_full_where_temporary_files_are(needy: Bench, roomy: str)
         ("fetch", 4, 100),
         ("deps", 2, 0),
         ("compile", 2, 0),
-        ("compile", 3, 0),
         ("update", 2, 100),
         ("update", 4, 100),
     ],
@@ -522,7 +548,7 @@ def test_a_file_that_may_not_grow(
 
 # Permissions and tools
 
-OBEYS = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+OBEYS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 """Makes root obey the permissions of files, as everyone else does."""
 
 
@@ -565,52 +591,62 @@ def test_a_home_that_is_not_writable(bench: Bench, mirror: Mirror, name: str) ->
     bench.recovers()
 
 
-TORN = '{real} "$@" & sleep 0.02; kill -KILL $!; exit 137'
+TORN = '{real} "$@" & sleep 0.01; kill -KILL $! 2>/dev/null; exit 137'
 """A program that is killed while it works."""
 
+HALF = '{real} "$@" | head -n 1; exit 1'
+"""A program that prints one line, and fails."""
 
-@UV_ALONE
+
 @pytest.mark.parametrize(
     ("program", "nth", "then"),
     [
         *(("zip", nth, "exit 15") for nth in (1, 2, 3, 4)),
         *(("zip", nth, TORN) for nth in (3, 4)),
-        *(("cp", nth, "exit 1") for nth in (1, 2, 3, 4, 5)),
-        *(("cp", nth, TORN) for nth in (1, 3)),
-        *(("mv", nth, "exit 1") for nth in (1, 2, 3, 4)),
-        *(("find", nth, "exit 1") for nth in (1, 2, 3, 4, 5, 6, 7, 8)),
-        *(("find", nth, '{real} "$@" | head -n 1; exit 1') for nth in (7, 8)),
+        *(("env", nth, TORN) for nth in (1, 2, 3)),
+        *(("cp", nth, "exit 1") for nth in (1, 2, 3)),
+        ("cp", 3, TORN),
+        *(("mv", nth, "exit 1") for nth in (1, 3, 4)),
+        *(("find", nth, "exit 1") for nth in (1, 3, 5)),
+        *(("find", nth, HALF) for nth in (5, 7)),
         *(("touch", nth, "exit 1") for nth in (1, 2)),
-        *(("rm", nth, "exit 1") for nth in (1, 2, 3)),
-        *(("chmod", nth, "exit 1") for nth in (1, 2, 3, 4)),
-        *(("mkdir", nth, "exit 1") for nth in (1, 2, 3, 4)),
+        *(("rm", nth, "exit 1") for nth in (1, 2)),
+        *(("chmod", nth, "exit 1") for nth in (2, 4)),
+        *(("mkdir", nth, "exit 1") for nth in (1, 3)),
         ("ln", 1, "exit 1"),
         ("ln", 2, "exit 1"),
         ("head", 1, "exit 1"),
         ("grep", 1, "exit 2"),
-        ("sort", 1, "exit 2"),
-        ("sort", 1, '{real} "$@" | head -n 1; exit 2'),
+        ("sort", 1, HALF),
         ("sha256sum", 1, "exit 1"),
         ("wget", 1, "exit 4"),
         ("wget", 1, TORN),
-        ("uv", 1, "exit 2"),
-        ("uv", 1, TORN),
     ],
 )
 def test_a_program_that_fails_once(
-    needy: Bench, mirror: Mirror, program: str, nth: int, then: str
+    bench: Bench, mirror: Mirror, program: str, nth: int, then: str
 ) -> None:
-    how = {TORN: "is killed", "exit 15": "fails with 15"}.get(then, "fails")
-    how = "fails half way" if "head" in then else how
+    how = {TORN: "is killed", HALF: "fails half way"}.get(then, "fails")
     served(mirror)
-    needy.at_call(program, nth, then)
+    bench.at_call(program, nth, then)
+    bench.change()
+    bench.either(bench.invoke(), f"{program} {how}", f"at call {nth}")
+    bench.mend()
+    bench.recovers()
+
+
+@UV_ALONE
+@pytest.mark.parametrize("then", ["exit 2", TORN])
+def test_an_installer_that_fails(needy: Bench, then: str) -> None:
+    needy.settings["UV_NO_CACHE"] = "1"
+    needy.at_call("uv", 1, then)
     needy.change()
-    needy.either(needy.invoke(), f"{program} {how}", f"at call {nth}")
+    needy.either(needy.invoke(), f"uv {'fails' if then == 'exit 2' else 'is killed'}", "deps")
     needy.mend()
     needy.recovers()
 
 
-@pytest.mark.parametrize("program", ["zip", "wget", "find", "sort"])
+@pytest.mark.parametrize("program", ["zip", "wget", "sort"])
 def test_a_program_that_is_missing(bench: Bench, program: str) -> None:
     bench.change()
     bench.either(bench.without(program), f"no {program}", "")
@@ -626,23 +662,15 @@ def test_a_zip_that_goes_missing(bench: Bench, nth: int) -> None:
     bench.recovers()
 
 
-@UV_ALONE
 @pytest.mark.parametrize(
-    ("phase", "line", "then"),
-    [
-        ("compile", 2, "ulimit -v 20000"),
-        ("compile", 2, "exit 137"),
-        ("deps", 7, "ulimit -v 20000"),
-        ("deps", 8, "exit 137"),
-        ("report", 1, "ulimit -v 20000"),
-    ],
+    ("phase", "line"), [("compile", 2), ("compile", 3), ("deps", 5), ("report", 1)]
 )
-def test_a_python_that_is_killed_by_a_limit(needy: Bench, phase: str, line: int, then: str) -> None:
-    needy.at_line(lines(needy, phase)[line - 1], then)
-    fault = "killed for want of memory" if "exit" in then else "too little memory"
-    needy.breaks(fault, f"{phase}, line {line}", late=phase == "report")
-    needy.mend()
-    needy.recovers()
+def test_a_python_that_is_killed(bench: Bench, phase: str, line: int) -> None:
+    bench.at_line(lines(bench, phase)[line - 1], "exit 137")
+    late = phase == "report"
+    bench.breaks("python is killed at once", f"{phase}, line {line}", late=late)
+    bench.mend()
+    bench.recovers()
 
 
 @pytest.mark.parametrize(
@@ -798,8 +826,7 @@ def test_two_projects_that_share_a_cache_at_once(bench: Bench, mirror: Mirror) -
         bench.survived(each, "two projects, one cache", "at once")
     assert second.printed() == "two"
     bench.recovers()
-    second.row = bench.row
-    second.recovers(COSMO_OFFLINE="1")
+    assert second.invoke(COSMO_OFFLINE="1").status == 0
     held = (bench.home / ".cache/cosmo-recipes/sha256").iterdir()
     assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in held)
 
