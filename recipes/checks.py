@@ -197,6 +197,7 @@ def check_build(folder: Path, results: tuple[Path, ...]) -> None:
         ".args",
         ".cache",
         ".deps",
+        ".list",
         ".lock",
         ".smoke",
         ".zip",

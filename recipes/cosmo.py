@@ -147,9 +147,8 @@ def update(c: Context) -> None:
         sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
         line = f"chmod -R u=rwX,go=rX .args Lib && {touch(s.epoch, '.args', 'Lib')}"
         sh(c, line, failed, at=s.build)
-        found, listed = "$(find .args Lib -type f)", "printf '%s\\n' \"$files\""
-        files_of = f'files="{found}" && files="$({listed} | LC_ALL=C sort)"'
-        add = f"{files_of} && {listed} | {zip_} -MM -X -g {new} -@"
+        listed = "find .args Lib -type f > .list && LC_ALL=C sort -o .list .list"
+        add = f"{listed} && {zip_} -MM -X -g {new} -@ < .list"
         with bar("update", files, "entries") as shown:
             sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
         for made in others:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
 # ///
 # cosmo-recipes 0.1.0
-# sha256 of all other lines: d2a4e70dd2ae46acc54349317ebb61517272c07ed73723aba1ebecca764ae1bc
+# sha256 of all other lines: 3e8295c7e2df70a9a035627a7585957019a83cfc22fbe76f92fa4edb46243875
 
 from __future__ import annotations
 
@@ -45,9 +45,11 @@ import select
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,12 +59,13 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib import metadata
 from importlib.machinery import FileFinder, ModuleSpec
+from importlib.metadata import Distribution, distributions
 from importlib.util import resolve_name
 from itertools import accumulate
 from json import dumps
 from pathlib import Path
 from symtable import SymbolTable, symtable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -88,6 +91,67 @@ except ModuleNotFoundError as error:
     raise SystemExit(f"cosmo: {told}; pip install {error.name}") from None
 
 
+# recipes/cache.py -------------------------------------------------------------
+# The user's cache: what was downloaded or installed once, for all projects of this machine.
+#
+#     sha256/HASH       a file, by what it holds
+#     url/HASH/NAME     a link to what an address last gave, for `wget -N`; url/HASH.time has its time
+#     deps/HASH/deps    a link to what locked dependencies were installed to, as a tar
+#
+# A file gets its name when it is whole, by one rename, so that builds need not wait for each other.
+
+
+def cache_folder(environ: Mapping[str, str]) -> str:
+    """The folder of these recipes in the user's cache.
+
+    Source: XDG Base Directory Specification, by which a relative path counts for nothing; without
+    XDG_CACHE_HOME, on macOS, its File System Programming Guide.
+    """
+    base = environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        base = str(Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache"))
+    return os.path.join(base, "cosmo-recipes")
+
+
+def place(kind: str, text: str) -> str:
+    """Where the link for an address, or for some dependencies, lies in the cache."""
+    return f"{kind}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def sha256sum() -> str:
+    """The program that prints the sha256 of its input: coreutils' or, as on macOS, Perl's."""
+    return "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
+
+
+def see_sha256(file: str, wanted: str) -> str:
+    """The line that fails, and tells what it found, where a file is not what it has to be."""
+    found = f'found="$({sha256sum()} < {file})"'
+    return f'{found} && {{ [ "${{found%% *}}" = {wanted} ] || {{ echo "$found" >&2; false; }}; }}'
+
+
+def is_whole(cache: str) -> str:
+    """The command that fails where what the link `$file` in the cache leads to was damaged."""
+    held = shlex.quote(f"{cache}/sha256")
+    return f'{{ hash="$({sha256sum()} < "$file")" && [ "$file" -ef {held}/"${{hash%% *}}" ]; }}'
+
+
+def keep(cache: str, file: str, folder: str, name: str) -> str:
+    """The line that puts a file into the cache, by its hash, and a link to it into a folder there.
+
+    `file` and `name` are text of that line. Beside the folder, a file has the time that this one
+    had; it comes last, for what is older than it is told to be is fetched again, not kept for good.
+    A cache that cannot be written to is done without.
+    """
+    held, links = shlex.quote(f"{cache}/sha256"), shlex.quote(f"{cache}/{folder}")
+    return (
+        f'{{ hash="$({sha256sum()} < {file})" && hash="${{hash%% *}}" && mkdir -p {held} {links} &&'
+        f' cp -p {file} {held}/.$$ && mv -f {held}/.$$ {held}/"$hash" &&'
+        f' ln -sf ../../sha256/"$hash" {links}/.$$ && mv -f {links}/.$$ {links}/{name} &&'
+        f" touch -r {file} {links}.$$ && mv -f {links}.$$ {links}.time; }}"
+        f" 2>/dev/null || rm -f {held}/.$$ {links}/.$$ {links}.$$"
+    )
+
+
 # recipes/console.py -----------------------------------------------------------
 # What a person sees: one line a step, a progress bar on a terminal, one line for an error.
 
@@ -111,6 +175,18 @@ def one_line(failed: str) -> Iterator[None]:
 def say(message: str) -> None:
     """Print one line about the work; standard output is left to what was asked for."""
     print(message, file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Print what was asked for. Where that fails, Python shall not try, and fail, again at its end.
+
+    Source: Python's documentation, `signal`, "Note on SIGPIPE".
+    """
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 @contextmanager
@@ -309,6 +385,22 @@ def check_url(name: str, value: Value, root: Path) -> str:
     return str(path)
 
 
+def check_urls(name: str, value: Value, root: Path) -> tuple[str, ...]:
+    """A setting that names one address, or several URLs."""
+    words = (value.text or "").split()
+    if len(words) < 2 or not all("://" in word for word in words):
+        return (check_url(name, value, root),)
+    return tuple(check_url(name, Value(word, value.source), root) for word in words)
+
+
+def check_sha256(value: Value) -> str:
+    """COSMO_SHA256, empty where it is not set."""
+    text = (value.text or "").lower()
+    if value.text is not None and not re.fullmatch("[0-9a-f]{64}", text):
+        raise Stop(f"COSMO_SHA256={value.text!r} ({value.source}): write 64 hexadecimal digits")
+    return text
+
+
 def placed(value: Value, root: Path) -> Path:
     """The path that a setting names.
 
@@ -407,9 +499,20 @@ def is_executable(path: Path) -> bool:
 
 def check_build(folder: Path, results: tuple[Path, ...]) -> None:
     """See that what is written there cannot lead out of it, and that nothing is in its way."""
-    names = (".args", ".cache", ".deps", ".smoke", "python.part", "zip.part", "download")
+    names = (
+        ".args",
+        ".cache",
+        ".deps",
+        ".list",
+        ".lock",
+        ".smoke",
+        ".zip",
+        "python.part",
+        "zip.part",
+        "download",
+    )
     written = [folder / name for name in names]
-    for path in (*written, *written[-1].rglob("*")):
+    for path in (*written, *written[-1].rglob("*"), *folder.glob(".ape*")):
         if path.is_symlink():
             raise Stop(f"{path} is a symbolic link, and a build would write through it; remove it")
     for path in (*results, folder / "python", folder / "zip"):
@@ -526,6 +629,44 @@ def isolates(lines: tuple[str, ...]) -> bool:
     return False
 
 
+# recipes/epoch.py -------------------------------------------------------------
+# The time that is told of what goes in: the same on each day and machine.
+
+FIRST, LAST = 315_532_800, 4_291_747_198
+"""The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
+
+
+def source_date(environ: Mapping[str, str], root: Path) -> int:
+    """SOURCE_DATE_EPOCH, else the time of the last commit to the project's folder, else 1980.
+
+    It is in seconds, and kept to what a zip and a `.pyc` can hold. Source: the specification of
+    SOURCE_DATE_EPOCH at reproducible-builds.org.
+    """
+    given = environ.get("SOURCE_DATE_EPOCH")
+    if given is not None and not re.fullmatch("[0-9]{1,18}", given):
+        raise Stop(f"SOURCE_DATE_EPOCH={given!r}: write a time in seconds since 1970, or unset it")
+    seconds = int(given) if given is not None else last_commit(root)
+    return min(max(seconds, FIRST), LAST)
+
+
+def last_commit(root: Path) -> int:
+    """When the project's folder last changed in git, in seconds; 0 where git does not tell."""
+    line = ["git", "-c", "log.showSignature=false", "log", "-1", "--format=%ct", "--", "."]
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell, and no value of a setting
+            line, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return 0
+    return int(done.stdout) if done.stdout.strip().isdigit() else 0
+
+
+def touch(epoch: int, *paths: str) -> str:
+    """The line that gives all files that time, as a zip entry and a `.pyc` tell it."""
+    when = time.strftime("%Y%m%d%H%M.%S", time.gmtime(epoch))
+    return f"TZ=UTC0 find {' '.join(paths)} -type f -exec touch -t {when} {{}} +"
+
+
 # recipes/known.py -------------------------------------------------------------
 # Every setting there is: its name, its default and what it means.
 
@@ -554,7 +695,18 @@ KNOWN = (
     Known(
         "COSMO_URL",
         "https://cosmo.zip/pub/cosmos/bin/python",
-        "the interpreter: an https, http or file URL, or a path",
+        "the interpreter: an https, http or file URL, or a path; or several URLs, parted by spaces,"
+        " of which the first that answers with what is locked is used",
+    ),
+    Known(
+        "COSMO_SHA256",
+        None,
+        "the sha256 that the interpreter's file must have, where there is no `cosmo.lock`",
+    ),
+    Known(
+        "COSMO_OFFLINE",
+        "0",
+        "1 takes what is in the user's cache and asks no server for anything",
     ),
     Known(
         "COSMO_ZIP_URL",
@@ -830,6 +982,94 @@ def toml_kind(value: object) -> str:
     return f"an {name}" if name[0] in "aio" else f"a {name}"
 
 
+# recipes/lock.py --------------------------------------------------------------
+# `cosmo.lock`: which interpreter, and which dependencies, a build takes, or stops.
+
+LOCK_HEAD = """\
+# What `invoke cosmo` builds from; `invoke cosmo.lock` wrote it, and writes it anew. Commit it.
+"""
+
+
+PACKAGE = r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+( --hash=sha256:[0-9a-f]{64})+"
+"""A package as it is locked. Source: pip's documentation, "requirements file format"."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What is locked: the interpreter, and the dependencies where there are any.
+
+    `url`, `size` in bytes, `sha256` and `last_modified`, in UTC and empty where no server told it,
+    are those of the interpreter's file, and `version` is its Python's. `asked` is what the packages
+    were resolved for; a package is a line of a requirements file, with its hashes.
+    """
+
+    url: str
+    size: int
+    sha256: str
+    version: str
+    last_modified: str
+    asked: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """The file's text."""
+        python = {
+            "url": self.url,
+            "size": self.size,
+            "sha256": self.sha256,
+            "version": self.version,
+            "last-modified": self.last_modified,
+        }
+        text = f"{LOCK_HEAD}\n[python]\n"
+        for key, value in python.items():
+            text += f"{key} = {json.dumps(value)}\n"
+        text, end = f"{text}\n[dependencies]\n", "\n"
+        for key, values in (("asked", self.asked), ("packages", self.packages)):
+            text += f"{key} = [\n{''.join(f'    {json.dumps(each)},{end}' for each in values)}]\n"
+        return text
+
+
+def lock_file(root: Path, script: Path | None) -> Path:
+    """Where the lock lies: beside `pyproject.toml`, or a script's beside it, under its name."""
+    return root / ("cosmo.lock" if script is None else f"{script.stem}.cosmo.lock")
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock at `path`; None where there is none, and `Stop` where it cannot be one."""
+    if not path.is_file():
+        return None
+    data = parse_toml(path, path.read_bytes())
+    python = table_at(path, data, "python")
+    dependencies = table_at(path, data, "dependencies")
+    return Lock(
+        url=value_at(path, python, "url", r"\S(.*\S)?"),
+        size=int(value_at(path, python, "size", r"\d+")),
+        sha256=value_at(path, python, "sha256", "[0-9a-f]{64}"),
+        version=value_at(path, python, "version", r"\d+(\.\d+)*"),
+        last_modified=value_at(path, python, "last-modified", r"[-0-9TZ:]*"),
+        asked=lines_at(path, dependencies, "asked", ".*"),
+        packages=lines_at(path, dependencies, "packages", PACKAGE),
+    )
+
+
+def value_at(path: Path, table: dict[str, Any], key: str, form: str) -> str:
+    """The value at `key` as text, where it has the form that it must."""
+    text = str(table.get(key, ""))
+    if not re.fullmatch(form, text):
+        raise Stop(f"{path}: {key} cannot be {text!r}; write it anew with `invoke cosmo.lock`")
+    return text
+
+
+def lines_at(path: Path, table: dict[str, Any], key: str, form: str) -> tuple[str, ...]:
+    """The array of lines at `key`, each of which has the form that it must."""
+    found = table.get(key, [])
+    for each in found if isinstance(found, list) else [found]:
+        if not isinstance(each, str) or not each.isprintable() or not re.fullmatch(form, each):
+            then = "write it anew with `invoke cosmo.lock`"
+            raise Stop(f"{path}: {key} cannot hold {each!r}; {then}")
+    return tuple(found)
+
+
 # recipes/program.py -----------------------------------------------------------
 # The program, as `[project]` tells of it, and its metadata.
 
@@ -990,14 +1230,19 @@ def is_inside(root: Path, folder: Path) -> bool:
     return all(root in (each, *each.parents) for each in (written, real))
 
 
-def has_main(source: Path, pkg: str, scripts: Mapping[str, str]) -> bool:
-    """Whether `python -m PKG` starts it: a module that has scripts must itself say so."""
+def has_main(
+    source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...] = ()
+) -> bool:
+    """Whether `python -m PKG` starts it: a module that has scripts must itself say so.
+
+    What is left out starts nothing.
+    """
     module = source.joinpath(*pkg.split(".")[1:])
     mains = [module / "__main__.py", module / "__main__.pyc"]
-    if any(main.is_file() for main in mains):
+    if any(main.is_file() and not is_left_out(source, main, exclude) for main in mains):
         return True
     file = source if source.is_file() else module.with_name(f"{module.name}.py")
-    if module == source and not source.is_file():
+    if (module == source and not source.is_file()) or is_left_out(source, file, exclude):
         return False
     return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
 
@@ -1048,10 +1293,11 @@ class Executable(NamedTuple):
 class Settings:
     """What a build needs to know, checked. Paths are relative to the current directory.
 
-    `url` and `zip_url` are a URL for wget, or the path of a file to copy. `deps` is a requirements
-    file, `none`, or None for what `program` says. `source` is the package or the module that goes
-    in, and `beside` is what else lies in a folder of packages. `smoke` are arguments, None where
-    nothing is to be tried.
+    `urls` and `zip_urls` are URLs for wget, or the path of a file to copy; `sha256` is what the
+    interpreter must have, empty where it may be any. `cache` is the folder of the user's, and
+    `epoch` the time, in seconds, of what goes in. `deps` is a requirements file, `none`, or None
+    for what `program` says. `source` is the package or the module that goes in, and `beside` is
+    what else lies in a folder of packages. `smoke` are arguments, None where nothing is tried.
     """
 
     pkg: str
@@ -1060,8 +1306,14 @@ class Settings:
     source: str
     beside: tuple[str, ...]
     program: Program
-    url: str
-    zip_url: str
+    urls: tuple[str, ...]
+    zip_urls: tuple[str, ...]
+    sha256: str
+    lock_file: str
+    lock: Lock | None
+    offline: bool
+    cache: str
+    epoch: int
     deps: str | None
     executables: tuple[Executable, ...]
     exclude: tuple[str, ...]
@@ -1094,8 +1346,11 @@ class Found(NamedTuple):
     values: dict[str, Value]
 
 
-def load_settings() -> Settings:
-    """The settings for the current directory and environment; `Stop` where one of them is wrong."""
+def load_settings(locked: bool = True) -> Settings:
+    """The settings for the current directory and environment; `Stop` where one of them is wrong.
+
+    Without `locked`, they are those of a project that has no lock.
+    """
     with one_line("the settings cannot be read"):
         found, values = read_settings(os.environ, Path.cwd())
         root, told = found.root, read_program(found)
@@ -1107,10 +1362,11 @@ def load_settings() -> Settings:
         beside = modules_beside(place, root, found.script) if told.dist_info else []
         for each in (place, *beside):
             check_source(each, build, exclude)
-        executables = find_executables(
-            values, told, root, build, has_main(place, pkg, told.scripts)
-        )
+        main = has_main(place, pkg, told.scripts, exclude)
+        executables = find_executables(values, told, root, build, main)
         here = os.path.relpath(root)
+        file = lock_file(root, found.script)
+        lock = read_lock(file) if locked else None
         settings = Settings(
             pkg=pkg,
             root=here,
@@ -1118,8 +1374,14 @@ def load_settings() -> Settings:
             source=os.path.relpath(place),
             beside=tuple(map(os.path.relpath, beside)),
             program=told,
-            url=check_url("COSMO_URL", values["COSMO_URL"], root),
-            zip_url=check_url("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
+            urls=check_urls("COSMO_URL", values["COSMO_URL"], root),
+            zip_urls=check_urls("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
+            sha256=locked_sha256(values["COSMO_SHA256"], lock),
+            lock_file=os.path.relpath(file),
+            lock=lock,
+            offline=check_switch("COSMO_OFFLINE", values["COSMO_OFFLINE"]),
+            cache=cache_folder(os.environ),
+            epoch=source_date(os.environ, root),
             deps=check_deps(values["COSMO_DEPS"], root),
             executables=executables,
             exclude=exclude,
@@ -1131,6 +1393,15 @@ def load_settings() -> Settings:
         )
         check_build(Path(settings.build), tuple(Path(each.path) for each in executables))
     return settings
+
+
+def locked_sha256(given: Value, lock: Lock | None) -> str:
+    """What the interpreter's sha256 must be: COSMO_SHA256, or what is locked; these must agree."""
+    sha256 = check_sha256(given)
+    if lock and sha256 not in ("", lock.sha256):
+        told = f"{sha256} ({given.source}) is not what is locked, {lock.sha256}"
+        raise Stop(f"COSMO_SHA256={told}; remove one of them")
+    return lock.sha256 if lock else sha256
 
 
 def imported_pkg(values: Mapping[str, Value], told: Program, found: Project) -> Value:
@@ -1273,6 +1544,11 @@ def go(folder: str) -> str:
     return f"cd -P {shlex.quote(here(folder))}"
 
 
+def printf(lines: list[str] | tuple[str, ...]) -> str:
+    """The shell command that prints these lines."""
+    return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))}"
+
+
 def leave_out(patterns: tuple[str, ...], *names: str) -> str:
     """The line that removes, below the current folder, what is named so or lies at such a path."""
     tests = [f"-name {shlex.quote(name)}" for name in names]
@@ -1281,21 +1557,82 @@ def leave_out(patterns: tuple[str, ...], *names: str) -> str:
 
 
 def tell(c: Context, phase: str, what: str) -> None:
-    """Print one line about a phase, unless the run is dry: then its script is all there is."""
+    """Print one line about a phase, unless the run is dry: then its script is all there is.
+
+    A path may hold what would end the line.
+    """
     if not c.config.run.dry:
-        say(f"{phase:<9}{what}")
+        say(f"{phase:<9}" + re.sub(r"\s", " ", what))
 
 
-# recipes/base.py --------------------------------------------------------------
-# The interpreter, and the zip beside it: brought to the build folder, and seen to be whole.
+# recipes/download.py ----------------------------------------------------------
+# A download: wget, in a folder of its own, beside what the same address gave before.
 
 WGET = (
     "LC_ALL=C wget -N --no-if-modified-since --no-config --no-hsts --tries=3 --waitretry=1"
     " --timeout=30 --progress=dot:mega"
 )
-"""The article's `wget -N`. With `--no-if-modified-since` it sees by the size that an earlier
-download was cut short, which the time hides; `--no-config` and `--no-hsts` keep it from writing
-where a `.wgetrc` says, and to the home folder."""
+"""The article's `wget -N`. With `--no-if-modified-since` it also compares sizes; `--no-config` and
+`--no-hsts` keep it from writing where a `.wgetrc` says, and to the home folder. It verifies TLS."""
+
+LONGEST_DOWNLOAD = 2**20
+"""Of how many blocks a download may be; one has 512 bytes, or 1024 where the shell is bash."""
+
+
+def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
+    """Download `url` to `download`, or, offline, take what it gave before.
+
+    Nothing else is in that folder, so that it does not matter what wget calls the file.
+    """
+    old = f"{shlex.quote(s.cache)}/{place('url', url)}"
+    take = f'! {is_whole(s.cache)} || cp -L "$file" download || exit'
+    seed = f'for file in {old}/*; do [ ! -f "$file" ] || {take}; done'
+    seed = f"{seed} && {{ [ ! -e {old}.time ] || touch -c -r {old}.time download/*; }}"
+    line = f"rm -rf download && mkdir download{'' if force else f' && {seed}'}"
+    sh(c, line, f"{s.build}/download cannot be written", at=s.build)
+    if s.offline:
+        failed, then = f"{url} is not in the cache", "go online once, without COSMO_OFFLINE"
+        sh(c, "ls download | grep -q .", failed, at=s.build, why=lambda _: "and offline", then=then)
+        return
+    then = f"see to the network, correct {setting}, or try `invoke cosmo.fetch --force`"
+    if setting == "COSMO_ZIP_URL":
+        then = f"install zip (apt install zip), or {then}"
+    if not shutil.which("wget"):
+        then = "install wget (apt install wget, brew install wget)"
+    blocks = s.lock.size // 512 + 1 if s.lock and setting == "COSMO_URL" else LONGEST_DOWNLOAD
+    limit, failed = f"ulimit -f {blocks} 2>/dev/null", f"{url} cannot be downloaded"
+    line = f"{{ {limit} || :; }} && {WGET} -P download {shlex.quote(url)}"
+    with bar("fetch", None, "B") as shown:
+        done = sh(c, line, failed, Download(shown), at=s.build, why=wget_reason, then=then)
+    insecure = re.search(r"^Location: (?!https:)\w+:\S*", done.stderr, re.MULTILINE)
+    if url.startswith("https:") and insecure:
+        raise Stop(f"{failed}: it leads on without TLS, {insecure[0]}; correct {setting}")
+
+
+def keep_download(c: Context, s: Settings, url: str) -> None:
+    """Put what was downloaded into the cache, and remove it here."""
+    kept = keep(s.cache, '"$file"', place("url", url), '"${file##*/}"')
+    line = f"for file in download/*; do {kept}; done"
+    sh(c, f"{line}; rm -rf download", f"{s.build}/download cannot be removed", at=s.build)
+
+
+def wget_reason(result: Result) -> str:
+    """What wget says went wrong; the last thing that it prints may be a line of dots."""
+    if result.exited == 127:
+        return "there is no wget on PATH"
+    told = re.findall(
+        r"ERROR(?: \d+)?: .*|failed: .*|unable to .*|Read error.*|Connection closed at.*"
+        r"|Unable to .*|No space left.*|File too large|\d+ redirections.*"
+        r"|\S*: Unsupported.*",
+        result.stderr,
+    )
+    if result.exited in (153, -25) or "File too large" in told:
+        return "it is longer than a download may be"
+    return told[-1].rstrip(".") if told else f"wget ended with exit status {result.exited}"
+
+
+# recipes/base.py --------------------------------------------------------------
+# The interpreter, and the zip beside it: brought to the build folder, and seen to be whole.
 
 ZIP = "TZ=UTC0 LC_ALL=C ZIPOPT= ZIP="
 """What zip's entries must not depend on: it writes local time and takes options from these."""
@@ -1306,33 +1643,80 @@ def zip_program() -> str:
     return f"{ZIP} zip" if shutil.which("zip") else f"{ZIP} TMPDIR=. sh ./zip"
 
 
-def bring(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
-    """Bring what COSMO_URL or COSMO_ZIP_URL names into the build folder.
+def bring_both(c: Context, s: Settings, force: bool) -> str:
+    """Bring the interpreter, and `zip` if none is installed; the interpreter's address."""
+    sh(c, f"mkdir -p {q(s.build)}", f"{s.build} cannot be made")
+    if not shutil.which("zip"):
+        bring(c, s, "COSMO_ZIP_URL", force)
+    return bring(c, s, "COSMO_URL", force)
 
-    It takes the name `python` or `zip` only when it is an Actually Portable Executable, and the
-    interpreter only when the zip at its end can be read and holds a library. Source for the first
-    bytes: Cosmopolitan, `ape/ape.S`; the second form is that of older releases.
+
+def bring(c: Context, s: Settings, setting: str, force: bool) -> str:
+    """Bring what COSMO_URL or COSMO_ZIP_URL names into the build folder; the address it had.
+
+    What is locked comes from the cache, if it is there, else from the first address that has it.
     """
-    tell(c, "fetch", url)
+    name, addresses = ("python", s.urls) if setting == "COSMO_URL" else ("zip", s.zip_urls)
+    held = os.path.join(s.cache, "sha256", s.sha256 if name == "python" else "")
+    if Path(held).is_file() and not force:
+        addresses = (held, *addresses)
+    *others, last = addresses
+    found = next((each for each in others if gives(c, s, setting, each, force)), last)
+    if found == last:
+        bring_from(c, s, setting, last, force)
+    line = f"chmod +x {name}.part && mv -f {name}.part {name}"
+    sh(c, line, f"{name} cannot be put in place", at=s.build)
+    return found
+
+
+def gives(c: Context, s: Settings, setting: str, address: str, force: bool) -> bool:
+    """Bring it from an address, behind which there is another one; whether that has it."""
+    try:
+        bring_from(c, s, setting, address, force)
+    except Stop as error:
+        tell(c, "fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
+        return False
+    return True
+
+
+def bring_from(c: Context, s: Settings, setting: str, address: str, force: bool) -> None:
+    """Bring it from one address, as `python.part` or `zip.part`, and see that it is what it must.
+
+    It must be an Actually Portable Executable; and the interpreter must be the one that is locked,
+    and the zip at its end one that can be read and holds a library. Source for the first bytes:
+    Cosmopolitan, `ape/ape.S`; the second form is that of older releases.
+    """
+    tell(c, "fetch", address)
     name = "zip" if setting == "COSMO_ZIP_URL" else "python"
-    part, then, failed = f"{name}.part", f"correct {setting}", f"{url} cannot be copied"
-    folder = ""
-    if "://" in url:
-        folder = download(c, s, setting, url, force)
-        sh(c, f"cp {folder}/* {part}", failed, at=s.build, then=then)
+    part, then, failed = f"{name}.part", f"correct {setting}", f"{address} cannot be copied"
+    remote = "://" in address
+    if remote:
+        download(c, s, setting, address, force)
+        sh(c, f"cp -p download/* {part}", failed, at=s.build, then=then)
     else:
-        sh(c, f"cp {q(url)} {q(os.path.join(s.build, part))}", failed, then=then)
-    line = or_drop(f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'", folder)
-    failed = f"{url} is no Actually Portable Executable"
+        sh(c, f"cp {q(address)} {q(os.path.join(s.build, part))}", failed, then=then)
+    if name == "python" and s.sha256:
+        failed = f"{address} is not what is locked"
+        new = f"{then}, or lock anew with `invoke cosmo.lock`"
+        line = see_sha256(part, s.sha256)
+        sh(c, line, failed, at=s.build, why=lambda told: other(told, s.sha256), then=new)
+    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
+    failed = f"{address} is no Actually Portable Executable"
     sh(c, line, failed, at=s.build, why=lambda _: "it begins otherwise", then=then)
     if name == "python":
-        line = or_drop(f"{zip_program()} -sf {part} | grep -q '^ *Lib/'", folder)
-        failed = f"{url} holds no Python"
+        line = f"{zip_program()} -sf {part} | grep -q '^ *Lib/'"
+        failed = f"{address} holds no Python"
         why = "no zip at its end that can be read and has a Lib/"
         sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
         see_name(c, s, part)
-    failed = f"{name} cannot be put in place"
-    sh(c, f"chmod +x {part} && mv -f {part} {name}", failed, at=s.build)
+    if remote:
+        keep_download(c, s, address)
+
+
+def other(told: Result, wanted: str) -> str:
+    """What is wrong with a file's sha256."""
+    found = re.match("[0-9a-f]{64}", told.stderr)
+    return f"expected sha256 {wanted}, found {found[0]}" if found else last_line(told)
 
 
 def see_name(c: Context, s: Settings, part: str) -> None:
@@ -1342,40 +1726,6 @@ def see_name(c: Context, s: Settings, part: str) -> None:
     why = "the interpreter's own library has a module of that name, which would run instead"
     failed, then = f"{top} cannot be packaged", "rename the program"
     sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
-
-
-def or_drop(test: str, folder: str) -> str:
-    """`test`; where it fails, the download goes, or wget would keep what is torn for good."""
-    return f"{{ {test} || {{ rm -rf {folder}; exit 1; }}; }}" if folder else test
-
-
-def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> str:
-    """Download `url` to a folder of its own, where wget finds it the next time; return the folder.
-
-    Nothing else is in there, so that it does not matter what wget calls the file.
-    """
-    folder = f"download/{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-    if force:
-        sh(c, f"rm -rf {folder}", f"{folder} cannot be removed", at=s.build)
-    then = f"see to the network, correct {setting}, or try `invoke cosmo.fetch --force`"
-    if setting == "COSMO_ZIP_URL":
-        then = f"install zip (apt install zip), or {then}"
-    if not shutil.which("wget"):
-        then = "install wget (apt install wget, brew install wget)"
-    line, failed = f"{WGET} -P {folder} {shlex.quote(url)}", f"{url} cannot be downloaded"
-    with bar("fetch", None, "B") as shown:
-        sh(c, line, failed, Download(shown), at=s.build, why=wget_reason, then=then)
-    return folder
-
-
-def wget_reason(result: Result) -> str:
-    """What wget says went wrong; the last thing that it prints may be a line of dots."""
-    if result.exited == 127:
-        return "there is no wget on PATH"
-    told = re.findall(
-        r"ERROR \d+: .*|failed: .*|unable to .*|Read error.*|Connection closed at.*", result.stderr
-    )
-    return told[-1].rstrip(".") if told else f"wget ended with exit status {result.exited}"
 
 
 # recipes/excerpt.py -----------------------------------------------------------
@@ -1498,10 +1848,11 @@ def bare(text: str) -> str:
 # recipes/starts.py ------------------------------------------------------------
 # Runs in the fetched interpreter, in `Lib`: sees that what is to be started is there.
 #
-#     python starts.py module:function ...
+#     python starts.py package module:function ...
 #
-# It imports no more than the packages that the modules are in. Only the standard library of Python
-# 3.6 is used: older interpreters are fetched too.
+# The package must be no module of the interpreter's own. It
+# imports no more than the packages that the modules are in. Only the standard library of Python 3.6
+# is used: older interpreters are fetched too.
 
 
 def bound_names(tree: ast.AST) -> set[str]:
@@ -1538,8 +1889,11 @@ def see_entry(entry: str) -> None:
         sys.exit(f"{module} has no {top}")
 
 
-def see_entries(*entries: str) -> None:
-    """See to each of the entries; their modules are in `site-packages`."""
+def see_entries(package: str, *entries: str) -> None:
+    """See to the package, and to each of the entries; their modules are in `site-packages`."""
+    spec = importlib.util.find_spec(package)
+    if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
+        sys.exit(f"the interpreter has a module {package} of its own, which would run instead")
     sys.path.insert(0, "site-packages")
     for each in entries:
         see_entry(each)
@@ -1585,10 +1939,10 @@ def compile_start(s: Settings) -> str:
     return f"{PYTHON}{optimize} -m compileall{form}{left}"
 
 
-def entries_line(entries: list[str]) -> str:
-    """The line that sees whether what is to be started is there."""
-    code = shlex.quote(excerpt(see_entries))
-    return f"{PYTHON} -B -c {code} {' '.join(map(shlex.quote, entries))}"
+def start_line(s: Settings, entries: list[str]) -> str:
+    """The line that sees whether what is to be started is there, and runs."""
+    code, top = shlex.quote(excerpt(see_entries)), s.pkg.partition(".")[0]
+    return f"{PYTHON} -B -c {code} {' '.join(map(shlex.quote, [top, *entries]))}"
 
 
 def compile_reason(result: Result, source: str) -> str:
@@ -1713,6 +2067,17 @@ def pure_lines(place: str) -> tuple[str, str]:
     return f"{start} --only-binary :all:", f"{alone.replace('UV_', 'PIP_')} {start}"
 
 
+def compile_line() -> str:
+    """The start of the line by which uv tells the hashes of what is pinned."""
+    there = f'--python {host_python()} --python-version "$there" --python-platform linux'
+    return f"uv pip compile -q --generate-hashes --no-deps --no-header --no-annotate {there}"
+
+
+def off(offline: bool) -> str:
+    """What goes before a line that installs, and must ask no server where one is offline."""
+    return "export UV_OFFLINE=1 PIP_NO_INDEX=1 && " if offline else ""
+
+
 def uv_install(platform: str) -> str:
     """`uv pip install` for the version that `$there` tells of."""
     there = f'--python {host_python()} --python-version "$there" --python-platform {platform}'
@@ -1758,6 +2123,69 @@ def install_reason(result: Result) -> str:
         return ": ".join([*whose[-1:], str(why[0])])
     errors = [each for each in re.findall(r"ERROR: (.*)", text) if each != "Exception:"]
     return errors[-1] if errors else last_line(result)
+
+
+# recipes/own.py ---------------------------------------------------------------
+# The program's own distribution: its metadata, and what its build backend makes.
+
+RUN = f"{PYTHON} -B"
+"""The fetched interpreter, in `.deps`; imports are tried, which shall leave no `__pycache__`."""
+
+NOT_COPIED = (
+    "./.venv",
+    "./venv",
+    "./.tox",
+    "./.nox",
+    "./node_modules",
+    "*/__pycache__",
+    "./cosmo_recipes.py",
+)
+"""What a build backend has no use for, of the project's copy that it works in. A vendored
+`cosmo_recipes.py` would be a second module to one that looks for modules by itself."""
+
+
+def write_metadata(c: Context, s: Settings, work: str) -> None:
+    """Write the metadata and the requirements that `[project]` tells."""
+    program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
+    if program.requires_python:
+        see_version(c, s, work, shlex.quote(program.requires_python))
+    if program.dist_info:
+        info = shlex.quote(f"own/{program.dist_info}")
+        line = f"mkdir {info} && {printf(program.metadata())} > {info}/METADATA"
+        if program.entry_points:
+            line += f" && {printf(program.entry_points_txt())} > {info}/entry_points.txt"
+        sh(c, line, failed, at=work)
+    if program.dependencies:
+        sh(c, f"{printf(program.dependencies)} > requirements.txt", failed, at=work)
+
+
+def build_wheel(c: Context, s: Settings, work: str) -> None:
+    """Let the build backend make a wheel of a copy of the project, and install that as `own`."""
+    tell(c, "deps", f"a wheel of {s.program.name or s.pkg}, by its build backend")
+    left = [os.path.join(".", os.path.relpath(s.build, s.root)), *NOT_COPIED]
+    without = " ".join(f"--exclude={shlex.quote(each)}" for each in left)
+    line = f"tar -C {q(s.root)} {without} -cf {q(work)}/project.tar ."
+    sh(c, line, f"{s.root} cannot be copied")
+    line = "mkdir project && tar -C project -xf project.tar && chmod -R u+w project"
+    sh(c, line, f"{s.root} cannot be copied", at=work)
+    failed = f"{s.pkg} cannot be built by its own build backend"
+    line = f"{off(s.offline)}{wheel_line('./project', './wheel')}"
+    sh(c, line, failed, at=work, why=install_reason)
+    failed = f"the wheel of {s.pkg} cannot be read"
+    lib = 'for lib in own/*.data/*lib; do [ ! -d "$lib" ] || cp -R "$lib"/. own; done'
+    line = f"{RUN} -m zipfile -e wheel/*.whl own && {lib} && rm -rf own/*.data project*"
+    sh(c, line, failed, at=work)
+    headers = "sed -n '/^.\\{0,1\\}$/q; s/^Requires-%s: //p' own/*.dist-info/METADATA"
+    sh(c, f"{headers % 'Dist'} > requirements.txt", failed, at=work)
+    asked = f"$({headers % 'Python'})"
+    see_version(c, s, work, f'"{asked}"')
+
+
+def see_version(c: Context, s: Settings, work: str, specifier: str) -> None:
+    """See that the program is for the interpreter's Python."""
+    line = f"{RUN} -m sift fits {specifier}"
+    failed = f"{s.program.name or s.pkg} is not for this interpreter"
+    sh(c, line, failed, at=work, then="fetch another one with COSMO_URL")
 
 
 # recipes/sift/dists.py --------------------------------------------------------
@@ -2383,21 +2811,6 @@ def sift(mode: str, *words: str) -> None:
 
 WORK = ".deps"
 
-RUN = f"{PYTHON} -B"
-"""The fetched interpreter, in `.deps`; imports are tried, which shall leave no `__pycache__`."""
-
-NOT_COPIED = (
-    "./.venv",
-    "./venv",
-    "./.tox",
-    "./.nox",
-    "./node_modules",
-    "*/__pycache__",
-    "./cosmo_recipes.py",
-)
-"""What a build backend has no use for, of the project's copy that it works in. A vendored
-`cosmo_recipes.py` would be a second module to one that looks for modules by itself."""
-
 
 def has_deps(s: Settings) -> bool:
     """Whether there is something to install, or metadata to write."""
@@ -2408,12 +2821,24 @@ def has_deps(s: Settings) -> bool:
 
 def install_deps(c: Context, s: Settings) -> None:
     """Install the dependencies and metadata beside the program."""
+    work = prepare(c, s)
+    if s.lock is None:
+        if asks(s):
+            resolve(c, s, work)
+    else:
+        see_asked(c, s, s.lock, work)
+        if s.lock.packages:
+            install_locked(c, s, s.lock, work)
+    settle_deps(c, s, work)
+
+
+def prepare(c: Context, s: Settings) -> str:
+    """Write the program's metadata, and what it asks for, in a folder made anew; its path."""
     folders = " ".join(f"{WORK}/{each}" for each in ("own", "site", "pure"))
     sh(c, f"rm -rf {WORK} && mkdir -p {folders}", f"{s.build} cannot be written", at=s.build)
     work = os.path.join(s.build, WORK)
     failed = f"{work} cannot be written"
-    code = excerpt(sift)
-    sh(c, f"{printf([code])} > sift.py", failed, at=work)
+    sh(c, f"{printf([excerpt(sift)])} > sift.py", failed, at=work)
     if not has_uv():
         sh(c, f"{printf([excerpt(run_pip)])} > foreign.py", failed, at=work)
     if s.program.built:
@@ -2421,79 +2846,90 @@ def install_deps(c: Context, s: Settings) -> None:
     else:
         write_metadata(c, s, work)
     sh(c, leave_out(s.exclude, *JUNK), failed, at=os.path.join(work, "own"))
-    if s.deps or s.program.built or s.program.dependencies:
-        resolve(c, s, work)
-    settle_deps(c, s, work)
+    return work
 
 
-def printf(lines: list[str] | tuple[str, ...]) -> str:
-    """The shell command that prints these lines."""
-    return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))}"
+def asks(s: Settings) -> bool:
+    """Whether there may be something to install."""
+    return bool(s.deps or s.program.built or s.program.dependencies)
 
 
-def write_metadata(c: Context, s: Settings, work: str) -> None:
-    """Write the metadata and the requirements that `[project]` tells."""
-    program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
-    if program.requires_python:
-        see_version(c, s, work, shlex.quote(program.requires_python))
-    if program.dist_info:
-        info = shlex.quote(f"own/{program.dist_info}")
-        line = f"mkdir {info} && {printf(program.metadata())} > {info}/METADATA"
-        if program.entry_points:
-            line += f" && {printf(program.entry_points_txt())} > {info}/entry_points.txt"
-        sh(c, line, failed, at=work)
-    if program.dependencies:
-        sh(c, f"{printf(program.dependencies)} > requirements.txt", failed, at=work)
+def resolve(c: Context, s: Settings, work: str, locked: bool = False, report: bool = False) -> None:
+    """Install what is asked for; for each one with extension modules, look for a pure form too.
 
-
-def build_wheel(c: Context, s: Settings, work: str) -> None:
-    """Let the build backend make a wheel of a copy of the project, and install that as `own`."""
-    tell(c, "deps", f"a wheel of {s.program.name or s.pkg}, by its build backend")
-    left = [os.path.join(".", os.path.relpath(s.build, s.root)), *NOT_COPIED]
-    without = " ".join(f"--exclude={shlex.quote(each)}" for each in left)
-    line = f"tar -C {q(s.root)} {without} -cf {q(work)}/project.tar ."
-    sh(c, line, f"{s.root} cannot be copied")
-    line = "mkdir project && tar -C project -xf project.tar && chmod -R u+w project"
-    sh(c, line, f"{s.root} cannot be copied", at=work)
-    failed = f"{s.pkg} cannot be built by its own build backend"
-    sh(c, wheel_line("./project", "./wheel"), failed, at=work, why=install_reason)
-    failed = f"the wheel of {s.pkg} cannot be read"
-    lib = 'for lib in own/*.data/*lib; do [ ! -d "$lib" ] || cp -R "$lib"/. own; done'
-    line = f"{RUN} -m zipfile -e wheel/*.whl own && {lib} && rm -rf own/*.data project*"
-    sh(c, line, failed, at=work)
-    headers = "sed -n '/^.\\{0,1\\}$/q; s/^Requires-%s: //p' own/*.dist-info/METADATA"
-    sh(c, f"{headers % 'Dist'} > requirements.txt", failed, at=work)
-    asked = f"$({headers % 'Python'})"
-    see_version(c, s, work, f'"{asked}"')
-
-
-def see_version(c: Context, s: Settings, work: str, specifier: str) -> None:
-    """See that the program is for the interpreter's Python."""
-    line = f"{RUN} -m sift fits {specifier}"
-    failed = f"{s.program.name or s.pkg} is not for this interpreter"
-    sh(c, line, failed, at=work, then="fetch another one with COSMO_URL")
-
-
-def resolve(c: Context, s: Settings, work: str) -> None:
-    """Install the requirements; for each one with extension modules, look for a pure form too."""
+    With `locked`, it is what `locked.txt` holds; with `report`, pip writes what it took.
+    """
     place = os.path.relpath(work, s.root)
-    file = os.path.join(place, "requirements.txt") if s.deps is None else relative(s.deps, s.root)
+    file = os.path.join(place, "locked.txt" if locked else "requirements.txt")
+    file = file if s.deps is None or locked else relative(s.deps, s.root)
     told = ", ".join(s.program.dependencies) or "what its metadata asks for"
-    tell(c, "deps", told if s.deps is None else s.deps)
+    told = told if s.deps is None else s.deps
+    tell(c, "deps", f"{len(s.lock.packages)} packages, as locked" if s.lock else told)
     failed = f"the dependencies of {s.pkg} cannot be installed"
     then = "correct the requirements, or see to the network"
-    mode = "version" if has_uv() else "markers"
-    ask = f'there="$(cd -P {shlex.quote(here(place))} && {RUN} -m sift {mode})"'
-    start = install_line(place)
-    line = f"{ask} && {start} --target {q(place)}/site -r {q(file)}"
+    site = f"{q(place)}/site"
+    words = [install_line(place), f"--target {site} -r {q(file)}"]
+    words += ["--no-deps --require-hashes"] if locked else []
+    words += [f"--report {site}.json"] if report else []
+    line = f"{off(s.offline)}{ask(place)} && {' '.join(words)}"
     sh(c, line, failed, at=s.root, why=install_reason, then=then)
     line = "{ [ -e bin/__init__.py ] || rm -rf bin; } && rm -f .lock"
     line = f"{line} && {leave_out(s.exclude, '__pycache__')}"
     sh(c, line, failed, at=os.path.join(work, "site"))
     listed = os.path.relpath(os.path.join(s.root, file), work)
     sh(c, f"{RUN} -m sift compiled . {q(listed)}", failed, at=work)
-    line = f"{ask} && {purify(place)}"
+    line = f"{off(s.offline)}{ask(place)} && {purify(place, report)}"
     sh(c, line, failed, at=s.root, why=install_reason, then=then)
+
+
+def ask(place: str) -> str:
+    """The line that sets `there` to what the installer must know of the interpreter."""
+    mode = "version" if has_uv() else "markers"
+    return f'there="$(cd -P {shlex.quote(here(place))} && {RUN} -m sift {mode})"'
+
+
+def asked(s: Settings, work: str) -> tuple[str, ...]:
+    """What the dependencies are resolved for: requirements, or the hash of the files with them."""
+    if s.deps is not None and s.deps != "none":
+        told = Requirements()
+        told.add(s.deps)
+        content = b"".join(Path(each).read_bytes() for each in told.read)
+        return (f"-r {Path(s.deps).name} sha256:{hashlib.sha256(content).hexdigest()}",)
+    if s.deps is None and s.program.built:
+        return tuple(Path(work, "requirements.txt").read_text(encoding="utf-8").splitlines())
+    return s.program.dependencies if s.deps is None else ()
+
+
+def see_asked(c: Context, s: Settings, lock: Lock, work: str) -> None:
+    """See that the packages were locked for what is asked for now."""
+    if c.config.run.dry and s.program.built:
+        return
+    now = asked(s, work)
+    if now != lock.asked:
+        told = (
+            f"{', '.join(lock.asked) or 'nothing'}, and {', '.join(now) or 'nothing'} is asked for"
+        )
+        raise Stop(f"{s.lock_file} is for {told}; lock anew with `invoke cosmo.lock`")
+
+
+def install_locked(c: Context, s: Settings, lock: Lock, work: str) -> None:
+    """Install what is locked, and nothing else; what that gave is kept in the cache."""
+    link = place("deps", "\n".join([lock.sha256, *lock.packages, *s.exclude]))
+    held, failed = Path(s.cache, link, "deps").resolve(), f"{work} cannot be written"
+    if held.is_file():
+        line = f"cp {q(str(held))} deps.tar && {see_sha256('deps.tar', held.name)}"
+        tell(c, "deps", f"{len(lock.packages)} packages, from the cache")
+        with suppress(Stop):  # what is damaged is installed anew
+            sh(c, f"{line} && tar -xf deps.tar && rm -f deps.tar", failed, at=work)
+            return
+    told = Requirements()
+    told.add(s.deps or "")
+    line = f"rm -f {q(str(held))} && rm -rf site pure && mkdir site pure"
+    locked = printf([*told.options, *lock.packages])
+    sh(c, f"{line} && {locked} > locked.txt", failed, at=work)
+    resolve(c, s, work, locked=True)
+    line = f"tar -cf deps.tar site pure && {keep(s.cache, 'deps.tar', link, 'deps')}"
+    sh(c, f"{line}; rm -f deps.tar", failed, at=work)
 
 
 def relative(path: str, root: str) -> str:
@@ -2501,13 +2937,14 @@ def relative(path: str, root: str) -> str:
     return path if os.path.isabs(path) else os.path.relpath(path, root)
 
 
-def purify(place: str) -> str:
+def purify(place: str, report: bool) -> str:
     """The line that installs, for each distribution that has one, the form without extensions.
 
     Both ways to it may fail: then there is none.
     """
     wheel, sdist = pure_lines(place)
-    rest = '$flags --no-deps --target "$to" -r "$file" </dev/null >>"$to.log" 2>&1'
+    told = ' --report "$to.json"' if report else ""
+    rest = f'$flags --no-deps --target "$to" -r "$file"{told} </dev/null >>"$to.log" 2>&1'
     return (
         f'flags="$(cat {q(place)}/pure/flags)" && for file in {q(place)}/pure/*.txt; do'
         f' [ -e "$file" ] || break; to="${{file%.txt}}"; form=\'a pure wheel\';'
@@ -2536,34 +2973,231 @@ def swapped(s: Settings) -> list[str]:
     return told.read_text(encoding="utf-8").splitlines() if has_deps(s) and told.is_file() else []
 
 
+# recipes/pin.py ---------------------------------------------------------------
+# Writes `cosmo.lock`: what a build would take today.
+
+
+def pin(c: Context, s: Settings, address: str) -> None:
+    """Write the lock for the interpreter that came from `address`, and what is asked for."""
+    packages: tuple[str, ...] = ()
+    work = ""
+    if has_deps(s):
+        work = prepare(c, s)
+        if asks(s):
+            resolve(c, s, work, report=not has_uv())
+            packages = hashed(c, s, work)
+    python = Path(s.build, "python")
+    version = sh(c, "TMPDIR=. sh ./python --version", "python does not start", at=s.build).stdout
+    if c.config.run.dry:
+        return
+    with one_line(f"{s.lock_file} cannot be written"):
+        when = time.gmtime(python.stat().st_mtime)
+        lock = Lock(
+            url=address if "://" in address else Path(address).name,
+            size=python.stat().st_size,
+            sha256=hashlib.sha256(python.read_bytes()).hexdigest(),
+            version=version.split()[1],
+            last_modified=time.strftime("%Y-%m-%dT%H:%M:%SZ", when) if "://" in address else "",
+            asked=asked(s, work),
+            packages=packages,
+        )
+        part = Path(s.build, "lock.part")
+        part.write_text(lock.text(), encoding="utf-8")
+        part.replace(s.lock_file)
+    say(f"lock     {s.lock_file}: Python {lock.version}, {len(packages)} packages; commit it")
+
+
+def hashed(c: Context, s: Settings, work: str) -> tuple[str, ...]:
+    """A line with its version and hashes for each package that was installed."""
+    found = {each.name: each for each in distributions(path=[os.path.join(work, "site")])}
+    for each in found.values():
+        origin = each.read_text("direct_url.json")
+        if origin:
+            told = f"it comes from {json.loads(origin)['url']}, and only an index tells hashes"
+            raise Stop(f"{each.name} cannot be locked: {told}; ask for a release of it")
+    pinned = [f"{each.name}=={each.version}" for _, each in sorted(found.items())]
+    lines = told_by_uv(c, s, work, pinned) if has_uv() else told_by_pip(work, found)
+    if not c.config.run.dry and len(lines) != len(pinned):
+        raise Stop(f"not all of {', '.join(pinned)} have hashes; run `invoke cosmo.lock` again")
+    return tuple(lines)
+
+
+def told_by_uv(c: Context, s: Settings, work: str, pinned: list[str]) -> list[str]:
+    """What uv says of all files of these releases."""
+    told, place = Requirements(), os.path.relpath(work, s.root)
+    told.add(s.deps or "")
+    failed = "the dependencies cannot be locked"
+    sh(c, f"{printf([*told.options, *pinned])} > pinned.txt", failed, at=work)
+    line = f"{off(s.offline)}{ask(place)} && {compile_line()} {q(place)}/pinned.txt"
+    text = sh(c, line, failed, at=s.root, why=install_reason, then="see to the network").stdout
+    lines = (re.sub(r"\s+", " ", line) for line in re.sub(r"\\\n", " ", text).splitlines())
+    return [line.strip() for line in lines if re.fullmatch(PACKAGE, line.strip())]
+
+
+def told_by_pip(work: str, found: dict[str, Distribution]) -> list[str]:
+    """What pip reports of the files that it took."""
+    hashes: dict[str, set[str]] = {}
+    for path in (Path(work, "site.json"), *Path(work, "pure").glob("*.json")):
+        for each in json.loads(path.read_text(encoding="utf-8"))["install"]:
+            sha256 = each["download_info"]["archive_info"]["hashes"]["sha256"]
+            hashes.setdefault(canonical(each["metadata"]["name"]), set()).add(sha256)
+    return [
+        " ".join([f"{name}=={each.version}", *(f"--hash=sha256:{it}" for it in sorted(known))])
+        for name, each in sorted(found.items())
+        for known in [hashes.get(canonical(name), set())]
+        if known
+    ]
+
+
+def see_lock(s: Settings) -> None:
+    """End with status 1 where the lock is not there, or is for other requirements than now."""
+    if s.lock is None:
+        raise Stop(f"{s.lock_file} is not there; write it with `invoke cosmo.lock`")
+    if s.deps is None and s.program.built:
+        say(f"lock     {s.lock_file}: what it asks for is known when it is built")
+        return
+    if asked(s, "") != s.lock.asked:
+        raise Stop(f"{s.lock_file} is for other requirements; lock anew with `invoke cosmo.lock`")
+    say(f"lock     {s.lock_file} is current")
+
+
+# recipes/turn.py --------------------------------------------------------------
+# A phase's turn: alone in its build folder, and ended as a whole when it is interrupted.
+
+HELD: dict[str, int] = {}
+"""The build folders that are this process's until it ends, and the open file that holds each."""
+
+PATIENCE_AT_END = 3.0
+"""For how many seconds the programs that a line started may take to end."""
+
+
+@contextmanager
+def turn(c: Context, locked: bool = True) -> Iterator[Settings]:
+    """The settings, for one phase. Raises `Stop` where they are wrong, or another build runs."""
+    with interruptible():
+        s = load_settings(locked)
+        if not c.config.run.dry:
+            hold(s.build)
+        yield s
+
+
+def hold(build: str) -> None:
+    """Keep other builds out of the build folder until this process ends, however it does."""
+    try:
+        import fcntl
+    except ImportError:  # no POSIX system
+        return
+    path = Path(build).resolve() / ".lock"
+    if str(path) in HELD:
+        return
+    with one_line(f"{build} cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(number)
+        raise Stop(
+            f"{build} is in use by another build; run this again when that has ended"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+    HELD[str(path)] = number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While it lasts, an interruption ends what was started too, and is told in one line."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
+    before = {number: signal.getsignal(number) for number in numbers}
+    heeded = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        for each in heeded:
+            signal.signal(each, signal.SIG_IGN)
+        end_children()
+        name = signal.Signals(number).name
+        told = f"cosmo: interrupted by {name}; what was there is as it was; run it again"
+        raise Exit(told, code=128 + number)
+
+    try:
+        for number in heeded:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_children() -> None:
+    """End what this process started, and what that started; at last by force."""
+    end = time.monotonic() + PATIENCE_AT_END
+    left = descendants()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        while left and time.monotonic() < end:
+            time.sleep(0.02)
+            left = [pid for pid in descendants() if pid in left]
+
+
+def descendants() -> list[int]:
+    """The processes below this one that have not ended."""
+    below: dict[int, list[int]] = {}
+    for pid, parent, state in processes():
+        if state != "Z":
+            below.setdefault(parent, []).append(pid)
+    found = list(below.get(os.getpid(), []))
+    for pid in found:
+        found += below.get(pid, [])
+    return found
+
+
+def processes() -> Iterator[tuple[int, int, str]]:
+    """The number, parent and state of each process. Source: proc(5), and `ps` in POSIX."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text(errors="replace").rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        yield int(path.parent.name), int(parent), state
+    if not Path("/proc/self/stat").exists():
+        ps = ["ps", "-A", "-o", "pid=,ppid=,state="]
+        done = subprocess.run(ps, capture_output=True, text=True, check=False)  # noqa: S603
+        for line in done.stdout.splitlines():
+            pid, parent, state = line.split()
+            if int(pid) != os.getpid():
+                yield int(pid), int(parent), state[0]
+
+
 # recipes/cosmo.py -------------------------------------------------------------
 # The article's recipe: one task a phase, in the article's order, each of them its shell lines.
-
-TOUCH = "TZ=UTC0 find {} -type f -exec touch -t 198001010000 {{}} +"
-"""Gives all files one time, the first that a zip can hold, so that the same sources give the same
-bytes: a `.pyc` holds the time of its source, and a zip entry that of its file, in local time."""
 
 
 @task
 def clean(c: Context) -> None:
     """Remove what an earlier build gathered; the executable and the interpreter stay."""
-    s = load_settings()
-    tell(c, "clean", s.site)
-    sh(c, f"rm -rf {q(s.site)}", f"{s.site} cannot be removed")
+    with turn(c) as s:
+        tell(c, "clean", s.site)
+        sh(c, f"rm -rf {q(s.site)}", f"{s.site} cannot be removed")
 
 
 @task(pre=[clean])
 def setup(c: Context) -> None:
     """Copy the package into DIR_SITE, and write the .args that starts it."""
-    s = load_settings()
-    tell(c, "setup", f"{s.source} -> {s.site}")
-    site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
-    sh(c, f"mkdir -p {site}", failed)
-    sh(c, f"cp -RL {q(s.source)} {site}/{s.top} && chmod -R u+w {site}", failed)
-    if s.beside and has_deps(s):
-        sh(c, f"cp -RL {' '.join(map(q, s.beside))} {site} && chmod -R u+w {site}", failed)
-    sh(c, leave_out(s.exclude, *JUNK), failed, at=s.site)
-    sh(c, write_args(s.executables[0].args), ".args cannot be written", at=s.build)
+    with turn(c) as s:
+        tell(c, "setup", f"{s.source} -> {s.site}")
+        site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
+        sh(c, f"mkdir -p {site}", failed)
+        sh(c, f"cp -RL {q(s.source)} {site}/{s.top} && chmod -R u+w {site}", failed)
+        if s.beside and has_deps(s):
+            sh(c, f"cp -RL {' '.join(map(q, s.beside))} {site} && chmod -R u+w {site}", failed)
+        sh(c, leave_out(s.exclude, *JUNK), failed, at=s.site)
+        sh(c, write_args(s.executables[0].args), ".args cannot be written", at=s.build)
 
 
 def write_args(args: tuple[str, ...]) -> str:
@@ -2575,100 +3209,125 @@ def write_args(args: tuple[str, ...]) -> str:
 @task(help={"force": "Download again, even where the file is unchanged."})
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
-    s = load_settings()
-    sh(c, f"mkdir -p {q(s.build)}", f"{s.build} cannot be made")
-    if not shutil.which("zip"):
-        bring(c, s, "COSMO_ZIP_URL", s.zip_url, force)
-    bring(c, s, "COSMO_URL", s.url, force)
+    with turn(c) as s:
+        if not s.sha256:
+            tell(c, "lock", "none, so what is current goes in; `invoke cosmo.lock` writes one")
+        bring_both(c, s, force)
 
 
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
     """Install what the program depends on, for the Cosmopolitan Python, and its metadata."""
-    s = load_settings()
-    if has_deps(s):
-        install_deps(c, s)
+    with turn(c) as s:
+        if has_deps(s):
+            install_deps(c, s)
 
 
 @task(pre=[deps], name="compile")
 def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
-    s = load_settings()
-    entries = [made.entry for made in s.executables if made.entry]
-    if entries:
-        line, failed = entries_line(entries), f"{' and '.join(entries)} cannot start"
-        sh(c, line, failed, at=os.path.dirname(s.site), then="correct COSMO_ENTRY")
-    files = 0 if c.config.run.dry else sum(1 for _ in Path(s.site).rglob("*.py"))
-    tell(c, "compile", f"{files} files")
-    failed = f"{s.site} cannot be written"
-    sh(c, TOUCH.format(q(s.site)), failed)
-    with bar("compile", files, "files") as shown:
-        for line in compile_lines(s, has_deps(s)):
+    with turn(c) as s:
+        entries = [made.entry for made in s.executables if made.entry]
+        failed = f"{' and '.join(entries) or s.pkg} cannot start"
+        then = "correct COSMO_ENTRY" if entries else "rename the program"
+        sh(c, start_line(s, entries), failed, at=os.path.dirname(s.site), then=then)
+        files = 0 if c.config.run.dry else sum(1 for _ in Path(s.site).rglob("*.py"))
+        tell(c, "compile", f"{files} files")
+        failed = f"{s.site} cannot be written"
+        sh(c, touch(s.epoch, q(s.site)), failed)
+        with bar("compile", files, "files") as shown:
+            for line in compile_lines(s, has_deps(s)):
+                sh(
+                    c,
+                    line,
+                    f"{s.source} does not compile",
+                    Lines(shown, "Compiling "),
+                    at=os.path.dirname(s.site),
+                    why=lambda result: compile_reason(result, os.path.dirname(s.source)),
+                )
+        if not s.ships_source:
+            compiled = 'for file; do [ ! -f "${file}c" ] || rm -f "$file"; done'
             sh(
                 c,
-                line,
-                f"{s.source} does not compile",
-                Lines(shown, "Compiling "),
-                at=os.path.dirname(s.site),
-                why=lambda result: compile_reason(result, os.path.dirname(s.source)),
+                f"find . -name '*.py' -type f -exec sh -c '{compiled}' sh {{}} +",
+                failed,
+                at=s.site,
             )
-    if not s.ships_source:
-        compiled = 'for file; do [ ! -f "${file}c" ] || rm -f "$file"; done'
-        sh(c, f"find . -name '*.py' -type f -exec sh -c '{compiled}' sh {{}} +", failed, at=s.site)
 
 
 @task
 def report(c: Context) -> None:
     """Tell the executable's path, size, sha256 and Python, and how to start it."""
-    s = load_settings()
-    if c.config.run.dry:
-        return
-    for made in s.executables:
-        if not Path(made.path).is_file():
-            raise Stop(f"{made.path} is not there; make it with `invoke cosmo`")
-    version = sh(c, "TMPDIR=. sh ./python --version", "python does not start", at=s.build).stdout
-    with one_line("the report cannot be printed"):
+    with turn(c) as s:
+        if c.config.run.dry:
+            return
         for made in s.executables:
-            data = Path(made.path).read_bytes()
-            print(f"{made.path}")
-            print(f"  size    {len(data):,} bytes")
-            print(f"  sha256  {hashlib.sha256(data).hexdigest()}")
-            print(f"  python  {version.strip()}")
-            for form in swapped(s):
-                print(f"  pure    {form}")
-            start, name = q(here(made.path)), Path(made.path).name
-            renamed = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
-            print(f"  start   {start}{renamed}")
+            if not Path(made.path).is_file():
+                raise Stop(f"{made.path} is not there; make it with `invoke cosmo`")
+        line, failed = "TMPDIR=. sh ./python --version", "python does not start"
+        version = sh(c, line, failed, at=s.build).stdout
+        with one_line("the report cannot be printed"):
+            show("\n".join(line for made in s.executables for line in told_of(s, made, version)))
+
+
+def told_of(s: Settings, made: Executable, version: str) -> list[str]:
+    """The lines of the report on one executable."""
+    data = Path(made.path).read_bytes()
+    start, name = q(here(made.path)), Path(made.path).name
+    renamed = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
+    return [
+        made.path,
+        f"  size    {len(data):,} bytes",
+        f"  sha256  {hashlib.sha256(data).hexdigest()}",
+        f"  python  {version.strip()}",
+        *(f"  pure    {form}" for form in swapped(s)),
+        f"  start   {start}{renamed}",
+    ]
 
 
 @task(pre=[compile_site], post=[report])
 def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
-    s = load_settings()
-    first, *others = s.executables
-    new, zip_, failed = zipped(first), zip_program(), f"{first.path} cannot be made"
-    files = 0 if c.config.run.dry else 1 + count_files(Path(s.build, "Lib"))
-    tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
-    sh(c, f"rm -f python.zip {new} && ln -s python python.zip", failed, at=s.build)
-    prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
-    line = f"{zip_} -q -U python.zip '*' --out {new}{prune} && rm python.zip"
-    sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
-    sh(c, f"chmod -R u=rwX,go=rX .args Lib && {TOUCH.format('.args Lib')}", failed, at=s.build)
-    add = f"find .args Lib -type f | LC_ALL=C sort | {zip_} -MM -X -g {new} -@"
-    with bar("update", files, "entries") as shown:
-        sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
-    for made in others:
-        write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {TOUCH.format('.args')}"
-        line = f"cp {new} {zipped(made)} && {write} && {zip_} -q -MM -X {zipped(made)} .args"
-        sh(c, line, f"{made.path} cannot be made", at=s.build)
-    for made in s.executables:
-        sh(c, f"chmod +x {zipped(made)}", failed, at=s.build)
-        if s.smoke is not None:
-            smoke(c, s, made)
-    for made in s.executables:
-        target = os.path.relpath(made.path, s.build)
-        folder = f"mkdir -p {q(os.path.dirname(target))} && " if os.path.dirname(target) else ""
-        sh(c, f"{folder}mv -f {zipped(made)} {q(target)}", failed, at=s.build)
+    with turn(c) as s:
+        first, *others = s.executables
+        new, failed = zipped(first), f"{first.path} cannot be made"
+        zip_ = f"{zip_program()} -b .zip"  # a folder of its own for what a kill would leave behind
+        files = 0 if c.config.run.dry else 1 + count_files(Path(s.build, "Lib"))
+        tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
+        line = f"rm -rf .zip python.zip {new} && mkdir .zip && ln -s python python.zip"
+        sh(c, line, failed, at=s.build)
+        prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
+        line = f"{zip_} -q -U python.zip '*' --out {new}{prune} && rm -f python.zip"
+        sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
+        line = f"chmod -R u=rwX,go=rX .args Lib && {touch(s.epoch, '.args', 'Lib')}"
+        sh(c, line, failed, at=s.build)
+        listed = "find .args Lib -type f > .list && LC_ALL=C sort -o .list .list"
+        add = f"{listed} && {zip_} -MM -X -g {new} -@ < .list"
+        with bar("update", files, "entries") as shown:
+            sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
+        for made in others:
+            write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {touch(s.epoch, '.args')}"
+            line = f"cp {new} {zipped(made)} && {write} && {zip_} -q -MM -X {zipped(made)} .args"
+            sh(c, line, f"{made.path} cannot be made", at=s.build)
+        for made in s.executables:
+            sh(c, f"chmod +x {zipped(made)}", failed, at=s.build)
+            if s.smoke is not None:
+                smoke(c, s, made)
+        for made in s.executables:
+            sh(c, in_place(zipped(made), os.path.relpath(made.path, s.build)), failed, at=s.build)
+
+
+def in_place(new: str, target: str) -> str:
+    """The line that puts a whole executable in its place, by one rename.
+
+    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
+    """
+    folder, name = os.path.split(target)
+    if not folder:
+        return f"mv -f {new} {q(target)}"
+    part = q(os.path.join(folder, f".{name}.part"))
+    moved = f"mv -f {new} {part} && mv -f {part} {q(target)}"
+    return f"mkdir -p {q(folder)} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
 
 
 def count_files(folder: Path) -> int:
@@ -2706,15 +3365,27 @@ def shown(result: Result) -> str:
     return f"exit status {result.exited}"
 
 
-@task(pre=[update], default=True)
-def build(c: Context) -> None:
+@task(post=[update], default=True, help={"offline": "Ask no server: take what the cache has."})
+def build(c: Context, offline: bool = False) -> None:
     """Package the project into one executable: every phase, in order."""
+    if offline:
+        os.environ["COSMO_OFFLINE"] = "1"
 
 
 @task(post=[build], help={"file": "The script; what it needs stands in its comments (PEP 723)."})
 def script(c: Context, file: str) -> None:
     """Package a single script, with the dependencies that its comments name."""
     os.environ["COSMO_SCRIPT"] = file
+
+
+@task(help={"check": "Write nothing: end with status 1 if it is not for what is asked for now."})
+def lock(c: Context, check: bool = False) -> None:
+    """Write cosmo.lock: which interpreter and dependencies builds take from now on."""
+    if check:
+        see_lock(load_settings())
+        return
+    with turn(c, locked=False) as s:
+        pin(c, s, bring_both(c, s, force=False))
 
 
 @task(name="settings", help={"json": "Print them as JSON, for a machine."})
@@ -2734,7 +3405,7 @@ def show_settings(c: Context, json: bool = False) -> None:
 cosmo = Collection(
     "cosmo",
     *(clean, setup, fetch, deps, compile_site, update, build),
-    *(report, script, show_settings),
+    *(report, script, lock, show_settings),
 )
 
 

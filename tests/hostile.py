@@ -100,7 +100,7 @@ class Case:
         if not any(0xD800 <= ord(each) < 0xE000 for each in value):
             tables += [self.environ, self.ours, self.article]
         if not self.has(name):
-            draw(st.sampled_from(tables))[name] = value  # type: ignore[assignment]
+            draw(st.sampled_from(tables))[name] = value
 
 
 def often(draw: Draw, percent: int, first: st.SearchStrategy[str], other: Texts) -> str:
