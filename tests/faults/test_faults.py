@@ -198,11 +198,11 @@ def blow_at(bench: Bench, number: int, moment: str, blow: str) -> None:
     bench.orphans = blow == "SIGKILL of invoke"
 
 
-def killed(bench: Bench, phase: str, number: int, moment: str, blow: str) -> None:
+def killed(bench: Bench, phase: str, number: int, moment: str, blow: str, where: str = "") -> None:
     """Let a blow fall at a line of a phase, and see to what is left."""
     last = lines(bench, "update")[-1]
     late = number > last or (number == last and moment != "before")
-    where = f"{phase}, {moment} line {number - lines(bench, phase)[0] + 1}"
+    where = where or f"{phase}, {moment} line {number - lines(bench, phase)[0] + 1}"
     blow_at(bench, number, moment, blow)
     status = BLOWS[blow][1]
     told = f"interrupted by {blow.split()[0]}"
@@ -225,7 +225,8 @@ def test_a_build_that_is_killed(
 def test_a_build_that_is_killed_where_the_executable_is_put_in_place(
     bench: Bench, moment: str, blow: str
 ) -> None:
-    killed(bench, "update", lines(bench, "update")[-1], moment, blow)
+    where = f"update, {moment} the last mv"
+    killed(bench, "update", lines(bench, "update")[-1], moment, blow, where)
 
 
 @pytest.mark.parametrize("blow", ["SIGHUP", "SIGKILL of all"])
@@ -495,7 +496,7 @@ def test_a_build_that_is_killed_while_the_executable_goes_to_another_disk(
     folder = elsewhere(bench)
     number = lines(bench, "update")[-1]
     with Room(folder, roomy).opened(bench):
-        killed(bench, "update", number, "during", blow)
+        killed(bench, "update", number, "during", blow, "update, on its way to another disk")
 
 
 def test_a_disk_that_is_full_where_the_cache_is(bench: Bench, mirror: Mirror, roomy: str) -> None:
