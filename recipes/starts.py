@@ -2,9 +2,9 @@
 
     python starts.py package module:function ...
 
-The package must be no module of the interpreter's own. It
-imports no more than the packages that the modules are in. Only the standard library of Python 3.6
-is used: older interpreters are fetched too.
+The package must be no module of the interpreter's own. This imports no more than the packages that
+the modules are in. Only the standard library of Python 3.6 is used: older interpreters are fetched
+too.
 """
 
 from __future__ import annotations
