@@ -19,6 +19,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -437,6 +438,26 @@ def try_case(place: Place, case: Case, interpreter: Path, full: bool = False) ->
     see_built(place, case, taken, done, interpreter)
     see_unchanged(place, before, taken)
     return "built"
+
+
+FOUND = {
+    "a link in the way of the loader": Case(links={"dist/cosmo/.ape-stand-in": "@BAIT@/keep"}),
+    "a newline in COSMO_OUT": Case(environ={"COSMO_OUT": "a\nb"}),
+    "a package named like a built-in module": Case(pkg="builtins"),
+    "a module named like an extension module": Case(pkg="math", form="module"),
+    "nothing left to start": Case(environ={"COSMO_EXCLUDE": "hello/__main__.py"}),
+}
+"""What was not as it must be when the themes below were first tried."""
+
+
+@pytest.mark.parametrize("found", FOUND)
+def test_what_went_wrong_once_stays_mended(found: str, interpreter: Path, tmp_path: Path) -> None:
+    case = FOUND[found]
+    more = {"PKG": case.pkg, "COSMO_DEPS": "none", **case.environ}
+    place = make_place(
+        tmp_path / "around", replace(case, environ=more), {"@PYTHON@": str(interpreter)}
+    )
+    assert try_case(place, case, interpreter) in ENDS
 
 
 @pytest.mark.parametrize("theme", THEMES)
