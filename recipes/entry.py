@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from .checks import is_taken, shell_words
@@ -44,7 +45,12 @@ def find_entries(entry: Value, scripts: Mapping[str, str], pkg: str, main: bool)
 
 
 def is_entry(text: str) -> bool:
-    """Whether `text` is a `module:function` that Python can import."""
+    """Whether `text` is a `module:function` that Python can import.
+
+    In a statement Python reads each name in its NFKC form, and finds no file of another one.
+    """
+    if unicodedata.normalize("NFKC", text) != text:
+        return False
     words = re.split(r"[.:]", text)
     return ENTRY.fullmatch(text) is not None and not any(map(keyword.iskeyword, words))
 
