@@ -445,6 +445,9 @@ FOUND = {
     "a newline in COSMO_OUT": Case(environ={"COSMO_OUT": "a\nb"}),
     "a package named like a built-in module": Case(pkg="builtins"),
     "a module named like an extension module": Case(pkg="math", form="module"),
+    "an entry that Python reads as another name": Case(
+        pkg="\ufb01sh", form="function", environ={"COSMO_ENTRY": "\ufb01sh.words:main"}
+    ),
     "nothing left to start": Case(environ={"COSMO_EXCLUDE": "hello/__main__.py"}),
 }
 """What was not as it must be when the themes below were first tried."""
