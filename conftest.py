@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say at once that there is no such file."""
+    """Say at once that there is no such file; heed signals, also where a shell has them ignored.
+
+    What a script starts in the background ignores ^C, and so would all that the tests start.
+    """
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     given = config.getoption("--interpreter")
     if given and not Path(given).is_file():
         raise pytest.UsageError(f"--interpreter={given}: no such file")

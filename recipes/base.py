@@ -90,7 +90,6 @@ def bring_from(c: Context, s: Settings, setting: str, address: str, force: bool)
         failed = f"{address} holds no Python"
         why = "no zip at its end that can be read and has a Lib/"
         sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
-        see_name(c, s, part)
     if remote:
         keep_download(c, s, address)
 
@@ -99,12 +98,3 @@ def other(told: Result, wanted: str) -> str:
     """What is wrong with a file's sha256."""
     found = re.match("[0-9a-f]{64}", told.stderr)
     return f"expected sha256 {wanted}, found {found[0]}" if found else last_line(told)
-
-
-def see_name(c: Context, s: Settings, part: str) -> None:
-    """See that the interpreter's own library, which comes first, has no module called like PKG."""
-    top = s.pkg.partition(".")[0]
-    line = f"! {zip_program()} -sf {part} | grep -Eq '^ *Lib/{top}(/__init__)?\\.pyc?$'"
-    why = "the interpreter's own library has a module of that name, which would run instead"
-    failed, then = f"{top} cannot be packaged", "rename the program"
-    sh(c, line, failed, at=s.build, why=lambda _: why, then=then)

@@ -75,7 +75,7 @@ def interruptible() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         end_children()
         name = signal.Signals(number).name
-        told = f"cosmo: interrupted by {name}; what was there is as it was; run it again"
+        told = f"cosmo: interrupted by {name}; what is there is whole; run it again"
         raise Exit(told, code=128 + number)
 
     try:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
 # ///
 # cosmo-recipes 0.1.0
-# sha256 of all other lines: 3e8295c7e2df70a9a035627a7585957019a83cfc22fbe76f92fa4edb46243875
+# sha256 of all other lines: 6c564b06a6379a541504296ee8406f21eafcb0da293db72eb462513951dbb365
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -565,7 +566,12 @@ def find_entries(entry: Value, scripts: Mapping[str, str], pkg: str, main: bool)
 
 
 def is_entry(text: str) -> bool:
-    """Whether `text` is a `module:function` that Python can import."""
+    """Whether `text` is a `module:function` that Python can import.
+
+    In a statement Python reads each name in its NFKC form, and finds no file of another one.
+    """
+    if unicodedata.normalize("NFKC", text) != text:
+        return False
     words = re.split(r"[.:]", text)
     return ENTRY.fullmatch(text) is not None and not any(map(keyword.iskeyword, words))
 
@@ -1708,7 +1714,6 @@ def bring_from(c: Context, s: Settings, setting: str, address: str, force: bool)
         failed = f"{address} holds no Python"
         why = "no zip at its end that can be read and has a Lib/"
         sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
-        see_name(c, s, part)
     if remote:
         keep_download(c, s, address)
 
@@ -1717,15 +1722,6 @@ def other(told: Result, wanted: str) -> str:
     """What is wrong with a file's sha256."""
     found = re.match("[0-9a-f]{64}", told.stderr)
     return f"expected sha256 {wanted}, found {found[0]}" if found else last_line(told)
-
-
-def see_name(c: Context, s: Settings, part: str) -> None:
-    """See that the interpreter's own library, which comes first, has no module called like PKG."""
-    top = s.pkg.partition(".")[0]
-    line = f"! {zip_program()} -sf {part} | grep -Eq '^ *Lib/{top}(/__init__)?\\.pyc?$'"
-    why = "the interpreter's own library has a module of that name, which would run instead"
-    failed, then = f"{top} cannot be packaged", "rename the program"
-    sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
 
 
 # recipes/excerpt.py -----------------------------------------------------------
@@ -1850,9 +1846,9 @@ def bare(text: str) -> str:
 #
 #     python starts.py package module:function ...
 #
-# The package must be no module of the interpreter's own. It
-# imports no more than the packages that the modules are in. Only the standard library of Python 3.6
-# is used: older interpreters are fetched too.
+# The package must be no module of the interpreter's own. This imports no more than the packages that
+# the modules are in. Only the standard library of Python 3.6 is used: older interpreters are fetched
+# too.
 
 
 def bound_names(tree: ast.AST) -> set[str]:
@@ -3120,7 +3116,7 @@ def interruptible() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         end_children()
         name = signal.Signals(number).name
-        told = f"cosmo: interrupted by {name}; what was there is as it was; run it again"
+        told = f"cosmo: interrupted by {name}; what is there is whole; run it again"
         raise Exit(told, code=128 + number)
 
     try:

@@ -131,7 +131,7 @@ def test_a_module_with_scripts_is_started_by_them_unless_it_starts_itself(bare: 
 def test_a_name_of_the_interpreters_own_library_is_refused(bare: Project) -> None:
     for name in ("json", "textwrap"):
         bare.write(f"src/{name}.py", "")
-        assert f"{name} cannot be packaged: the interpreter's own" in bare.refused(PKG=name)
+        assert f"the interpreter has a module {name} of its own" in bare.refused(PKG=name)
 
 
 # A script
