@@ -39,6 +39,8 @@ def bring(c: Context, s: Settings, setting: str, force: bool) -> str:
     What is locked comes from the cache, if it is there, else from the first address that has it.
     """
     name, addresses = ("python", s.urls) if setting == "COSMO_URL" else ("zip", s.zip_urls)
+    if name == "python" and s.lock and "://" in s.lock.url and s.lock.url not in addresses:
+        addresses = (*addresses, s.lock.url)
     held = os.path.join(s.cache, "sha256", s.sha256 if name == "python" else "")
     if Path(held).is_file() and not force:
         addresses = (held, *addresses)

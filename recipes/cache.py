@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -38,6 +39,15 @@ def place(kind: str, text: str) -> str:
 def sha256sum() -> str:
     """The program that prints the sha256 of its input: coreutils' or, as on macOS, Perl's."""
     return "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
+
+
+def held_file(cache: str, link: str) -> Path | None:
+    """The file in the cache that a link leads to; None where it leads nowhere, or elsewhere."""
+    held = Path(cache, link).resolve()
+    known = held.parent == Path(cache, "sha256").resolve() and re.fullmatch(
+        "[0-9a-f]{64}", held.name
+    )
+    return held if known and held.is_file() else None
 
 
 def see_sha256(file: str, wanted: str) -> str:

@@ -201,6 +201,7 @@ def check_build(folder: Path, results: tuple[Path, ...]) -> None:
         ".lock",
         ".smoke",
         ".zip",
+        "lock.part",
         "python.part",
         "zip.part",
         "download",

@@ -152,9 +152,10 @@ def update(c: Context) -> None:
         with bar("update", files, "entries") as shown:
             sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
         for made in others:
+            copy, failed = zipped(made), f"{made.path} cannot be made"
+            sh(c, f"rm -f {copy} && cp {new} {copy}", failed, at=s.build)
             write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {touch(s.epoch, '.args')}"
-            line = f"cp {new} {zipped(made)} && {write} && {zip_} -q -MM -X {zipped(made)} .args"
-            sh(c, line, f"{made.path} cannot be made", at=s.build)
+            sh(c, f"{write} && {zip_} -q -MM -X {copy} .args", failed, at=s.build)
         for made in s.executables:
             sh(c, f"chmod +x {zipped(made)}", failed, at=s.build)
             if s.smoke is not None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from .cache import keep, place, see_sha256
+from .cache import held_file, keep, place, see_sha256
 from .console import Stop
 from .excerpt import excerpt
 from .foreign import run_pip
@@ -138,17 +138,19 @@ def see_asked(c: Context, s: Settings, lock: Lock, work: str) -> None:
 
 def install_locked(c: Context, s: Settings, lock: Lock, work: str) -> None:
     """Install what is locked, and nothing else; what that gave is kept in the cache."""
-    link = place("deps", "\n".join([lock.sha256, *lock.packages, *s.exclude]))
-    held, failed = Path(s.cache, link, "deps").resolve(), f"{work} cannot be written"
-    if held.is_file():
-        line = f"cp {q(str(held))} deps.tar && {see_sha256('deps.tar', held.name)}"
+    link = place("deps", "\n".join([lock.sha256, *lock.packages, *s.exclude, excerpt(sift)]))
+    held, failed = held_file(s.cache, f"{link}/deps"), f"{work} cannot be written"
+    if held is not None:
+        file = q(str(held))
+        line = f"cp {file} deps.tar && {see_sha256('deps.tar', held.name)}"
         tell(c, "deps", f"{len(lock.packages)} packages, from the cache")
-        with suppress(Stop):  # what is damaged is installed anew
+        with suppress(Stop):
             sh(c, f"{line} && tar -xf deps.tar && rm -f deps.tar", failed, at=work)
             return
+        sh(c, f"rm -f {file}", failed)  # it was damaged
     told = Requirements()
     told.add(s.deps or "")
-    line = f"rm -f {q(str(held))} && rm -rf site pure && mkdir site pure"
+    line = "rm -rf site pure && mkdir site pure"
     locked = printf([*told.options, *lock.packages])
     sh(c, f"{line} && {locked} > locked.txt", failed, at=work)
     resolve(c, s, work, locked=True)

@@ -32,7 +32,7 @@ def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> No
     """
     old = f"{shlex.quote(s.cache)}/{place('url', url)}"
     take = f'! {is_whole(s.cache)} || cp -L "$file" download || exit'
-    seed = f'for file in {old}/*; do [ ! -f "$file" ] || {take}; done'
+    seed = f'for file in {old}/*; do [ ! -f "$file" ] || [ ! -e {old}.time ] || {take}; done'
     seed = f"{seed} && {{ [ ! -e {old}.time ] || touch -c -r {old}.time download/*; }}"
     line = f"rm -rf download && mkdir download{'' if force else f' && {seed}'}"
     sh(c, line, f"{s.build}/download cannot be written", at=s.build)

@@ -15,7 +15,7 @@ FIRST, LAST = 315_532_800, 4_291_747_198
 
 
 def source_date(environ: Mapping[str, str], root: Path) -> int:
-    """SOURCE_DATE_EPOCH, else the time of the last commit to the project's folder, else 1980.
+    """SOURCE_DATE_EPOCH, else the time of the last commit, else 1980.
 
     It is in seconds, and kept to what a zip and a `.pyc` can hold. Source: the specification of
     SOURCE_DATE_EPOCH at reproducible-builds.org.
@@ -23,16 +23,26 @@ def source_date(environ: Mapping[str, str], root: Path) -> int:
     given = environ.get("SOURCE_DATE_EPOCH")
     if given is not None and not re.fullmatch("[0-9]{1,18}", given):
         raise Stop(f"SOURCE_DATE_EPOCH={given!r}: write a time in seconds since 1970, or unset it")
-    seconds = int(given) if given is not None else last_commit(root)
+    seconds = int(given) if given is not None else last_commit(environ, root)
     return min(max(seconds, FIRST), LAST)
 
 
-def last_commit(root: Path) -> int:
-    """When the project's folder last changed in git, in seconds; 0 where git does not tell."""
-    line = ["git", "-c", "log.showSignature=false", "log", "-1", "--format=%ct", "--", "."]
+def last_commit(environ: Mapping[str, str], root: Path) -> int:
+    """The time of the last commit where the project lies, in seconds; 0 where git does not tell.
+
+    Neither who owns the files nor a repository that the environment names makes a difference.
+    """
+    line = ["git", "-c", "safe.directory=*", "-c", "log.showSignature=false"]
+    env = {name: text for name, text in environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and no value of a setting
-            line, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            [*line, "log", "-1", "--format=%ct"],
+            cwd=root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except OSError:
         return 0

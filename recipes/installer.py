@@ -77,12 +77,13 @@ def pure_lines(place: str) -> tuple[str, str]:
 def compile_line() -> str:
     """The start of the line by which uv tells the hashes of what is pinned."""
     there = f'--python {host_python()} --python-version "$there" --python-platform linux'
-    return f"uv pip compile -q --generate-hashes --no-deps --no-header --no-annotate {there}"
+    return f"{uv()} pip compile -q --generate-hashes --no-deps --no-header --no-annotate {there}"
 
 
 def off(offline: bool) -> str:
     """What goes before a line that installs, and must ask no server where one is offline."""
-    return "export UV_OFFLINE=1 PIP_NO_INDEX=1 && " if offline else ""
+    none = "PIP_PROXY=http://127.0.0.1:9 no_proxy= NO_PROXY="  # for what is asked for by its URL
+    return f"export UV_OFFLINE=1 PIP_NO_INDEX=1 {none} && " if offline else ""
 
 
 def uv_install(platform: str) -> str:

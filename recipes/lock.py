@@ -71,7 +71,7 @@ def read_lock(path: Path) -> Lock | None:
         url=value_at(path, python, "url", r"\S(.*\S)?"),
         size=int(value_at(path, python, "size", r"\d+")),
         sha256=value_at(path, python, "sha256", "[0-9a-f]{64}"),
-        version=value_at(path, python, "version", r"\d+(\.\d+)*"),
+        version=value_at(path, python, "version", r"\d+\.\d[0-9a-z.+]*"),
         last_modified=value_at(path, python, "last-modified", r"[-0-9TZ:]*"),
         asked=lines_at(path, dependencies, "asked", ".*"),
         packages=lines_at(path, dependencies, "packages", PACKAGE),

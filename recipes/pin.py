@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+from dataclasses import replace
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -24,13 +25,14 @@ from .sift.requirements import Requirements
 
 def pin(c: Context, s: Settings, address: str) -> None:
     """Write the lock for the interpreter that came from `address`, and what is asked for."""
+    s = replace(s, exclude=())  # what is left out of the executable is locked all the same
     packages: tuple[str, ...] = ()
     work = ""
     if has_deps(s):
         work = prepare(c, s)
         if asks(s):
             resolve(c, s, work, report=not has_uv())
-            packages = hashed(c, s, work)
+            packages = () if c.config.run.dry else hashed(c, s, work)
     python = Path(s.build, "python")
     version = sh(c, "TMPDIR=. sh ./python --version", "python does not start", at=s.build).stdout
     if c.config.run.dry:
@@ -62,8 +64,9 @@ def hashed(c: Context, s: Settings, work: str) -> tuple[str, ...]:
             raise Stop(f"{each.name} cannot be locked: {told}; ask for a release of it")
     pinned = [f"{each.name}=={each.version}" for _, each in sorted(found.items())]
     lines = told_by_uv(c, s, work, pinned) if has_uv() else told_by_pip(work, found)
-    if not c.config.run.dry and len(lines) != len(pinned):
-        raise Stop(f"not all of {', '.join(pinned)} have hashes; run `invoke cosmo.lock` again")
+    if len(lines) != len(pinned):
+        told = "not all come from an index that tells hashes"
+        raise Stop(f"{', '.join(pinned)} cannot be locked: {told}; ask an index for them")
     return tuple(lines)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -87,43 +87,50 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class Process(NamedTuple):
+    """A process: its number, its parent's, its state, and when it began, which tells it apart."""
+
+    number: int
+    parent: int
+    state: str
+    began: str
+
+
 def end_children() -> None:
     """End what this process started, and what that started; at last by force."""
-    end = time.monotonic() + PATIENCE_AT_END
     left = descendants()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in left:
+        for each in left:
             with suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(each.number, number)
+        end = time.monotonic() + PATIENCE_AT_END
         while left and time.monotonic() < end:
             time.sleep(0.02)
-            left = [pid for pid in descendants() if pid in left]
+            living = {(each.number, each.began) for each in processes() if each.state != "Z"}
+            left = [each for each in left if (each.number, each.began) in living]
 
 
-def descendants() -> list[int]:
+def descendants() -> list[Process]:
     """The processes below this one that have not ended."""
-    below: dict[int, list[int]] = {}
-    for pid, parent, state in processes():
-        if state != "Z":
-            below.setdefault(parent, []).append(pid)
+    below: dict[int, list[Process]] = {}
+    for each in processes():
+        if each.state != "Z":
+            below.setdefault(each.parent, []).append(each)
     found = list(below.get(os.getpid(), []))
-    for pid in found:
-        found += below.get(pid, [])
+    for each in found:
+        found += below.get(each.number, [])
     return found
 
 
-def processes() -> Iterator[tuple[int, int, str]]:
-    """The number, parent and state of each process. Source: proc(5), and `ps` in POSIX."""
+def processes() -> Iterator[Process]:
+    """All processes. Source: proc(5), and `ps` in POSIX."""
     for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text(errors="replace").rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        yield int(path.parent.name), int(parent), state
+        with suppress(OSError):
+            state, parent, *rest = path.read_text(errors="replace").rpartition(")")[2].split()
+            yield Process(int(path.parent.name), int(parent), state, rest[17])
     if not Path("/proc/self/stat").exists():
-        ps = ["ps", "-A", "-o", "pid=,ppid=,state="]
+        ps = ["ps", "-A", "-o", "pid=,ppid=,state=,lstart="]
         done = subprocess.run(ps, capture_output=True, text=True, check=False)  # noqa: S603
         for line in done.stdout.splitlines():
-            pid, parent, state = line.split()
-            if int(pid) != os.getpid():
-                yield int(pid), int(parent), state[0]
+            number, parent, state, *began = line.split()
+            yield Process(int(number), int(parent), state[0], " ".join(began))

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
 # ///
 # cosmo-recipes 0.1.0
-# sha256 of all other lines: 6c564b06a6379a541504296ee8406f21eafcb0da293db72eb462513951dbb365
+# sha256 of all other lines: 6d717927c6ceda6547f2906569fcc3182c6142f91d14fb0b234f4a20d7191f75
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import metadata
@@ -122,6 +122,15 @@ def place(kind: str, text: str) -> str:
 def sha256sum() -> str:
     """The program that prints the sha256 of its input: coreutils' or, as on macOS, Perl's."""
     return "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
+
+
+def held_file(cache: str, link: str) -> Path | None:
+    """The file in the cache that a link leads to; None where it leads nowhere, or elsewhere."""
+    held = Path(cache, link).resolve()
+    known = held.parent == Path(cache, "sha256").resolve() and re.fullmatch(
+        "[0-9a-f]{64}", held.name
+    )
+    return held if known and held.is_file() else None
 
 
 def see_sha256(file: str, wanted: str) -> str:
@@ -508,6 +517,7 @@ def check_build(folder: Path, results: tuple[Path, ...]) -> None:
         ".lock",
         ".smoke",
         ".zip",
+        "lock.part",
         "python.part",
         "zip.part",
         "download",
@@ -643,7 +653,7 @@ FIRST, LAST = 315_532_800, 4_291_747_198
 
 
 def source_date(environ: Mapping[str, str], root: Path) -> int:
-    """SOURCE_DATE_EPOCH, else the time of the last commit to the project's folder, else 1980.
+    """SOURCE_DATE_EPOCH, else the time of the last commit, else 1980.
 
     It is in seconds, and kept to what a zip and a `.pyc` can hold. Source: the specification of
     SOURCE_DATE_EPOCH at reproducible-builds.org.
@@ -651,16 +661,26 @@ def source_date(environ: Mapping[str, str], root: Path) -> int:
     given = environ.get("SOURCE_DATE_EPOCH")
     if given is not None and not re.fullmatch("[0-9]{1,18}", given):
         raise Stop(f"SOURCE_DATE_EPOCH={given!r}: write a time in seconds since 1970, or unset it")
-    seconds = int(given) if given is not None else last_commit(root)
+    seconds = int(given) if given is not None else last_commit(environ, root)
     return min(max(seconds, FIRST), LAST)
 
 
-def last_commit(root: Path) -> int:
-    """When the project's folder last changed in git, in seconds; 0 where git does not tell."""
-    line = ["git", "-c", "log.showSignature=false", "log", "-1", "--format=%ct", "--", "."]
+def last_commit(environ: Mapping[str, str], root: Path) -> int:
+    """The time of the last commit where the project lies, in seconds; 0 where git does not tell.
+
+    Neither who owns the files nor a repository that the environment names makes a difference.
+    """
+    line = ["git", "-c", "safe.directory=*", "-c", "log.showSignature=false"]
+    env = {name: text for name, text in environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and no value of a setting
-            line, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            [*line, "log", "-1", "--format=%ct"],
+            cwd=root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except OSError:
         return 0
@@ -1051,7 +1071,7 @@ def read_lock(path: Path) -> Lock | None:
         url=value_at(path, python, "url", r"\S(.*\S)?"),
         size=int(value_at(path, python, "size", r"\d+")),
         sha256=value_at(path, python, "sha256", "[0-9a-f]{64}"),
-        version=value_at(path, python, "version", r"\d+(\.\d+)*"),
+        version=value_at(path, python, "version", r"\d+\.\d[0-9a-z.+]*"),
         last_modified=value_at(path, python, "last-modified", r"[-0-9TZ:]*"),
         asked=lines_at(path, dependencies, "asked", ".*"),
         packages=lines_at(path, dependencies, "packages", PACKAGE),
@@ -1592,7 +1612,7 @@ def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> No
     """
     old = f"{shlex.quote(s.cache)}/{place('url', url)}"
     take = f'! {is_whole(s.cache)} || cp -L "$file" download || exit'
-    seed = f'for file in {old}/*; do [ ! -f "$file" ] || {take}; done'
+    seed = f'for file in {old}/*; do [ ! -f "$file" ] || [ ! -e {old}.time ] || {take}; done'
     seed = f"{seed} && {{ [ ! -e {old}.time ] || touch -c -r {old}.time download/*; }}"
     line = f"rm -rf download && mkdir download{'' if force else f' && {seed}'}"
     sh(c, line, f"{s.build}/download cannot be written", at=s.build)
@@ -1663,6 +1683,8 @@ def bring(c: Context, s: Settings, setting: str, force: bool) -> str:
     What is locked comes from the cache, if it is there, else from the first address that has it.
     """
     name, addresses = ("python", s.urls) if setting == "COSMO_URL" else ("zip", s.zip_urls)
+    if name == "python" and s.lock and "://" in s.lock.url and s.lock.url not in addresses:
+        addresses = (*addresses, s.lock.url)
     held = os.path.join(s.cache, "sha256", s.sha256 if name == "python" else "")
     if Path(held).is_file() and not force:
         addresses = (held, *addresses)
@@ -2066,12 +2088,13 @@ def pure_lines(place: str) -> tuple[str, str]:
 def compile_line() -> str:
     """The start of the line by which uv tells the hashes of what is pinned."""
     there = f'--python {host_python()} --python-version "$there" --python-platform linux'
-    return f"uv pip compile -q --generate-hashes --no-deps --no-header --no-annotate {there}"
+    return f"{uv()} pip compile -q --generate-hashes --no-deps --no-header --no-annotate {there}"
 
 
 def off(offline: bool) -> str:
     """What goes before a line that installs, and must ask no server where one is offline."""
-    return "export UV_OFFLINE=1 PIP_NO_INDEX=1 && " if offline else ""
+    none = "PIP_PROXY=http://127.0.0.1:9 no_proxy= NO_PROXY="  # for what is asked for by its URL
+    return f"export UV_OFFLINE=1 PIP_NO_INDEX=1 {none} && " if offline else ""
 
 
 def uv_install(platform: str) -> str:
@@ -2910,17 +2933,19 @@ def see_asked(c: Context, s: Settings, lock: Lock, work: str) -> None:
 
 def install_locked(c: Context, s: Settings, lock: Lock, work: str) -> None:
     """Install what is locked, and nothing else; what that gave is kept in the cache."""
-    link = place("deps", "\n".join([lock.sha256, *lock.packages, *s.exclude]))
-    held, failed = Path(s.cache, link, "deps").resolve(), f"{work} cannot be written"
-    if held.is_file():
-        line = f"cp {q(str(held))} deps.tar && {see_sha256('deps.tar', held.name)}"
+    link = place("deps", "\n".join([lock.sha256, *lock.packages, *s.exclude, excerpt(sift)]))
+    held, failed = held_file(s.cache, f"{link}/deps"), f"{work} cannot be written"
+    if held is not None:
+        file = q(str(held))
+        line = f"cp {file} deps.tar && {see_sha256('deps.tar', held.name)}"
         tell(c, "deps", f"{len(lock.packages)} packages, from the cache")
-        with suppress(Stop):  # what is damaged is installed anew
+        with suppress(Stop):
             sh(c, f"{line} && tar -xf deps.tar && rm -f deps.tar", failed, at=work)
             return
+        sh(c, f"rm -f {file}", failed)  # it was damaged
     told = Requirements()
     told.add(s.deps or "")
-    line = f"rm -f {q(str(held))} && rm -rf site pure && mkdir site pure"
+    line = "rm -rf site pure && mkdir site pure"
     locked = printf([*told.options, *lock.packages])
     sh(c, f"{line} && {locked} > locked.txt", failed, at=work)
     resolve(c, s, work, locked=True)
@@ -2975,13 +3000,14 @@ def swapped(s: Settings) -> list[str]:
 
 def pin(c: Context, s: Settings, address: str) -> None:
     """Write the lock for the interpreter that came from `address`, and what is asked for."""
+    s = replace(s, exclude=())  # what is left out of the executable is locked all the same
     packages: tuple[str, ...] = ()
     work = ""
     if has_deps(s):
         work = prepare(c, s)
         if asks(s):
             resolve(c, s, work, report=not has_uv())
-            packages = hashed(c, s, work)
+            packages = () if c.config.run.dry else hashed(c, s, work)
     python = Path(s.build, "python")
     version = sh(c, "TMPDIR=. sh ./python --version", "python does not start", at=s.build).stdout
     if c.config.run.dry:
@@ -3013,8 +3039,9 @@ def hashed(c: Context, s: Settings, work: str) -> tuple[str, ...]:
             raise Stop(f"{each.name} cannot be locked: {told}; ask for a release of it")
     pinned = [f"{each.name}=={each.version}" for _, each in sorted(found.items())]
     lines = told_by_uv(c, s, work, pinned) if has_uv() else told_by_pip(work, found)
-    if not c.config.run.dry and len(lines) != len(pinned):
-        raise Stop(f"not all of {', '.join(pinned)} have hashes; run `invoke cosmo.lock` again")
+    if len(lines) != len(pinned):
+        told = "not all come from an index that tells hashes"
+        raise Stop(f"{', '.join(pinned)} cannot be locked: {told}; ask an index for them")
     return tuple(lines)
 
 
@@ -3128,46 +3155,53 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class Process(NamedTuple):
+    """A process: its number, its parent's, its state, and when it began, which tells it apart."""
+
+    number: int
+    parent: int
+    state: str
+    began: str
+
+
 def end_children() -> None:
     """End what this process started, and what that started; at last by force."""
-    end = time.monotonic() + PATIENCE_AT_END
     left = descendants()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in left:
+        for each in left:
             with suppress(ProcessLookupError):
-                os.kill(pid, number)
+                os.kill(each.number, number)
+        end = time.monotonic() + PATIENCE_AT_END
         while left and time.monotonic() < end:
             time.sleep(0.02)
-            left = [pid for pid in descendants() if pid in left]
+            living = {(each.number, each.began) for each in processes() if each.state != "Z"}
+            left = [each for each in left if (each.number, each.began) in living]
 
 
-def descendants() -> list[int]:
+def descendants() -> list[Process]:
     """The processes below this one that have not ended."""
-    below: dict[int, list[int]] = {}
-    for pid, parent, state in processes():
-        if state != "Z":
-            below.setdefault(parent, []).append(pid)
+    below: dict[int, list[Process]] = {}
+    for each in processes():
+        if each.state != "Z":
+            below.setdefault(each.parent, []).append(each)
     found = list(below.get(os.getpid(), []))
-    for pid in found:
-        found += below.get(pid, [])
+    for each in found:
+        found += below.get(each.number, [])
     return found
 
 
-def processes() -> Iterator[tuple[int, int, str]]:
-    """The number, parent and state of each process. Source: proc(5), and `ps` in POSIX."""
+def processes() -> Iterator[Process]:
+    """All processes. Source: proc(5), and `ps` in POSIX."""
     for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text(errors="replace").rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        yield int(path.parent.name), int(parent), state
+        with suppress(OSError):
+            state, parent, *rest = path.read_text(errors="replace").rpartition(")")[2].split()
+            yield Process(int(path.parent.name), int(parent), state, rest[17])
     if not Path("/proc/self/stat").exists():
-        ps = ["ps", "-A", "-o", "pid=,ppid=,state="]
+        ps = ["ps", "-A", "-o", "pid=,ppid=,state=,lstart="]
         done = subprocess.run(ps, capture_output=True, text=True, check=False)  # noqa: S603
         for line in done.stdout.splitlines():
-            pid, parent, state = line.split()
-            if int(pid) != os.getpid():
-                yield int(pid), int(parent), state[0]
+            number, parent, state, *began = line.split()
+            yield Process(int(number), int(parent), state[0], " ".join(began))
 
 
 # recipes/cosmo.py -------------------------------------------------------------
@@ -3302,9 +3336,10 @@ def update(c: Context) -> None:
         with bar("update", files, "entries") as shown:
             sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
         for made in others:
+            copy, failed = zipped(made), f"{made.path} cannot be made"
+            sh(c, f"rm -f {copy} && cp {new} {copy}", failed, at=s.build)
             write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {touch(s.epoch, '.args')}"
-            line = f"cp {new} {zipped(made)} && {write} && {zip_} -q -MM -X {zipped(made)} .args"
-            sh(c, line, f"{made.path} cannot be made", at=s.build)
+            sh(c, f"{write} && {zip_} -q -MM -X {copy} .args", failed, at=s.build)
         for made in s.executables:
             sh(c, f"chmod +x {zipped(made)}", failed, at=s.build)
             if s.smoke is not None:

@@ -82,8 +82,13 @@ def test_without_it_the_last_commit_to_the_project_tells_the_time(project: Proje
     project.write("src/hello/words.py", (project.path / "src/hello/words.py").read_text() + "\n")
     project.package()
     assert times(project) == {(2024, 2, 3, 4, 5, 6)}
+    if os.getuid() == 0:
+        os.chown(project.path, 12345, 12345)
+        os.chown(project.path / ".git", 12345, 12345)
     project.package(SOURCE_DATE_EPOCH="1700000000")
     assert times(project) == {(2023, 11, 14, 22, 13, 20)}
+    assert project.package(GIT_DIR="/nowhere", GIT_WORK_TREE="/").exists()
+    assert times(project) == {(2024, 2, 3, 4, 5, 6)}
     assert project.invoke("cosmo", drop="git").returncode == 0
     assert times(project) == {(1980, 1, 1, 0, 0, 0)}
 

@@ -189,6 +189,23 @@ def test_a_lock_for_other_dependencies_is_refused(installing: Project, index: In
     installing.package()
 
 
+def test_what_is_left_out_is_locked_all_the_same(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": ""}, "owl")
+    index.wheel("owl", "1.0", {"owl.py": ""})
+    asks(installing, "bird")
+    text = lock(installing, COSMO_EXCLUDE="owl-1.0.dist-info *.dist-info/*")
+    assert text == lock(installing)
+    assert "owl==1.0" in text
+
+
+def test_a_dry_run_writes_no_lock(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": ""})
+    asks(installing, "bird")
+    done = installing.invoke("--dry", "cosmo.lock")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (installing.path / "cosmo.lock").exists()
+
+
 def test_a_requirements_files_own_change_asks_for_a_new_lock(
     installing: Project, index: Index
 ) -> None:
@@ -263,6 +280,24 @@ def test_offline_asks_no_index(installing: Project, index: Index, mirror: Mirror
     asked = mirror.asked
     assert "cannot be installed" in installing.refused("cosmo", "--offline")
     assert mirror.asked == asked
+
+
+@pytest.mark.parametrize("to", ["../../sha256/x ]; touch PWNED; [ x", "../../../../precious"])
+def test_a_link_in_the_cache_that_leads_elsewhere_is_not_followed(
+    installing: Project, index: Index, to: str
+) -> None:
+    index.wheel("bird", "1.0", {"bird.py": ""})
+    asks(installing, "bird")
+    lock(installing)
+    installing.package()
+    precious = installing.write("../precious", "mine")
+    (link,) = (installing.path.parent / ".cache/cosmo-recipes").glob("deps/*/deps")
+    link.unlink()
+    link.symlink_to(to)
+    installing.write("../.cache/cosmo-recipes/sha256/x ]; touch PWNED; [ x", "")
+    installing.package()
+    assert list(installing.path.parent.rglob("PWNED")) == []
+    assert precious.read_text() == "mine"
 
 
 def test_a_damaged_cache_is_mended(

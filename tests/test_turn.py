@@ -96,6 +96,19 @@ def test_an_interrupted_build_ends_with_one_line_and_leaves_no_process(
     project.package()
 
 
+def test_a_program_that_heeds_no_signal_is_ended_by_force(project: Project) -> None:
+    there = project.path.parent / "there"
+    main = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    main += f"signal.signal(signal.SIGINT, signal.SIG_IGN)\nopen({str(there)!r}, 'w')\n"
+    project.write("src/hello/__main__.py", f"{main}time.sleep(500)\n")
+    build = begun(project, COSMO_SMOKE="")
+    wait_for(there)
+    os.kill(build.pid, signal.SIGTERM)
+    _, told = build.communicate(timeout=60)
+    assert build.returncode == 143, told
+    assert left(project) == []
+
+
 def test_ctrl_c_on_a_terminal_ends_it_in_one_line(project: Project) -> None:
     waits(project)
     build = begun(project, COSMO_SMOKE="")

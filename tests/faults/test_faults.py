@@ -532,7 +532,7 @@ def test_a_disk_that_is_full_where_temporary_files_are(needy: Bench, roomy: str)
         ("fetch", 3, 100),
         ("fetch", 4, 100),
         ("deps", 2, 0),
-        ("compile", 2, 0),
+        ("compile", 3, 0),
         ("update", 2, 100),
         ("update", 4, 100),
     ],
