@@ -8,7 +8,6 @@ import os
 import re
 import time
 from dataclasses import replace
-from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from invoke.context import Context
@@ -19,7 +18,7 @@ from .installer import compile_line, has_uv, install_reason, off
 from .lock import PACKAGE, Lock
 from .settings import Settings
 from .shell import printf, q, sh
-from .sift.dists import canonical
+from .sift.dists import Dist, canonical, find_dists
 from .sift.requirements import Requirements
 
 
@@ -56,13 +55,13 @@ def pin(c: Context, s: Settings, address: str) -> None:
 
 def hashed(c: Context, s: Settings, work: str) -> tuple[str, ...]:
     """A line with its version and hashes for each package that was installed."""
-    found = {each.name: each for each in distributions(path=[os.path.join(work, "site")])}
-    for each in found.values():
-        origin = each.read_text("direct_url.json")
-        if origin:
+    found = sorted(find_dists(os.path.join(work, "site")), key=lambda dist: canonical(dist.name))
+    for each in found:
+        if each.has("direct_url.json"):
+            origin = Path(each.folder, each.info, "direct_url.json").read_text(encoding="utf-8")
             told = f"it comes from {json.loads(origin)['url']}, and only an index tells hashes"
             raise Stop(f"{each.name} cannot be locked: {told}; ask for a release of it")
-    pinned = [f"{each.name}=={each.version}" for _, each in sorted(found.items())]
+    pinned = [f"{each.name}=={each.version}" for each in found]
     lines = told_by_uv(c, s, work, pinned) if has_uv() else told_by_pip(work, found)
     if len(lines) != len(pinned):
         told = "not all come from an index that tells hashes"
@@ -82,7 +81,7 @@ def told_by_uv(c: Context, s: Settings, work: str, pinned: list[str]) -> list[st
     return [line.strip() for line in lines if re.fullmatch(PACKAGE, line.strip())]
 
 
-def told_by_pip(work: str, found: dict[str, Distribution]) -> list[str]:
+def told_by_pip(work: str, found: list[Dist]) -> list[str]:
     """What pip reports of the files that it took."""
     hashes: dict[str, set[str]] = {}
     for path in (Path(work, "site.json"), *Path(work, "pure").glob("*.json")):
@@ -90,9 +89,9 @@ def told_by_pip(work: str, found: dict[str, Distribution]) -> list[str]:
             sha256 = each["download_info"]["archive_info"]["hashes"]["sha256"]
             hashes.setdefault(canonical(each["metadata"]["name"]), set()).add(sha256)
     return [
-        " ".join([f"{name}=={each.version}", *(f"--hash=sha256:{it}" for it in sorted(known))])
-        for name, each in sorted(found.items())
-        for known in [hashes.get(canonical(name), set())]
+        " ".join([f"{each.name}=={each.version}", *(f"--hash=sha256:{it}" for it in sorted(known))])
+        for each in found
+        for known in [hashes.get(canonical(each.name), set())]
         if known
     ]
 
