@@ -78,14 +78,14 @@ def asks(s: Settings) -> bool:
     return bool(s.deps or s.program.built or s.program.dependencies)
 
 
-def resolve(c: Context, s: Settings, work: str, locked: bool = False, report: bool = False) -> None:
+def resolve(c: Context, s: Settings, work: str, report: bool = False) -> None:
     """Install what is asked for; for each one with extension modules, look for a pure form too.
 
-    With `locked`, it is what `locked.txt` holds; with `report`, pip writes what it took.
+    With a lock, it is what `locked.txt` holds; with `report`, pip writes what it took.
     """
     place = os.path.relpath(work, s.root)
-    file = os.path.join(place, "locked.txt" if locked else "requirements.txt")
-    file = file if s.deps is None or locked else relative(s.deps, s.root)
+    file = os.path.join(place, "locked.txt" if s.lock else "requirements.txt")
+    file = file if s.deps is None or s.lock else relative(s.deps, s.root)
     told = ", ".join(s.program.dependencies) or "what its metadata asks for"
     told = told if s.deps is None else s.deps
     tell(c, "deps", f"{len(s.lock.packages)} packages, as locked" if s.lock else told)
@@ -93,7 +93,7 @@ def resolve(c: Context, s: Settings, work: str, locked: bool = False, report: bo
     then = "correct the requirements, or see to the network"
     site = f"{q(place)}/site"
     words = [install_line(place), f"--target {site} -r {q(file)}"]
-    words += ["--no-deps --require-hashes"] if locked else []
+    words += ["--no-deps --require-hashes"] if s.lock else []
     words += [f"--report {site}.json"] if report else []
     line = f"{off(s.offline)}{ask(place)} && {' '.join(words)}"
     sh(c, line, failed, at=s.root, why=install_reason, then=then)
@@ -153,7 +153,7 @@ def install_locked(c: Context, s: Settings, lock: Lock, work: str) -> None:
     line = "rm -rf site pure && mkdir site pure"
     locked = printf([*told.options, *lock.packages])
     sh(c, f"{line} && {locked} > locked.txt", failed, at=work)
-    resolve(c, s, work, locked=True)
+    resolve(c, s, work)
     line = f"tar -cf deps.tar site pure && {keep(s.cache, 'deps.tar', link, 'deps')}"
     sh(c, f"{line}; rm -f deps.tar", failed, at=work)
 

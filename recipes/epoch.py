@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from .console import Stop
@@ -23,17 +25,19 @@ def source_date(environ: Mapping[str, str], root: Path) -> int:
     given = environ.get("SOURCE_DATE_EPOCH")
     if given is not None and not re.fullmatch("[0-9]{1,18}", given):
         raise Stop(f"SOURCE_DATE_EPOCH={given!r}: write a time in seconds since 1970, or unset it")
-    seconds = int(given) if given is not None else last_commit(environ, root)
+    seconds = int(given) if given is not None else last_commit(root)
     return min(max(seconds, FIRST), LAST)
 
 
-def last_commit(environ: Mapping[str, str], root: Path) -> int:
+@cache
+def last_commit(root: Path) -> int:
     """The time of the last commit where the project lies, in seconds; 0 where git does not tell.
 
-    Neither who owns the files nor a repository that the environment names makes a difference.
+    Every phase asks, and git is asked once. Neither who owns the files nor a repository that the
+    environment names makes a difference.
     """
     line = ["git", "-c", "safe.directory=*", "-c", "log.showSignature=false"]
-    env = {name: text for name, text in environ.items() if not name.startswith("GIT_")}
+    env = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and no value of a setting
             [*line, "log", "-1", "--format=%ct"],

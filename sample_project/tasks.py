@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
 # ///
 # cosmo-recipes 0.1.0
-# sha256 of all other lines: e20047106c4b825a0c4de966959dfcb4a082c80b934701cd9d3329810ce773b0
+# sha256 of all other lines: 9ac004182bc635f6d3abc241a755da269b89e649de9c3009f07d30f017f92141
 
 from __future__ import annotations
 
@@ -660,17 +660,19 @@ def source_date(environ: Mapping[str, str], root: Path) -> int:
     given = environ.get("SOURCE_DATE_EPOCH")
     if given is not None and not re.fullmatch("[0-9]{1,18}", given):
         raise Stop(f"SOURCE_DATE_EPOCH={given!r}: write a time in seconds since 1970, or unset it")
-    seconds = int(given) if given is not None else last_commit(environ, root)
+    seconds = int(given) if given is not None else last_commit(root)
     return min(max(seconds, FIRST), LAST)
 
 
-def last_commit(environ: Mapping[str, str], root: Path) -> int:
+@cache
+def last_commit(root: Path) -> int:
     """The time of the last commit where the project lies, in seconds; 0 where git does not tell.
 
-    Neither who owns the files nor a repository that the environment names makes a difference.
+    Every phase asks, and git is asked once. Neither who owns the files nor a repository that the
+    environment names makes a difference.
     """
     line = ["git", "-c", "safe.directory=*", "-c", "log.showSignature=false"]
-    env = {name: text for name, text in environ.items() if not name.startswith("GIT_")}
+    env = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and no value of a setting
             [*line, "log", "-1", "--format=%ct"],
@@ -2872,14 +2874,14 @@ def asks(s: Settings) -> bool:
     return bool(s.deps or s.program.built or s.program.dependencies)
 
 
-def resolve(c: Context, s: Settings, work: str, locked: bool = False, report: bool = False) -> None:
+def resolve(c: Context, s: Settings, work: str, report: bool = False) -> None:
     """Install what is asked for; for each one with extension modules, look for a pure form too.
 
-    With `locked`, it is what `locked.txt` holds; with `report`, pip writes what it took.
+    With a lock, it is what `locked.txt` holds; with `report`, pip writes what it took.
     """
     place = os.path.relpath(work, s.root)
-    file = os.path.join(place, "locked.txt" if locked else "requirements.txt")
-    file = file if s.deps is None or locked else relative(s.deps, s.root)
+    file = os.path.join(place, "locked.txt" if s.lock else "requirements.txt")
+    file = file if s.deps is None or s.lock else relative(s.deps, s.root)
     told = ", ".join(s.program.dependencies) or "what its metadata asks for"
     told = told if s.deps is None else s.deps
     tell(c, "deps", f"{len(s.lock.packages)} packages, as locked" if s.lock else told)
@@ -2887,7 +2889,7 @@ def resolve(c: Context, s: Settings, work: str, locked: bool = False, report: bo
     then = "correct the requirements, or see to the network"
     site = f"{q(place)}/site"
     words = [install_line(place), f"--target {site} -r {q(file)}"]
-    words += ["--no-deps --require-hashes"] if locked else []
+    words += ["--no-deps --require-hashes"] if s.lock else []
     words += [f"--report {site}.json"] if report else []
     line = f"{off(s.offline)}{ask(place)} && {' '.join(words)}"
     sh(c, line, failed, at=s.root, why=install_reason, then=then)
@@ -2947,7 +2949,7 @@ def install_locked(c: Context, s: Settings, lock: Lock, work: str) -> None:
     line = "rm -rf site pure && mkdir site pure"
     locked = printf([*told.options, *lock.packages])
     sh(c, f"{line} && {locked} > locked.txt", failed, at=work)
-    resolve(c, s, work, locked=True)
+    resolve(c, s, work)
     line = f"tar -cf deps.tar site pure && {keep(s.cache, 'deps.tar', link, 'deps')}"
     sh(c, f"{line}; rm -f deps.tar", failed, at=work)
 
