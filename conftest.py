@@ -21,12 +21,11 @@ from projects import (
     WORDS,
     Project,
     Tasks,
-    path_without,
     start,
     zip_program,
 )
-from recipes.standin.build import make_standin
 from recipes.vendor import vendored
+from standin import make_standin
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -137,19 +136,14 @@ def index(mirror: Mirror) -> Index:
     return Index(mirror)
 
 
-@pytest.fixture(params=["uv", "pip"])
-def installing(project: Project, index: Index, request: pytest.FixtureRequest) -> Project:
-    """The small project, where dependencies come from the loopback index, by uv or by pip."""
+@pytest.fixture
+def installing(project: Project, index: Index) -> Project:
+    """The small project, where uv installs dependencies from the loopback index."""
     folder = Path(uv.find_uv_bin()).parent
-    path = path_without("uv", project.path.parent)
     project.env = {
-        "PATH": path if request.param == "pip" else f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_INDEX_URL": index.url,
-        "PIP_RETRIES": "1",
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
         "UV_NO_CONFIG": "1",
         "UV_DEFAULT_INDEX": index.url,
         "UV_HTTP_RETRIES": "0",
-        "UV_PYTHON_DOWNLOADS": "never",
     }
     return project

@@ -1,4 +1,4 @@
-"""The recipes, and what it takes to work on them. `invoke --list` tells more."""
+"""The recipes, and the tasks for those who work on them: `invoke --list`."""
 
 import os
 import shlex
@@ -21,8 +21,8 @@ try:
 except ImportError as error:
     if (error.name or "").partition(".")[0] != "recipes":
         raise
-    told = "pip install PATH-OF-COSMO-RECIPES, or let its `invoke vendor` write a whole tasks.py"
-    raise Exit(f"cosmo: {__file__} needs the package `recipes` of cosmo-recipes: {told}") from None
+    remedy = "pip install PATH-OF-COSMO-RECIPES, or let its `invoke vendor` write a whole tasks.py"
+    raise Exit(f"cosmo: {__file__} needs the package `recipes` of cosmo-recipes; {remedy}") from None
 
 ROOT = Path(__file__).resolve().parent
 PYTHON = shlex.quote(sys.executable)
@@ -41,6 +41,12 @@ class Quiet(SimpleHTTPRequestHandler):
         """Say nothing: the recipe tells what it fetches."""
 
 
+@task(help={"out": "The file to write (default dist/standin/python)."})
+def standin(c: Context, out: str = "dist/standin/python") -> None:
+    """Make an interpreter from the Python that is running, where the real one is out of reach."""
+    run(c, f"{PYTHON} tests/standin {shlex.quote(out)}", hide=False)
+
+
 @task
 def demo(c: Context) -> None:
     """Package sample_project with a stand-in served on 127.0.0.1, and run the result."""
@@ -53,8 +59,8 @@ def demo(c: Context) -> None:
         print("\n$", *(f"{name}={value}" for name, value in env.items()), words, flush=True)
         run(c, line or words, env={**quiet, **env}, hide=False, in_stream=False)
 
-    standin = f"invoke standin --out {site}/pub/cosmos/bin/python"
-    show(standin, f"{PYTHON} -m {standin}")
+    line = f"invoke standin --out {site}/pub/cosmos/bin/python"
+    show(line, f"{PYTHON} -m {line}")
     serve = partial(Quiet, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -111,5 +117,5 @@ def types(c: Context) -> None:
     run(c, f"{PYTHON} -m mypy && {PYTHON} -m mypy sample_project/tasks.py")
 
 
-for each in (vendor, demo, test, prove, faults, lint, types):
-    ns.add_task(each)  # type: ignore[arg-type]
+for own_task in (vendor, standin, demo, test, prove, faults, lint, types):
+    ns.add_task(own_task)  # type: ignore[arg-type]

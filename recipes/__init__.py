@@ -4,15 +4,14 @@ import sys
 
 from invoke.collection import Collection
 
-from .cosmo import cosmo
-from .standin import standin
+from .phases import cosmo
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-ns = Collection(cosmo, standin)
+ns = Collection(cosmo)
 
 
-def joined(module: str) -> Collection:
+def with_recipes(module: str) -> Collection:
     """The tasks so far of the module with that `__name__`, and the recipes beside them."""
     tasks = Collection.from_module(sys.modules[module])
     taken = "cosmo" in tasks.task_names or "cosmo" in tasks.collections

@@ -1,197 +1,336 @@
-"""The project's folder, and the tables of its `pyproject.toml` that hold settings."""
+"""The project: its folder, what its `pyproject.toml` says, its source, and what is made of it."""
 
 from __future__ import annotations
 
+import os
 import re
-import sys
+import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .console import Stop
-from .layers import Layers, Table
+from .lockfile import Lock, lock_name, read_lock
+from .metadata import Metadata, args_lines, find_entries, read_metadata
+from .parsers import Value, is_reserved
+from .pyproject import ARTICLE, NAMED_BY, Location, locate_project
+from .settings import (
+    ARGS,
+    DEPS,
+    DIR_SITE,
+    ENTRY,
+    EXCLUDE,
+    ISOLATED,
+    NAMES,
+    OPTIMIZE,
+    OUT,
+    PKG,
+    SETTINGS,
+    SHA256,
+    SOURCE,
+    SRC,
+    Settings,
+    Table,
+)
+from .shell import RecipeError, exit_on_error, log
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
+"""The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
+
+WORK_FILES = (".args", ".deps", ".lock", ".new", ".smoke", "download", "python.part", "zip.part")
+"""What a build writes in the build folder, beside Lib, the interpreter and the executables."""
 
 
-SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
-"""Metadata in a script's comments. Source: PEP 723, its reference implementation."""
+class Executable(NamedTuple):
+    """One output file: its name while it is made, its path, its `.args`, and its entry point."""
+
+    name: str
+    path: str
+    args: tuple[str, ...]
+    entry: str
 
 
-class Project(NamedTuple):
-    """A folder, what named it, what its `pyproject.toml` sets, most telling table first, and holds.
+class Project:
+    """A project to package. Its paths are relative to the current directory.
 
-    For a script, `data` is what its metadata would be in a `pyproject.toml`.
+    What is wrong with a setting, or in `pyproject.toml`, raises `RecipeError` when it is first used.
     """
 
-    root: Path
-    source: str
-    tables: tuple[Table, ...]
-    data: dict[str, Any]
-    script: Path | None = None
+    def __init__(self, location: Location, *given: Table) -> None:
+        self.location = location
+        self.folder, self.root = location.root, os.path.relpath(location.root)
+        self.settings = Settings(location.root, *given, *location.tables)
+        for name in location.tables[0].values if location.tables else ():  # [tool.cosmo.env]
+            if name.startswith("COSMO_") and name not in NAMES:
+                where = f"{location.pyproject.file}: {location.tables[0].source} {name}"
+                raise RecipeError(f"{where} is no setting; `invoke cosmo.settings` lists them")
+        if self.settings.lookup.find("PKG")[1] in ("not set", *NAMED_BY):
+            inferred = self.infer_pkg()
+            self.settings = self.settings.override(inferred) if inferred else self.settings
+
+    @cached_property
+    def pkg(self) -> str:
+        """The article's `$PKG`."""
+        return self.settings.get(PKG)
+
+    @cached_property
+    def site(self) -> str:
+        """The article's `$DIR_SITE`."""
+        path = os.path.normpath(os.path.join(self.root, self.settings.get(DIR_SITE)))
+        return f"./{path}" if path.startswith("-") else path
 
     @property
-    def file(self) -> Path:
-        """The file that `data` was read from, for an error message."""
-        return self.script or self.root / "pyproject.toml"
+    def build(self) -> str:
+        """The article's `dist/cosmo`: whatever a build writes lies in it."""
+        return os.path.dirname(os.path.dirname(self.site))
 
-
-def find_project(environ: Mapping[str, str], here: Path) -> Project:
-    """The project to package: COSMO_SCRIPT or COSMO_PROJECT, else that at or above `here`.
-
-    The nearest `pyproject.toml` counts, which may itself send on with one of these, once. Without
-    any, it is `here`, if PKG is there, else where the nearest `setup.py`, `setup.cfg` or `tasks.py`
-    lies. Raises `Stop` for what is not there and a file that is no TOML.
-    """
-    for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
-        if name in environ:
-            return become(here, environ[name], "environment")
-    root = project_root(here, environ.get("PKG", "").partition(".")[0])
-    found = named_project(root, ".", "default")
-    for source, names in found.tables:
-        for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
-            if name in names:
-                beside = [other for other in names if is_setting(other) and other != name]
-                if beside:
-                    told = f"{beside[0]} beside {name} is not read"
-                    raise Stop(f"{found.file}: {told}; write it there where {name} leads")
-                value = Layers(Table("environment", environ), *found.tables).expanded(name)
-                return become(root, value.text or "", source)
-    return found
-
-
-def project_root(here: Path, top: str) -> Path:
-    """Where the project begins that `here` is in; `top` is the package in the environment."""
-
-    def nearest(*marks: str) -> Path | None:
-        above = (here, *here.parents)
-        return next((each for each in above if any((each / it).is_file() for it in marks)), None)
-
-    if top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}")):
-        return nearest("pyproject.toml") or here
-    return nearest("pyproject.toml") or nearest("setup.py", "setup.cfg", "tasks.py") or here
-
-
-def named_project(base: Path, folder: str, source: str) -> Project:
-    """The project in `folder`, which is relative to `base`."""
-    root = base / Path(folder).expanduser()
-    if not folder or not root.is_dir():
-        raise Stop(
-            f"COSMO_PROJECT={folder!r} ({source}): no such folder: {root}; name a project's folder"
+    @cached_property
+    def metadata(self) -> Metadata:
+        """What `[project]` says."""
+        has_backend = "build-system" in self.location.pyproject.data
+        return read_metadata(
+            self.location.pyproject, has_backend or (self.folder / "setup.py").is_file()
         )
-    root = root.resolve()
-    path = root / "pyproject.toml"
-    try:
-        data = parse_toml(path, path.read_bytes())
-    except FileNotFoundError:
-        return Project(root, source, (), {})
-    except OSError as error:
-        raise Stop(f"{path} cannot be read: {error.strerror}; see to its mode") from error
-    tables = [*settings_tables(path, "", data), texts_at(path, ARTICLES, data, *ARTICLES_KEYS)]
-    for keys in (("project",), ("tool", "poetry")):
-        name = table_at(path, data, *keys).get("name")
-        if isinstance(name, str):
-            source_of_name = f"[{'.'.join(keys)}] name"
-            tables.append(pkg_table(source_of_name, name))
-    return Project(root, source, tuple(tables), data)
+
+    @cached_property
+    def source(self) -> Path:
+        """The package's folder, or the module or script, that goes in."""
+        pkg = self.settings.value(PKG)
+        self.settings.get(PKG)
+        return self.location.script or find_source(self.folder, self.settings.get(SRC), pkg)
+
+    @property
+    def top(self) -> str:
+        """The name of the program's package or module in DIR_SITE."""
+        return self.pkg.partition(".")[0] + (".py" if self.source.suffix == ".py" else "")
+
+    @cached_property
+    def beside(self) -> list[Path]:
+        """What else an installation brings, of a folder that holds packages alone, as `src` does."""
+        folder = self.source.parent
+        if self.location.script or folder == self.folder or not self.metadata.dist_info:
+            return []
+        return [
+            path
+            for path in sorted(folder.iterdir())
+            if path != self.source and path.stem.isidentifier() and not path.is_symlink()
+            if path.suffix == ".py" or (path.is_dir() and any(path.rglob("*.py")))
+        ]
+
+    @cached_property
+    def executables(self) -> tuple[Executable, ...]:
+        """The executables to make: one, but for `COSMO_ENTRY=*`."""
+        get, value = self.settings.get, self.settings.value
+        entry, words, out = value(ENTRY), get(ARGS), self.out()
+        options = ("-I",) * get(ISOLATED)
+        if get(SOURCE) and get(OPTIMIZE):
+            options += ("-" + "O" * get(OPTIMIZE),)
+        if words is not None and entry.text is not None:
+            raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
+        entries = {self.pkg: ""}
+        if words is None:
+            main = has_main(self.source, self.pkg, self.metadata.scripts, get(EXCLUDE))
+            entries = find_entries(entry, self.metadata.scripts, self.pkg, main)
+        if out is not None and len(entries) > 1:
+            number = f"{len(entries)} executables"
+            raise RecipeError(f"COSMO_OUT={out} cannot name {number}; set it for one entry")
+        return tuple(
+            Executable(
+                name,
+                out or os.path.join(self.build, name),
+                args_lines(value(ARGS), words, options, self.pkg, call),
+                call,
+            )
+            for name, call in entries.items()
+        )
+
+    def out(self) -> str | None:
+        """The path that COSMO_OUT names; the build folder's own names are refused."""
+        out = self.settings.get(OUT)
+        if out is None:
+            return None
+        path = os.path.relpath(os.path.join(self.root, out))
+        inner = os.path.relpath(path, self.build).split(os.sep)
+        if inner[0] != ".." and (len(inner) > 1 or is_reserved(inner[0])):
+            raise self.settings.value(OUT).error(" is a name that the build folder needs itself")
+        return path
+
+    @cached_property
+    def lock_file(self) -> Path:
+        """Where the lock lies: beside `pyproject.toml`; a script's beside it, under its name."""
+        return Path(self.root, lock_name(self.location.script))
+
+    @cached_property
+    def lock(self) -> Lock | None:
+        """What is locked, None where nothing is. COSMO_SHA256 must agree with it."""
+        script = self.location.script
+        old = f"{script.stem}.cosmo.lock" if script else "cosmo.lock"
+        lock, given = read_lock(self.lock_file, old), self.settings.value(SHA256)
+        if lock and self.settings.get(SHA256) not in ("", lock.sha256):
+            problem = f" is not what is locked, {lock.sha256}; remove one of them"
+            raise given.error(problem)
+        return lock
+
+    @property
+    def writes_metadata(self) -> bool:
+        """Whether there are dependencies to install, or metadata to write.
+
+        The article's recipe knows neither: where its table configures the build, and there are no
+        dependencies, the executable holds what the article puts in.
+        """
+        deps, metadata = self.settings.get(DEPS), self.metadata
+        faithful = self.settings.lookup.find("PKG")[1] == ARTICLE
+        return deps != "none" and bool(
+            deps or metadata.built or metadata.dependencies or (metadata.dist_info and not faithful)
+        )
+
+    @property
+    def installs(self) -> bool:
+        """Whether there are, or may be, dependencies to install."""
+        deps = self.settings.get(DEPS)
+        return deps != "none" and bool(deps or self.metadata.built or self.metadata.dependencies)
+
+    @cached_property
+    def epoch(self) -> int:
+        """The time, in seconds since 1970, of all that goes in.
+
+        SOURCE_DATE_EPOCH, else the time of the last commit, else 1980; kept to what a zip and a
+        `.pyc` can hold. Source: the specification of SOURCE_DATE_EPOCH, reproducible-builds.org.
+        """
+        given = os.environ.get("SOURCE_DATE_EPOCH")
+        if given is not None and not re.fullmatch("[0-9]{1,18}", given):
+            reason = "write a time in seconds since 1970, or unset it"
+            raise RecipeError(f"SOURCE_DATE_EPOCH={given!r}: {reason}")
+        seconds = int(given) if given is not None else last_commit(self.folder)
+        return min(max(seconds, FIRST_TIME), LAST_TIME)
+
+    def check(self) -> None:
+        """Check all settings, the source, the lock, and that no file is in the way of a result."""
+        for setting in SETTINGS:
+            self.settings.get(setting)
+        for path in (self.source, *self.beside):
+            check_source(path, Path(self.build), self.settings.get(EXCLUDE))
+        results = [executable.path for executable in self.executables]
+        for result in (*results, f"{self.build}/python", f"{self.build}/zip"):
+            if Path(result).is_dir():
+                raise RecipeError(f"{result} is a folder, in the place of a file to make; move it")
+        _ = self.lock, self.epoch
+
+    def check_build_folder(self) -> None:
+        """Check that nothing a build writes leads out of the build folder."""
+        build = Path(self.build)
+        paths = [build / name for name in WORK_FILES]
+        for path in (*paths, *(build / "download").rglob("*"), *build.glob(".ape*")):
+            if path.is_symlink():
+                problem = "is a symbolic link, and a build would write through it; remove it"
+                raise RecipeError(f"{path} {problem}")
+
+    def infer_pkg(self) -> Table | None:
+        """PKG from what starts, where the project's name, if it has one, is no package's."""
+        pkg, source = self.settings.value(PKG), self.settings.get(SRC)
+        if pkg.text is not None:
+            with suppress(RecipeError):
+                self.location.script or find_source(self.folder, source, pkg)
+                return None
+        entry = self.settings.value(ENTRY)
+        scripts = self.metadata.scripts
+        given = entry.text is not None
+        start = entry if given else entry._replace(text="*" if scripts else None)
+        entries = find_entries(start, scripts, "", True).values()
+        tops = {re.split("[.:]", target)[0] for target in entries} - {""}
+        where = "COSMO_ENTRY" if given else "[project.scripts]"
+        return Table(where, {"PKG": tops.pop()}) if len(tops) == 1 else None
 
 
-def scripted_project(base: Path, file: str, source: str) -> Project:
-    """The script at `file`, relative to `base`, as a project in the script's folder."""
-    path = base / Path(file).expanduser()
-    if not path.is_file() or path.suffix != ".py":
-        wrong = "is no name of a Python file" if path.is_file() else "is no such file"
-        raise Stop(f"COSMO_SCRIPT={file!r} ({source}): {path} {wrong}; name a script, *.py")
-    path = path.resolve()
-    try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        blocks = [match["content"] for match in re.finditer(SCRIPT_BLOCK, text)]
-    except (OSError, ValueError) as error:
-        raise Stop(f"{path} cannot be read: {error}; see to the file") from error
-    if not blocks and re.search("(?m)^# /// script$", text):
-        raise Stop(f"{path} has a `# /// script` block without an end; end it with `# ///`")
-    if len(blocks) > 1:
-        raise Stop(f"{path} has several `# /// script` blocks, where one may be; join them")
-    lines = [
-        line[2:] if line.startswith("# ") else line[1:] for line in "".join(blocks).split("\n")
-    ]
-    data = parse_toml(f"the `# /// script` block of {path}", "\n".join(lines).encode())
-    project = {key: data[key] for key in ("dependencies", "requires-python") if key in data}
-    tables = (
-        *settings_tables(path, " of the script", data),
-        pkg_table("the script's name", path.stem),
+def load_project(options: Mapping[str, str] | None = None) -> Project:
+    """The project that the options of a task, the environment or the current directory name."""
+    with exit_on_error("the settings cannot be read"):
+        given = (Table("option", options or {}), Table("environment", os.environ))
+        return Project(locate_project(Path.cwd(), *given), *given)
+
+
+def find_source(root: Path, src: str | None, pkg: Value) -> Path:
+    """The package's folder or module, in COSMO_SRC, else in `src` or in the project's folder."""
+    top = (pkg.text or "").partition(".")[0]
+    folders = [root / "src", root] if src is None else [root / src]
+    for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
+        if path.is_file() if path.suffix else path.is_dir():
+            return Path(os.path.relpath(path))
+    looked = " nor ".join(str(folder / top) for folder in folders)
+    remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
+    raise RecipeError(
+        f"PKG={pkg.text} ({pkg.source}): there is neither {looked}, nor such a .py; {remedy}"
     )
-    return Project(path.parent, source, tables, {"project": project}, path)
 
 
-def pkg_table(source: str, name: str) -> Table:
-    """PKG where it follows from a name, in which `-` and `.` stand for `_`."""
-    return Table(source, {"PKG": re.sub(r"[-.]", "_", name)})
+def has_main(
+    source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...] = ()
+) -> bool:
+    """Whether `python -m PKG` starts it: a module that has scripts must itself say so.
 
-
-ARTICLES_KEYS = ("tool", "ds", "scripts", "_", "env")
-ARTICLES = "[tool.ds.scripts] _.env"
-
-
-def settings_tables(path: Path, whose: str, data: dict[str, Any]) -> tuple[Table]:
-    """Our own table of settings; `Stop` for keys beside it, which nobody would read."""
-    stray = [key for key in table_at(path, data, "tool", "cosmo") if key != "env"]
-    if stray:
-        raise Stop(f"{path}: tool.cosmo.{stray[0]} is not read; write it under [tool.cosmo.env]")
-    return (texts_at(path, f"[tool.cosmo.env]{whose}", data, "tool", "cosmo", "env"),)
-
-
-def parse_toml(path: Path | str, content: bytes) -> dict[str, Any]:
-    """What the TOML of `path` holds; `Stop` where it is none."""
-    text = ""
-    try:
-        text = content.decode()
-        return tomllib.loads(text)
-    except ValueError as error:
-        end = f"at line {len(text.splitlines())}, the end"
-        why = str(error).replace("at end of document", end)
-        raise Stop(f"{path} is not valid TOML: {why}; correct it there") from error
-
-
-def table_at(path: Path, data: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """The table at `keys`, empty where there is none; `Stop` for a value that is no table."""
-    for place, key in enumerate(keys, 1):
-        data = data.get(key, {})
-        if not isinstance(data, dict):
-            name = ".".join(keys[:place])
-            raise Stop(
-                f"{path}: {name} is {toml_kind(data)}, and must be a table; correct it there"
-            )
-    return data
-
-
-def texts_at(path: Path, source: str, data: dict[str, Any], *keys: str) -> Table:
-    """The table at `keys` as environment variables: strings; numbers and booleans are spelt out.
-
-    What else it holds is left out, but for a setting, which must be one of these.
+    What is excluded starts nothing.
     """
-    found: dict[str, str] = {}
-    for name, value in table_at(path, data, *keys).items():
-        if isinstance(value, (str, int, float)):
-            found[name] = str(int(value) if isinstance(value, bool) else value)
-        elif is_setting(name):
-            where = ".".join((*keys, name))
-            raise Stop(
-                f"{path}: {where} is {toml_kind(value)}, and must be a string; correct it there"
+    module = source.joinpath(*pkg.split(".")[1:])
+    mains = [module / "__main__.py", module / "__main__.pyc"]
+    if any(main.is_file() and not is_excluded(source, main, exclude) for main in mains):
+        return True
+    file = source if source.is_file() else module.with_name(f"{module.name}.py")
+    if (module == source and not source.is_file()) or is_excluded(source, file, exclude):
+        return False
+    return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
+
+
+def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
+    """Check that a source can be packaged, but for what is excluded."""
+    if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
+        usual = "dist/cosmo/Lib/site-packages is usual"
+        raise RecipeError(f"DIR_SITE lies among the sources, in {source}; {usual}")
+    for path in source.rglob("*"):
+        if re.search(r"[\n\r]", path.name):
+            raise RecipeError(
+                f"{str(path)!r}: a packed file's name cannot hold a newline; rename it"
             )
-    return Table(source, found)
+        if path.is_symlink() and not path.exists():
+            editor = (
+                "an editor's lock: close the file, or" if path.name.startswith(".#") else "a link;"
+            )
+            raise RecipeError(f"{path} leads to no file, as {editor} remove it")
+        native = re.search(r"\.(so|pyd|dylib)(\.[0-9]+)*$", path.name)
+        if native and not is_excluded(source, path, exclude):
+            raise RecipeError(
+                f"{path} cannot run in the executable, as no compiled module can; if the program"
+                " works without, name it in COSMO_EXCLUDE"
+            )
 
 
-def is_setting(name: str) -> bool:
-    """Whether `name` is, or looks like, one of ours."""
-    return name in ("PKG", "DIR_SITE") or name.startswith("COSMO_")
+def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
+    """Whether COSMO_EXCLUDE names a file of the source, or a folder that it is in."""
+    inner = path.relative_to(source.parent)
+    names = [str(part) for part in (inner, *inner.parents)]
+    return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
 
 
-def toml_kind(value: object) -> str:
-    """What TOML calls the type of `value`, with its article."""
-    names = {dict: "table", list: "array", str: "string", int: "integer", bool: "boolean"}
-    name = names.get(type(value), type(value).__name__)
-    return f"an {name}" if name[0] in "aio" else f"a {name}"
+def last_commit(folder: Path) -> int:
+    """The time of the last commit where a project lies, in seconds; 0 where git has none.
+
+    The environment's GIT_* variables make no difference; git's own safeguards hold.
+    """
+    env = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", "-c", "log.showSignature=false", "log", "-1", "--format=%ct"],  # noqa: S607
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return 0
+    if done.returncode and any((path / ".git").exists() for path in (folder, *folder.parents)):
+        reason = (done.stderr.strip().splitlines() or ["git does not say why"])[0]
+        log(f"epoch    1980, for git has no last commit here: {reason}")
+    return int(done.stdout) if done.stdout.strip().isdigit() else 0

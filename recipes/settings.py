@@ -1,225 +1,271 @@
-"""What to package: every setting, checked, and what the project says, made into one `Settings`.
+"""The settings: one table, and where their values come from.
 
-A setting is looked for in the environment, in `[tool.cosmo.env]` of `pyproject.toml`, in the
-article's `[tool.ds.scripts]` table and in `[project]`; a default comes last.
+A value is looked up in the task's options, the environment, `[tool.cosmo.env]` of `pyproject.toml`,
+the article's `[tool.ds.scripts]` `_.env`, and what `[project]` says; a default comes last.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from string import Template
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from .cache import cache_folder
-from .checks import (
-    check_build,
-    check_deps,
-    check_dir_site,
-    check_optimize,
-    check_out,
-    check_patterns,
-    check_pkg,
-    check_prune,
-    check_sha256,
-    check_smoke,
-    check_switch,
-    check_urls,
+from .parsers import (
+    Value,
+    parse_deps,
+    parse_dir_site,
+    parse_optimize,
+    parse_out,
+    parse_patterns,
+    parse_pkg,
+    parse_prune,
+    parse_sha256,
+    parse_src,
+    parse_switch,
+    parse_text,
+    parse_urls,
+    parse_words,
 )
-from .console import Stop, one_line
-from .entry import args_lines, find_entries
-from .epoch import source_date
-from .known import KNOWN
-from .layers import Layers, Table, Value
-from .lock import Lock, lock_file, read_lock
-from .program import Program, read_program
-from .project import Project, find_project
-from .source import check_source, find_source, has_main, modules_beside
+from .shell import RecipeError
+
+T = TypeVar("T")
+MAX_LENGTH = 10_000
+"""How many characters a setting may have, its `$NAME`s expanded."""
 
 
-class Executable(NamedTuple):
-    """One result: what it starts as a file name, its path, its `.args`, and what these call."""
+class Setting(Generic[T]):
+    """A setting: its name, default (None: there is none), parser and meaning."""
 
-    name: str
-    path: str
-    args: tuple[str, ...]
-    entry: str
+    def __init__(
+        self, name: str, default: str | None, parse: Callable[[Value], T], meaning: str
+    ) -> None:
+        self.name, self.default, self.parse = name, default, parse
+        self.meaning = " ".join(meaning.split())
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a build needs to know, checked. Paths are relative to the current directory.
+PKG = Setting(
+    "PKG",
+    None,
+    parse_pkg,
+    """the package or module to run: a Python identifier, or several joined by dots; without it, the
+    name of `[project]`, or what its scripts are imported from""",
+)
+DIR_SITE = Setting(
+    "DIR_SITE",
+    "dist/cosmo/Lib/site-packages",
+    parse_dir_site,
+    """the folder, inside the project, that the program is gathered and compiled in; it ends in
+    `Lib/site-packages`, and what is above that is the build folder""",
+)
+URL = Setting(
+    "COSMO_URL",
+    "https://cosmo.zip/pub/cosmos/bin/python",
+    parse_urls,
+    """the interpreter, CPython 3.10 or newer: an https, http or file URL, or a path; or several
+    URLs, separated by spaces, of which the first that answers with what is locked is used""",
+)
+SHA256 = Setting(
+    "COSMO_SHA256",
+    None,
+    parse_sha256,
+    "the sha256 that the interpreter's file must have, where there is no `pylock.cosmo.toml`",
+)
+OFFLINE = Setting(
+    "COSMO_OFFLINE",
+    "0",
+    parse_switch,
+    "1 takes what is in the user's cache and asks no server for anything",
+)
+ZIP_URL = Setting(
+    "COSMO_ZIP_URL",
+    "https://cosmo.zip/pub/cosmos/bin/zip",
+    parse_urls,
+    "the `zip` to fetch where none is on PATH; given like COSMO_URL",
+)
+SRC = Setting(
+    "COSMO_SRC",
+    None,
+    parse_src,
+    "the folder that PKG is in; without it, `src`, else the project's own folder",
+)
+DEPS = Setting(
+    "COSMO_DEPS",
+    None,
+    parse_deps,
+    """a requirements file to install, in place of `[project]` dependencies; `none`: neither
+    dependencies nor metadata""",
+)
+ENTRY = Setting(
+    "COSMO_ENTRY",
+    None,
+    parse_text,
+    """what starts: `module:function`, or the name of a `[project.scripts]` entry; `*` makes an
+    executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one
+    script""",
+)
+EXCLUDE = Setting(
+    "COSMO_EXCLUDE",
+    "",
+    parse_patterns,
+    """what of the program and its dependencies to leave out: patterns for paths below
+    `site-packages`, as shell words; `*` stands for any text, `/` too""",
+)
+KEEP = Setting(
+    "COSMO_KEEP",
+    "",
+    parse_patterns,
+    """`.py` files that are data, a template's for example: patterns like COSMO_EXCLUDE's; what they
+    name is neither compiled nor removed""",
+)
+SOURCE = Setting(
+    "COSMO_SOURCE",
+    "0",
+    parse_switch,
+    "1 ships the `.py` files too, so that tracebacks show lines and `inspect.getsource` works",
+)
+OPTIMIZE = Setting(
+    "COSMO_OPTIMIZE",
+    "0",
+    parse_optimize,
+    "1 compiles like `python -O` (no `assert`), 2 like `-OO` (no docstrings either)",
+)
+PRUNE = Setting(
+    "COSMO_PRUNE",
+    "Lib/site-packages/pip* usr/*",
+    parse_prune,
+    """which of the interpreter's own files to leave out: `zip`'s patterns, as shell words; empty:
+    none. Your program's files are never pruned""",
+)
+ISOLATED = Setting(
+    "COSMO_ISOLATED",
+    "0",
+    parse_switch,
+    """1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can change
+    what runs""",
+)
+ARGS = Setting(
+    "COSMO_ARGS",
+    None,
+    parse_words,
+    """the lines of `.args`, as shell words, in place of the usual ones; end with `...`, which stands
+    for the command line's arguments""",
+)
+SMOKE = Setting(
+    "COSMO_SMOKE",
+    None,
+    parse_words,
+    """arguments to try the new executable with, as shell words, `--version` for example, in an empty
+    directory and environment; it replaces the old one only if it ends with status 0""",
+)
+OUT = Setting(
+    "COSMO_OUT",
+    None,
+    parse_out,
+    """the path of the executable, inside the project, `dist/tool.com` for example; without it, PKG
+    in the build folder""",
+)
+SCRIPT = Setting(
+    "COSMO_SCRIPT",
+    None,
+    parse_text,
+    """a script to package in place of a project, with the metadata in its comments (PEP 723); as
+    `invoke cosmo.script FILE` does""",
+)
+PROJECT = Setting(
+    "COSMO_PROJECT",
+    None,
+    parse_text,
+    """the folder of the project to package; without it, the one that holds `pyproject.toml`, at or
+    above the current one; else the current one, if PKG is in it, or the one that holds `setup.py`,
+    `setup.cfg` or `tasks.py`""",
+)
+SETTINGS: tuple[Setting[Any], ...] = (
+    *(PKG, DIR_SITE, URL, SHA256, OFFLINE, ZIP_URL, SRC, DEPS, ENTRY, EXCLUDE, KEEP, SOURCE),
+    *(OPTIMIZE, PRUNE, ISOLATED, ARGS, SMOKE, OUT, SCRIPT, PROJECT),
+)
+NAMES = [setting.name for setting in SETTINGS]
 
-    `urls` and `zip_urls` are URLs for wget, or the path of a file to copy; `sha256` is what the
-    interpreter must have, empty where it may be any. `cache` is the folder of the user's, and
-    `epoch` the time, in seconds, of what goes in. `deps` is a requirements file, `none`, or None
-    for what `program` says. `source` is the package or the module that goes in, and `beside` is
-    what else lies in a folder of packages. `smoke` are arguments, None where nothing is tried.
-    """
 
-    pkg: str
-    root: str
-    dir_site: str
+class Table(NamedTuple):
+    """Some settings, and where they stand, as an error message says it."""
+
     source: str
-    beside: tuple[str, ...]
-    program: Program
-    urls: tuple[str, ...]
-    zip_urls: tuple[str, ...]
-    sha256: str
-    lock_file: str
-    lock: Lock | None
-    offline: bool
-    cache: str
-    epoch: int
-    deps: str | None
-    executables: tuple[Executable, ...]
-    exclude: tuple[str, ...]
-    keep: tuple[str, ...]
-    ships_source: bool
-    optimize: int
-    prune: tuple[str, ...]
-    smoke: tuple[str, ...] | None
-
-    @property
-    def top(self) -> str:
-        """The name of the program's top-level package or module in DIR_SITE."""
-        return self.pkg.partition(".")[0] + (".py" if self.source.endswith(".py") else "")
-
-    @property
-    def site(self) -> str:
-        """The article's `$DIR_SITE`."""
-        return os.path.normpath(os.path.join(self.root, self.dir_site))
-
-    @property
-    def build(self) -> str:
-        """The article's `dist/cosmo`: whatever a build writes lies in it."""
-        return os.path.dirname(os.path.dirname(self.site))
+    values: Mapping[str, str]
 
 
-class Found(NamedTuple):
-    """A project, and each setting's value as it was found, with `$NAME` expanded."""
+class Lookup(Mapping[str, str]):
+    """Setting lookup across tables, the first of which counts most, with $NAME expansion."""
 
-    project: Project
-    values: dict[str, Value]
+    def __init__(self, *tables: Table, trail: tuple[str, ...] = ()) -> None:
+        self.tables, self.trail = tables, trail
 
+    def find(self, name: str) -> tuple[str | None, str]:
+        """The text of a setting as it is written, None where it is not set, and its source."""
+        for table in self.tables:
+            if name in table.values:
+                return table.values[name], table.source
+        return None, "not set"
 
-def load_settings(locked: bool = True) -> Settings:
-    """The settings for the current directory and environment; `Stop` where one of them is wrong.
+    def expand(self, name: str) -> tuple[str | None, str]:
+        """The text of a setting, with each $NAME in it replaced, and its source."""
+        text, source = self.find(name)
+        if text is None:
+            return None, source
+        inner = Lookup(*self.tables, trail=(*self.trail, name))
+        text = Template(text).safe_substitute(inner)
+        if len(text) > MAX_LENGTH:
+            raise RecipeError(
+                f"{name} ({source}) is longer than {MAX_LENGTH} characters; shorten it"
+            )
+        return text, source
 
-    Without `locked`, they are those of a project that has no lock.
-    """
-    with one_line("the settings cannot be read"):
-        found, values = read_settings(os.environ, Path.cwd())
-        root, told = found.root, read_program(found)
-        pkg = check_pkg(values["PKG"], root)
-        dir_site = check_dir_site(values["DIR_SITE"], root)
-        place = find_source(root, values["COSMO_SRC"], values["PKG"], found.script)
-        build = (root / dir_site).parent.parent
-        exclude = check_patterns("COSMO_EXCLUDE", values["COSMO_EXCLUDE"])
-        beside = modules_beside(place, root, found.script) if told.dist_info else []
-        for each in (place, *beside):
-            check_source(each, build, exclude)
-        main = has_main(place, pkg, told.scripts, exclude)
-        executables = find_executables(values, told, root, build, main)
-        here = os.path.relpath(root)
-        file = lock_file(root, found.script)
-        lock = read_lock(file) if locked else None
-        settings = Settings(
-            pkg=pkg,
-            root=here,
-            dir_site=dir_site,
-            source=os.path.relpath(place),
-            beside=tuple(map(os.path.relpath, beside)),
-            program=told,
-            urls=check_urls("COSMO_URL", values["COSMO_URL"], root),
-            zip_urls=check_urls("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
-            sha256=locked_sha256(values["COSMO_SHA256"], lock),
-            lock_file=os.path.relpath(file),
-            lock=lock,
-            offline=check_switch("COSMO_OFFLINE", values["COSMO_OFFLINE"]),
-            cache=cache_folder(os.environ),
-            epoch=source_date(os.environ, root),
-            deps=check_deps(values["COSMO_DEPS"], root),
-            executables=executables,
-            exclude=exclude,
-            keep=check_patterns("COSMO_KEEP", values["COSMO_KEEP"]),
-            ships_source=check_switch("COSMO_SOURCE", values["COSMO_SOURCE"]),
-            optimize=check_optimize(values["COSMO_OPTIMIZE"]),
-            prune=check_prune(values["COSMO_PRUNE"]),
-            smoke=check_smoke(values["COSMO_SMOKE"]),
-        )
-        check_build(Path(settings.build), tuple(Path(each.path) for each in executables))
-    return settings
+    def __getitem__(self, name: str) -> str:
+        text, source = self.find(name)
+        if text is None or name in self.trail:
+            problem = "is not set" if text is None else "leads back to itself"
+            user, user_source = self.find(self.trail[-1])
+            raise RecipeError(
+                f"{self.trail[-1]}={user} ({user_source}): ${name} {problem}; correct it"
+            )
+        if source == "environment":
+            return text  # the shell that set it has expanded it
+        return self.expand(name)[0] or ""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name for table in self.tables for name in table.values})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-def locked_sha256(given: Value, lock: Lock | None) -> str:
-    """What the interpreter's sha256 must be: COSMO_SHA256, or what is locked; these must agree."""
-    sha256 = check_sha256(given)
-    if lock and sha256 not in ("", lock.sha256):
-        told = f"{sha256} ({given.source}) is not what is locked, {lock.sha256}"
-        raise Stop(f"COSMO_SHA256={told}; remove one of them")
-    return lock.sha256 if lock else sha256
+class Settings:
+    """The settings of a project: each one is parsed, and so checked, when it is first used."""
+
+    def __init__(self, root: Path, *tables: Table) -> None:
+        defaults = {
+            setting.name: setting.default for setting in SETTINGS if setting.default is not None
+        }
+        self.root = root
+        self.lookup = Lookup(*tables, Table("default", defaults))
+        self.parsed: dict[str, Any] = {}
+
+    def value(self, setting: Setting[Any]) -> Value:
+        """A setting's text, with each $NAME in it replaced, and its source."""
+        return Value(setting.name, *self.lookup.expand(setting.name), self.root)
+
+    def get(self, setting: Setting[T]) -> T:
+        """A setting's value. Raises `RecipeError` for what it cannot be."""
+        if setting.name not in self.parsed:
+            self.parsed[setting.name] = setting.parse(self.value(setting))
+        parsed: T = self.parsed[setting.name]
+        return parsed
+
+    def override(self, table: Table) -> Settings:
+        """These settings, below a table that counts more."""
+        return Settings(self.root, table, *self.lookup.tables[:-1])
 
 
-def imported_pkg(values: Mapping[str, Value], told: Program, found: Project) -> Value:
-    """PKG where the project's name is no package's: the one that what starts is imported from."""
-    if values["PKG"].text is not None:
-        with suppress(Stop):
-            find_source(found.root, values["COSMO_SRC"], values["PKG"], found.script)
-            return values["PKG"]
-    given = values["COSMO_ENTRY"]
-    everything = Value("*" if told.scripts else None, "[project.scripts]")
-    start = given if given.text is not None else everything
-    targets = find_entries(start, told.scripts, "", True).values()
-    tops = {target.partition(":")[0].partition(".")[0] for target in targets} - {""}
-    if len(tops) == 1:
-        return Value(tops.pop(), "COSMO_ENTRY" if start is given else start.source)
-    return values["PKG"]
-
-
-def find_executables(
-    values: Mapping[str, Value], told: Program, root: Path, build: Path, main: bool
-) -> tuple[Executable, ...]:
-    """The executables to make: one, but for `COSMO_ENTRY=*`."""
-    own, start, pkg = values["COSMO_ARGS"], values["COSMO_ENTRY"], values["PKG"].text or ""
-    out = check_out(values["COSMO_OUT"], root, build)
-    isolated = check_switch("COSMO_ISOLATED", values["COSMO_ISOLATED"])
-    ships = check_switch("COSMO_SOURCE", values["COSMO_SOURCE"])
-    optimized = check_optimize(values["COSMO_OPTIMIZE"]) if ships else 0
-    if own.text is not None and start.text is not None:
-        raise Stop("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
-    found = {pkg: ""} if own.text is not None else find_entries(start, told.scripts, pkg, main)
-    if out is not None and len(found) > 1:
-        raise Stop(f"COSMO_OUT={out} cannot name {len(found)} executables; set it for one entry")
-    folder = os.path.relpath(build)
-    return tuple(
-        Executable(
-            name,
-            os.path.relpath(root / out) if out is not None else os.path.join(folder, name),
-            args_lines(own, isolated, optimized, pkg, call),
-            call,
-        )
-        for name, call in found.items()
-    )
-
-
-def read_settings(environ: Mapping[str, str], here: Path) -> Found:
-    """The project, and each setting's value.
-
-    Raises `Stop` for a `pyproject.toml` that cannot be read, a setting in it that there is not, and
-    a `$NAME` that is not set.
-    """
-    found = find_project(environ, here)
-    for name in found.tables[0].names if found.tables else ():  # those of [tool.cosmo.env]
-        if name.startswith("COSMO_") and name not in [known.name for known in KNOWN]:
-            told = "is no setting; `invoke cosmo.settings` lists them"
-            raise Stop(f"{found.file}: {found.tables[0].source} {name} {told}")
-    defaults = {known.name: known.default for known in KNOWN if known.default is not None}
-    layers = Layers(Table("environment", environ), *found.tables, Table("default", defaults))
-    names = [known.name for known in KNOWN if known.name != "COSMO_PROJECT"]
-    values = {name: layers.expanded(name) for name in names}
-    if values["PKG"].source in ("not set", "[project] name", "[tool.poetry] name"):
-        values["PKG"] = imported_pkg(values, read_program(found), found)
-    return Found(found, {**values, "COSMO_PROJECT": Value(str(found.root), found.source)})
+def is_setting(name: str) -> bool:
+    """Whether `name` is, or looks like, a setting."""
+    return name in ("PKG", "DIR_SITE") or name.startswith("COSMO_")

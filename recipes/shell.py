@@ -1,111 +1,285 @@
-"""One line for the shell: its values quoted, its echo plain, its failure one line for a person."""
+"""One line for the shell, its echo and its failure; messages and progress bars."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
 
 from invoke.context import Context
-from invoke.exceptions import CommandTimedOut
-from invoke.runners import Result
+from invoke.exceptions import CommandTimedOut, Exit
+from invoke.runners import Local, Result
 from invoke.watchers import StreamWatcher
+from tqdm import tqdm
 
-from .console import Stop, one_line, say
+TIMEOUT = 3.0
+"""For how many seconds the programs of a line may go on after they were told to end."""
 
-PYTHON = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. PYTHONHASHSEED=0 sh ../python'
-"""The fetched interpreter, called in a folder of the build folder, where it writes its loader. It
-has none of the host's PYTHON* variables, which change what is compiled, and one order for sets.
-`sh` starts what `env` need not know how to start."""
-
-JUNK = ("__pycache__", "*.egg-info", "*~", ".#*", "#*#", ".*.sw[op]", ".DS_Store")
-"""What does not go in: the host's bytecode, what an editable install left, and editors' files."""
+SHOWN = 20
+"""How many of the last lines of a tool that failed are shown."""
 
 
-def here(path: str) -> str:
-    """`path` so that it says where it begins: here, above, or at the root."""
-    return path if path.startswith(("./", "../", "/")) else f"./{path}"
+class RecipeError(Exit):
+    """The end of a build: what failed, why, and what to do next, in one line; exit status 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("cosmo: " + " ".join(message.split()), code=1)
 
 
-def q(path: str) -> str:
-    """`path` quoted for the shell; one that begins with a dash cannot be taken for an option."""
-    return shlex.quote(f"./{path}" if path.startswith("-") else path)
+@contextmanager
+def exit_on_error(failed: str) -> Iterator[None]:
+    """Turn an error of the system, or a value that it cannot take, into a `RecipeError`."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RecipeError(f"{failed}: {error}; fix this and run it again") from error
 
 
-def last_line(result: Result) -> str:
-    """The last line that the command printed, of its errors if there are any."""
-    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-    last = re.sub(r"^\S*sh: (line )?\d+: ", "", lines[-1]) if lines else ""
-    return last or f"exit status {result.exited}"
+def log(message: str) -> None:
+    """Print about the work, on standard error; standard output has only what was asked for."""
+    print(message, file=sys.stderr, flush=True)
 
 
-def sh(
-    c: Context,
-    line: str,
-    failed: str,
-    *watchers: StreamWatcher,
-    at: str = "",
-    why: Callable[[Result], str] = last_line,
-    then: str = "mend that, and run it again",
-) -> Result:
-    """Run one POSIX line, in the folder `at` if given; `invoke --dry` prints it for a script.
+def print_result(text: str) -> None:
+    """Print what was asked for. A reader that stops early is no error.
 
-    Where it fails, `Stop` says what `failed`, why, as `why` reads it from the output, and `then`.
-    Invoke's configuration chooses the shell, the echo and the timeout; what the recipes need of the
-    rest is fixed here.
+    Python's own flush at its end must not fail again: it documents this under "Note on SIGPIPE".
     """
-    if c.config.run.dry and hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
-    with one_line(failed):
-        try:
-            result = c.run(
-                f"({go(at)} && {line})" if at else line,
-                warn=True,
-                hide="both",
-                in_stream=False,
-                pty=False,
-                asynchronous=False,
-                disown=False,
-                echo_format="{command}",
-                watchers=list(watchers),
-                shell=configured_shell(c),
-            )
-        except CommandTimedOut as error:
-            raise Stop(f"{failed}: it took longer than {error.timeout} seconds; {then}") from error
-    if result.failed:
-        raise Stop(f"{failed}: {why(result)}; {then}")
-    return result
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise RecipeError(f"the result cannot be printed: {error}; run it again") from error
+
+
+class LineRunner(Local):
+    """Runs a line in a process group of its own, so that it can be ended with all it started."""
+
+    running: ClassVar[dict[int, subprocess.Popen[bytes]]] = {}
+
+    def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
+        """Start the line; what Invoke reads and writes is as in its own runner."""
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(  # noqa: S602 - the line is the recipe
+            command,
+            shell=True,
+            executable=shell,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
+        )
+        self.running[self.process.pid] = self.process
+
+    def kill(self) -> None:
+        """End the line at once, as Invoke does where it took too long."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Forget the line, which has ended."""
+        super().stop()
+        process = getattr(self, "process", None)  # a dry run starts none
+        self.running.pop(process.pid if process else 0, None)
+
+
+def end_running() -> None:
+    """End the lines that are running, and all that they started; at last by force."""
+    for number, process in list(LineRunner.running.items()):
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            end = time.monotonic() + TIMEOUT
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(number, signal_number)
+                while time.monotonic() < end:
+                    process.poll()
+                    os.killpg(number, 0)
+                    time.sleep(0.02)
+
+
+class Shell:
+    """Runs the lines of one task through Invoke; a dry run prints them as a script.
+
+    `exports` are the variables that the lines expand, and those on which what is built must not
+    depend. No `PYTHON*` variable of the user reaches a line.
+    """
+
+    exported: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, c: Context, task: str, exports: Mapping[str, str]) -> None:
+        self.c, self.comment, self.exports = c, f"# cosmo.{task}", dict(exports)
+        self.dry = bool(c.config.run.dry)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a line: the user's, Invoke's `run.env`, and `exports`."""
+        env = {**os.environ, **self.c.config.run.env}
+        removed = [name for name in env if name.startswith("PYTHON") or name == "CDPATH"]
+        for name in removed:
+            del env[name]
+        return {**env, **self.exports, "TMPDIR": os.path.abspath(self.exports["TMPDIR"])}
+
+    def announce(self) -> None:
+        """Print the exports that are new to the script, and the task's name as a comment."""
+        if not self.dry and not self.c.config.run.echo:
+            return
+        if not Shell.exported:
+            print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
+        line = "export"
+        for name, value in self.exports.items():
+            if Shell.exported.get(name) != value:
+                text = f'"$PWD"/{quote(value)}' if name == "TMPDIR" else quote(value)
+                if len(f"{line} {name}={text}") > 100:
+                    print(line)
+                    line = "export"
+                line += f" {name}={text}"
+        if line != "export":
+            print(line)
+        Shell.exported = {**Shell.exported, **self.exports}
+        if self.comment:
+            print(self.comment)
+            self.comment = ""
+
+    def run(
+        self,
+        line: str,
+        failed: str,
+        remedy: str = "fix this and run it again",
+        progress: Progress | None = None,
+        reason: Callable[[Result], str] | None = None,
+    ) -> Result:
+        """Run one POSIX line. Raise `RecipeError` where it fails: what `failed`, why, the remedy.
+
+        `reason` says why; without it, output of one line does, and of more is shown before the error.
+        Invoke's configuration chooses the shell, the echo and the timeout.
+        """
+        if self.dry and hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
+        self.announce()
+        with exit_on_error(failed):
+            try:
+                result: Result = self.c._run(
+                    LineRunner(self.c),
+                    line,
+                    warn=True,
+                    hide="both",
+                    in_stream=False,
+                    pty=False,
+                    asynchronous=False,
+                    disown=False,
+                    echo_format="{command}",
+                    watchers=[progress] if progress else [],
+                    shell=configured_shell(self.c),
+                    env=self.environment(),
+                    replace_env=True,
+                )
+            except CommandTimedOut as error:
+                why = f"it took longer than {error.timeout} seconds"
+                raise RecipeError(f"{failed}: {why}; {remedy}") from error
+        if result.failed:
+            why = reason(result) if reason else show_output(result, progress)
+            raise RecipeError(f"{failed}: {why}{remedy and f'; {remedy}'}")
+        return result
+
+    def log(self, phase: str, message: str) -> None:
+        """Print one line about a phase, unless the run is dry: then the script is all there is."""
+        if not self.dry:
+            log(f"{phase:<9}" + re.sub(r"\s", " ", message))
+
+
+def show_output(result: Result, progress: Progress | None) -> str:
+    """Show the last lines of a tool that failed; return the reason, for a line of ours."""
+    skip = progress.pattern if progress else None
+    output = (result.stdout + result.stderr).splitlines()
+    lines = [line for line in output if line.strip() and not (skip and skip.match(line))]
+    if len(lines) == 1:
+        return re.sub(r"^\S*sh: (line )?\d+: ", "", lines[0])
+    for line in lines[-SHOWN:]:
+        log(line)
+    return "see above" if lines else f"exit status {result.exited}"
 
 
 def configured_shell(c: Context) -> str:
-    """The shell that Invoke is configured to use, where there is such a one."""
+    """The shell that Invoke is configured to use, where it is installed, else sh."""
     configured = str(c.config.run.shell or "sh")
     return configured if shutil.which(configured) else "/bin/sh"
 
 
-def go(folder: str) -> str:
-    """The `cd` to `folder`, whatever CDPATH says and whichever symbolic link led to where it is."""
-    return f"cd -P {shlex.quote(here(folder))}"
+def explicit_path(path: str) -> str:
+    """`path`, so that it begins with where it starts from: here, above, or the root."""
+    return path if path.startswith(("./", "../", "/")) else f"./{path}"
 
 
-def printf(lines: list[str] | tuple[str, ...]) -> str:
-    """The shell command that prints these lines."""
-    return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))}"
+def quote(path: str) -> str:
+    """`path`, quoted for the shell; one that begins with a dash cannot be taken for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
-def leave_out(patterns: tuple[str, ...], *names: str) -> str:
-    """The line that removes, below the current folder, what is named so or lies at such a path."""
-    tests = [f"-name {shlex.quote(name)}" for name in names]
-    tests += [f"-path {shlex.quote(f'./{pattern}')}" for pattern in patterns]
-    return f"find . -depth \\( {' -o '.join(tests)} \\) -exec rm -rf {{}} +"
+def inside(folder: str, line: str) -> str:
+    """A line that runs in `folder`, whichever symbolic links lead to the current one."""
+    option = "-P " if folder.startswith("..") else ""
+    return f"(cd {option}{quote(folder)} && {line})"
 
 
-def tell(c: Context, phase: str, what: str) -> None:
-    """Print one line about a phase, unless the run is dry: then its script is all there is.
+def remove_matching(folder: str, tests: Iterable[str]) -> str:
+    """The line that removes, below a folder, what passes one of these tests of `find`."""
+    return rf"find {folder} \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
 
-    A path may hold what would end the line.
+
+@contextmanager
+def progress_bar(name: str, total: int | None, unit: str) -> Iterator[tqdm[NoReturn]]:
+    """A progress bar on standard error, on a terminal only. The unit `B` is scaled (kB, MB)."""
+    bar: tqdm[NoReturn] = tqdm(
+        desc=name,
+        total=total,
+        unit=unit,
+        unit_scale=unit == "B",
+        disable=not sys.stderr.isatty(),
+        leave=False,
+    )
+    with bar:
+        yield bar
+        bar.total = bar.n
+        bar.refresh()
+
+
+class Progress(StreamWatcher):
+    """Moves a bar on by one for each line of output that `start` matches.
+
+    Each of Invoke's threads has a watcher of its own, made with the same arguments.
     """
-    if not c.config.run.dry:
-        say(f"{phase:<9}" + re.sub(r"\s", " ", what))
+
+    def __init__(self, bar: tqdm[NoReturn], start: str) -> None:
+        super().__init__()
+        self.bar, self.pattern, self.read = bar, re.compile(start), 0
+
+    def submit(self, stream: str) -> Iterable[str]:
+        """Count the lines that came since the last call; nothing is ever answered."""
+        whole = stream.rfind("\n") + 1
+        lines = stream[self.read : whole].splitlines()
+        self.bar.update(sum(1 for line in lines if self.pattern.match(line)))
+        self.read = max(self.read, whole)
+        return ()
+
+
+class DownloadProgress(Progress):
+    """Moves a bar on to the size of what is in a folder, whenever wget prints one of its dots."""
+
+    def __init__(self, bar: tqdm[NoReturn], folder: str) -> None:
+        super().__init__(bar, r"\s*\d+K[ .]")
+        self.folder = Path(folder)
+
+    def submit(self, stream: str) -> Iterable[str]:
+        """Move the bar on; nothing is ever answered."""
+        with suppress(OSError):
+            self.bar.update(sum(path.stat().st_size for path in self.folder.iterdir()) - self.bar.n)
+        return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import os
@@ -10,25 +11,36 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from textwrap import indent
 
 from invoke.context import Context
+from invoke.program import Program
 from invoke.tasks import task
 
-from . import __version__
-from .console import Stop, one_line, say
-from .flat import flat
-from .project import parse_toml, table_at
+from . import __version__, ns
+from .pyproject import parse_toml, read_toml
+from .shell import RecipeError, exit_on_error, log
+
+PACKAGE_DIR = Path(__file__).parent
+INSIDE = ("inside/distribution.py", "inside/purify.py", "inside/__main__.py")
+"""The modules that run in the fetched interpreter: they come first, and import no other."""
+
+MODULES = (
+    *("shell.py", "parsers.py", "settings.py", "pyproject.py", "lockfile.py", "metadata.py"),
+    *("project.py", "session.py", "interpreter.py", "dependencies.py", "phases.py", "__init__.py"),
+)
+"""The other modules that are vendored, each behind those that it imports."""
 
 HEAD = '''\
 """Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
 
 These are the cosmo-recipes in one file, as their `invoke vendor` wrote it. With Invoke and tqdm
-installed (and tomli, before Python 3.11), `invoke --list` tells what there is. With nothing
-installed, `uv run {name} cosmo` and `pipx run {name} cosmo` do the same as `invoke cosmo`.
+installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; `uv` installs dependencies.
+With nothing installed, `uv run {name} cosmo` and `pipx run {name} cosmo` do what `invoke cosmo` does.
 
-To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that tells
-whether it is current. A copy that was edited is not overwritten. What the phases do stands below
-"recipes/cosmo.py", and what the settings mean below "recipes/known.py".
+To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that shows
+whether it is current. A copy that was edited is not overwritten. The phases are below
+"recipes/phases.py", the settings below "recipes/settings.py".
 
 MIT License. Copyright (c) the cosmo-recipes authors.
 """
@@ -41,7 +53,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # mypy: disable-error-code="import-untyped"
 # /// script
 # requires-python = ">=3.9"
-# dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
+# dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes {version}
 # sha256 of all other lines: {digest}
@@ -53,18 +65,24 @@ TAIL = """
 if __name__ == "__main__":
     import invoke.program
 
-    file = Path(__file__).resolve()
-    this = ["-r", str(file.parent), "-c", file.stem]
-    invoke.program.Program(version=__version__).run([sys.argv[0], *this, *sys.argv[1:]])
+    path = Path(__file__).resolve()
+    options = ["-r", str(path.parent), "-c", path.stem]
+    invoke.program.Program(version=__version__).run([sys.argv[0], *options, *sys.argv[1:]])
+"""
+
+NOT_INSTALLED = """\
+except ModuleNotFoundError as error:
+    message = f"{__file__} needs {error.name}, which is not installed; pip install {error.name}"
+    raise SystemExit(f"cosmo: {message}") from None
 """
 
 MARK = re.compile(r"^# cosmo-recipes (\S+)\n# sha256 of all other lines: (\w+)\n", re.MULTILINE)
 
 TABLE = """\
 [tool.cosmo.env]
-# What `invoke cosmo` goes by; `invoke cosmo.settings` tells all there is and what is in force.
+# What `invoke cosmo` goes by; `invoke cosmo.settings` lists all there is and what is in force.
 #
-# The package to run, where [project] does not tell:
+# The package to run, where [project] does not say:
 # PKG = "name"
 #
 # Neither the directory that the program is started in nor PYTHON* variables change what runs:
@@ -90,67 +108,158 @@ def vendor(
     """Write these recipes into another repository, as one file: tasks.py, or beside its own."""
     folder = Path(dest)
     if not folder.is_dir():
-        raise Stop(f"{dest} cannot be vendored to: there is no such folder; name a repository's")
-    with one_line(f"{dest} cannot be vendored to"):
-        own, path = places(folder)
-        copy = vendored(path.name)
-        there = read(path) if path.exists() else None
-        project = folder / "pyproject.toml"
+        raise RecipeError(f"{dest} cannot be vendored to: no such folder; name a repository's")
+    with exit_on_error(f"{dest} cannot be vendored to"):
+        own, path = vendor_targets(folder)
+        text = vendored(path.name)
+        current = read_text(path) if path.exists() else None
+        pyproject = folder / "pyproject.toml"
+        missing = settings and "env" not in read_toml(pyproject).table("tool", "cosmo").data
         if check:
-            see_current(path, copy, there, f"{program()} vendor {shlex.quote(dest)}")
-            if settings and not has_settings(project):
-                raise Stop(f"{project} has no [tool.cosmo.env]; `--settings` alone adds one")
+            command = "invoke" if Path(sys.argv[0]).name in ("invoke", "inv") else "cosmo-recipes"
+            check_up_to_date(path, text, current, f"{command} vendor {shlex.quote(dest)}")
+            if missing:
+                raise RecipeError(f"{pyproject} has no [tool.cosmo.env]; `--settings` adds one")
             return
-        if there is not None and not force:
-            see_ours(path, there)
-        texts = {path: copy}
-        if settings and not has_settings(project):
-            texts[project] = with_settings(project)
-        for each, text in texts.items():
+        if current is not None and not force:
+            check_overwritable(path, current)
+        texts = {path: text}
+        if missing:
+            texts[pyproject] = with_settings(pyproject)
+        for target, content in texts.items():
             if not c.config.run.dry:
-                put(each, text)
+                write_file(target, content)
             dry = ", not written, for the run is dry" if c.config.run.dry else ""
-            say(f"vendor   {each}: cosmo-recipes {__version__}{dry}")
-    if path != own:
-        join(own)
+            log(f"vendor   {target}: cosmo-recipes {__version__}{dry}")
+    if path != own and not re.search(r"(?m)^(from|import) \.?cosmo_recipes\b", read_text(own)):
+        log(f"{own} stays as it is; let it end with these two lines:")
+        print("from cosmo_recipes import with_recipes\nns = with_recipes(__name__)")
 
 
-def see_ours(path: Path, there: str) -> None:
-    """Refuse to overwrite what is edited, or newer, or not ours."""
-    mark = MARK.search(there)
-    if mark is None:
-        raise Stop(f"{path} is not one of ours; move it away, or overwrite it with --force")
-    if edited(there):
-        raise Stop(f"{path} was edited; --check shows what differs, --force overwrites it")
-    if numbers(mark[1]) > numbers(__version__):
-        told = f"{path} is cosmo-recipes {mark[1]}, and this is {__version__}"
-        raise Stop(f"{told}; use newer ones, or overwrite it with --force")
-
-
-def numbers(version: str) -> list[int]:
-    """A version, to be compared."""
-    return [int(each) for each in re.findall(r"\d+", version)]
+def main() -> None:
+    """Run the tasks that the command line of `cosmo-recipes` names: the recipes' and `vendor`."""
+    ns.add_task(vendor)
+    Program(version=__version__, namespace=ns, name="cosmo-recipes", binary="cosmo-recipes").run()
 
 
 def vendored(name: str) -> str:
     """The file, to be called `name`: its head, the recipes, and what runs them as a script."""
-    text = HEAD.format(name=name, version=__version__, digest="{digest}") + flat() + TAIL
+    inside = [Module(PACKAGE_DIR / path) for path in INSIDE]
+    modules = [Module(PACKAGE_DIR / path) for path in MODULES]
+    first = import_lines(inside)
+    rest = [line for line in import_lines(modules) if line not in first]
+    others = [line for line in rest if line.split()[1].partition(".")[0] in ("invoke", "tqdm")]
+    others += [part for module in modules for part in module.conditional]
+    parts = [
+        "from __future__ import annotations\n",
+        *first,
+        *(f"\n{module.text}\n" for module in inside),
+        "",
+        *(line for line in rest if line not in others),
+        "",
+        "try:",
+        *(indent(part, "    ") for part in others),
+        NOT_INSTALLED,
+        *(f"\n{module.text}\n" for module in modules),
+    ]
+    text = HEAD.format(name=name, version=__version__, digest="{digest}") + "\n".join(parts) + TAIL
     return text.replace("{digest}", digest(text), 1)
 
 
+class Module:
+    """A module of the package: its imports, and its text without them."""
+
+    def __init__(self, path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        tree, lines = ast.parse(text), text.split("\n")
+        self.imports: list[ast.Import | ast.ImportFrom] = []
+        self.conditional: list[str] = []
+        for node in tree.body[1:]:
+            part = lines[node.lineno - 1 : node.end_lineno]
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                self.imports.append(node)
+            elif isinstance(node, ast.If) and "__name__" not in part[0]:
+                self.conditional += ["\n".join(part)] if "version_info" in part[0] else []
+            else:
+                continue
+            lines[node.lineno - 1 : node.end_lineno] = [""] * len(part)
+        title = f"{path.relative_to(PACKAGE_DIR.parent).as_posix()} ".ljust(78, "-")
+        comment = [title, *(ast.get_docstring(tree) or "").split("\n")]
+        body = "\n".join(lines[tree.body[0].end_lineno :]).strip("\n")
+        gap = "\n\n\n" if body.startswith(("def ", "class ", "@")) else "\n\n"
+        self.text = gap.join(
+            filter(None, ["\n".join(f"# {line}".rstrip() for line in comment), body])
+        )
+
+
+def import_lines(modules: list[Module]) -> list[str]:
+    """The absolute imports of these modules, one of each name, sorted."""
+    names: dict[str, set[str]] = {}
+    for node in (node for module in modules for node in module.imports):
+        if isinstance(node, ast.Import):
+            names.update({f"import {alias.name}": set() for alias in node.names})
+        elif not node.level and node.module != "__future__":
+            start = f"from {node.module} import "
+            names.setdefault(start, set()).update(alias.name for alias in node.names)
+    ordered = sorted(names, key=lambda start: (start.startswith("from"), start))
+    return [start + ", ".join(sorted(names[start], key=sort_key)) for start in ordered]
+
+
+def sort_key(name: str) -> tuple[int, str]:
+    """Constants come first, then classes, then the rest, as isort has it."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
+
+
 def digest(text: str) -> str:
-    """What tells whether a copy is as it was written: the sha256 of all but the line with it."""
+    """The sha256 of all lines but the one with it, by which an edited copy is known."""
     rest = re.sub(r"(?m)^# sha256 of all other lines: .*\n", "", text, count=1)
     return hashlib.sha256(rest.encode()).hexdigest()
 
 
-def edited(text: str) -> bool:
-    """Whether a file is not as `vendor` wrote it, or not from `vendor` at all."""
-    mark = MARK.search(text)
-    return mark is None or mark[2] != digest(text)
+def version_key(version: str) -> tuple[list[int], bool, str]:
+    """A version, to be compared: a pre-release comes before its release."""
+    release, rest = re.split(r"(?<=\d)(?![\d.])|$", version, maxsplit=1)
+    return [int(part) for part in release.split(".") if part.isdigit()], not rest, rest
 
 
-def places(folder: Path) -> tuple[Path, Path]:
+def check_overwritable(path: Path, current: str) -> None:
+    """Raise `RecipeError` for a file that is edited, or newer, or not of `vendor`."""
+    mark = MARK.search(current)
+    if mark is None:
+        problem = "was not written by vendor; move it away, or overwrite it with --force"
+        raise RecipeError(f"{path} {problem}")
+    if mark[2] != digest(current):
+        raise RecipeError(f"{path} was edited; --check shows what differs, --force overwrites it")
+    if version_key(mark[1]) > version_key(__version__):
+        problem = f"is cosmo-recipes {mark[1]}, and this is {__version__}"
+        raise RecipeError(f"{path} {problem}; use newer ones, or overwrite it with --force")
+
+
+def check_up_to_date(path: Path, text: str, current: str | None, command: str) -> None:
+    """Raise `RecipeError`, and show what differs, where a copy is not what would be written."""
+    if current is None:
+        raise RecipeError(f"{path} does not exist; `{command}` writes it")
+    if current == text:
+        log(f"vendor   {path}: cosmo-recipes {__version__}, current")
+        return
+    mark = MARK.search(current)
+    if mark is None:
+        raise RecipeError(f"{path} was not written by vendor; `{command} --force` overwrites it")
+    same = mark[1] == __version__
+    other = f"cosmo-recipes {mark[1]}, "
+    other += "of other sources" if same else f"and this is {__version__}"
+    if mark[2] == digest(current):
+        newer = version_key(mark[1]) > version_key(__version__)
+        remedy = "use newer ones" if newer else f"`{command}` brings it up to date"
+        raise RecipeError(f"{path} is {other}; {remedy}")
+    before, after = text.splitlines(keepends=True), current.splitlines(keepends=True)
+    print("".join(difflib.unified_diff(before, after, "as it would be", str(path))), end="")
+    also = "" if same else f", and it is {other}"
+    remedy = f"`{command} --force` overwrites it"
+    raise RecipeError(f"{path} was edited by hand, as shown{also}; {remedy}")
+
+
+def vendor_targets(folder: Path) -> tuple[Path, Path]:
     """Where the repository's own tasks are, or would be, and where the recipes are to go.
 
     Source: Invoke's loader, which takes a `tasks.py` before a `tasks/__init__.py`, and imports what
@@ -159,50 +268,20 @@ def places(folder: Path) -> tuple[Path, Path]:
     own, package = folder / "tasks.py", folder / "tasks/__init__.py"
     if not own.exists() and package.exists():
         own = package
-    if own.exists() and not MARK.search(read(own)):
+    if own.exists() and not MARK.search(read_text(own)):
         return own, own.with_name("cosmo_recipes.py")
     return own, own
 
 
-def see_current(path: Path, copy: str, there: str | None, line: str) -> None:
-    """End with status 1, and what differs, where the copy is not the one that would be written."""
-    if there is None:
-        raise Stop(f"{path} is not there; `{line}` writes it")
-    if there == copy:
-        say(f"vendor   {path}: cosmo-recipes {__version__}, current")
-        return
-    mark = MARK.search(there)
-    if mark is None:
-        raise Stop(f"{path} is not one of ours; `{line} --force` overwrites it")
-    same = mark[1] == __version__
-    told = f"cosmo-recipes {mark[1]}, " + (
-        "of other sources" if same else f"and this is {__version__}"
-    )
-    if not edited(there):
-        newer = numbers(mark[1]) > numbers(__version__)
-        then = "use newer ones" if newer else f"`{line}` brings it up to date"
-        raise Stop(f"{path} is {told}; {then}")
-    before, after = copy.splitlines(keepends=True), there.splitlines(keepends=True)
-    print("".join(difflib.unified_diff(before, after, "as it would be", str(path))), end="")
-    also = "" if same else f", and it is {told}"
-    then = f"`{line} --force` overwrites it"
-    raise Stop(f"{path} was edited by hand, as shown{also}; {then}")
-
-
-def program() -> str:
-    """What was called: Invoke, or the program of this package."""
-    return "invoke" if Path(sys.argv[0]).name in ("invoke", "inv") else "cosmo-recipes"
-
-
-def read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of a file, whatever ends its lines."""
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def put(path: Path, text: str) -> None:
-    """Write a file, all at once; one that is there keeps its mode."""
+def write_file(path: Path, text: str) -> None:
+    """Write a file, all at once; one that exists keeps its mode."""
     if path.is_symlink():
-        raise Stop(f"{path} is a symbolic link, and what it leads to stays as it is; remove it")
+        raise RecipeError(f"{path} is a symbolic link, whose target is left alone; remove it")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as file:
@@ -212,20 +291,6 @@ def put(path: Path, text: str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def join(own: Path) -> None:
-    """Print the two lines with which a repository's own tasks take in the recipes."""
-    if re.search(r"(?m)^(from|import) \.?cosmo_recipes\b", read(own)):
-        return
-    say(f"{own} stays as it is; let it end with these two lines:")
-    print("from cosmo_recipes import joined\nns = joined(__name__)")
-
-
-def has_settings(path: Path) -> bool:
-    """Whether a `pyproject.toml` has a table of settings."""
-    data = parse_toml(path, path.read_bytes()) if path.exists() else {}
-    return "env" in table_at(path, data, "tool", "cosmo")
 
 
 def with_settings(path: Path) -> str:
@@ -238,7 +303,7 @@ def with_settings(path: Path) -> str:
     new = text + gap + table.replace("\n", end)
     try:
         parse_toml(path, new.encode())
-    except Stop as error:
-        told = "has an inline table where [tool.cosmo.env] is to go; write that by hand"
-        raise Stop(f"{path} {told}") from error
+    except RecipeError as error:
+        problem = "has an inline table where [tool.cosmo.env] is to go; write that by hand"
+        raise RecipeError(f"{path} {problem}") from error
     return new

@@ -9,19 +9,29 @@ from pathlib import Path
 import pytest
 
 from projects import PYPROJECT, ROOT, Project
-from recipes.console import Stop
-from recipes.known import KNOWN
-from recipes.settings import load_settings, read_settings
+from recipes.project import Project as Packaged
+from recipes.project import load_project
+from recipes.pyproject import locate_project
+from recipes.settings import SETTINGS, URL, Table
+from recipes.shell import RecipeError
 
 ARTICLE = '[tool.ds.scripts]\n_.env.PKG = "from_ds"\n'
 OURS = '[tool.cosmo.env]\nPKG = "from_ours"\n'
 STANDARD = '[project]\nname = "from-project"\n'
 
 
+def read(here: Path, **environ: str) -> Packaged:
+    """The project that `here` is in, with these in the environment."""
+    given = Table("environment", environ)
+    return Packaged(locate_project(here, given), given)
+
+
 def found(here: Path, text: str, **environ: str) -> dict[str, tuple[str | None, str]]:
     """Each setting's value and source where `text` is the `pyproject.toml`."""
     (here / "pyproject.toml").write_text(text, encoding="utf-8")
-    return {name: tuple(value) for name, value in read_settings(environ, here)[1].items()}  # type: ignore[misc]
+    project = read(here, **environ)
+    values = {setting.name: project.settings.value(setting) for setting in SETTINGS}
+    return {name: (value.text, value.source) for name, value in values.items()}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +85,7 @@ def test_a_name_in_a_value_stands_for_another_setting(tmp_path: Path) -> None:
     [("$NOWHERE", r"\$NOWHERE is not set"), ("$DIR_SITE", r"\$DIR_SITE leads back to itself")],
 )
 def test_a_name_that_stands_for_nothing_is_refused(tmp_path: Path, value: str, wrong: str) -> None:
-    with pytest.raises(Stop, match=wrong):
+    with pytest.raises(RecipeError, match=wrong):
         found(tmp_path, f'[tool.cosmo.env]\nDIR_SITE = "{value}"')
 
 
@@ -83,39 +93,38 @@ def test_the_project_is_the_nearest_folder_with_a_pyproject(tmp_path: Path) -> N
     (tmp_path / "pyproject.toml").write_text(OURS)
     below = tmp_path / "src/deep"
     below.mkdir(parents=True)
-    found, values = read_settings({}, below)
-    assert found.root == tmp_path
-    assert values["PKG"].text == "from_ours"
+    project = read(below)
+    assert (project.folder, project.pkg) == (tmp_path, "from_ours")
 
 
 def test_a_pyproject_may_send_on_to_the_project(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
     (tmp_path / "pyproject.toml").write_text('[tool.cosmo.env]\nCOSMO_PROJECT = "inner"')
-    found, values = read_settings({}, tmp_path)
-    assert found.root == tmp_path / "inner"
-    assert values["PKG"].text == "from_ds"
-    assert values["COSMO_PROJECT"] == (str(found.root), "[tool.cosmo.env]")
+    project = read(tmp_path)
+    assert (project.folder, project.pkg) == (tmp_path / "inner", "from_ds")
+    assert project.location.source == "[tool.cosmo.env]"
 
 
 def test_a_setting_beside_the_one_that_sends_on_is_not_lost_unseen(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     text = '[tool.cosmo.env]\nCOSMO_PROJECT = "inner"\nCOSMO_ISOLATED = 1\n'
-    with pytest.raises(Stop, match="COSMO_ISOLATED beside COSMO_PROJECT is not read"):
+    with pytest.raises(RecipeError, match="COSMO_ISOLATED beside COSMO_PROJECT is not read"):
         found(tmp_path, text)
 
 
 def test_a_projects_name_may_stand_for_another(tmp_path: Path) -> None:
     (tmp_path / "a/inner").mkdir(parents=True)
     text = '[tool.cosmo.env]\nCOSMO_PROJECT = "$WHERE/inner"\nWHERE = "a"\n'
-    assert found(tmp_path, text)["COSMO_PROJECT"][0] == str(tmp_path / "a/inner")
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert read(tmp_path).folder == tmp_path / "a/inner"
 
 
 def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
-    found, values = read_settings({"COSMO_PROJECT": "inner"}, tmp_path)
-    assert (found.root, values["PKG"].text) == (tmp_path / "inner", "from_ds")
+    project = read(tmp_path, COSMO_PROJECT="inner")
+    assert (project.folder, project.pkg) == (tmp_path / "inner", "from_ds")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +140,7 @@ def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
     ],
 )
 def test_a_pyproject_that_cannot_be_read_is_named(tmp_path: Path, text: str, wrong: str) -> None:
-    with pytest.raises(Stop, match=wrong):
+    with pytest.raises(RecipeError, match=wrong):
         found(tmp_path, text)
 
 
@@ -153,8 +162,8 @@ def test_what_cannot_be_a_value_is_one_line(
 ) -> None:
     project.write("pyproject.toml", text)
     monkeypatch.chdir(project.path)
-    with pytest.raises(Stop):
-        load_settings()
+    with pytest.raises(RecipeError):
+        load_project().check()
 
 
 def test_the_articles_table_may_hold_what_is_no_setting(tmp_path: Path) -> None:
@@ -165,8 +174,8 @@ def test_the_articles_table_may_hold_what_is_no_setting(tmp_path: Path) -> None:
 
 def test_a_pyproject_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(Stop, match=re.escape(str(tmp_path / "pyproject.toml"))):
-        read_settings({}, tmp_path)
+    with pytest.raises(RecipeError, match=re.escape(str(tmp_path / "pyproject.toml"))):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -221,8 +230,8 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it(
     (project.path / "outside/Lib").symlink_to("/")
     monkeypatch.chdir(project.path)
     monkeypatch.setenv(name, value)
-    with pytest.raises(Stop) as stopped:
-        load_settings()
+    with pytest.raises(RecipeError) as stopped:
+        load_project().check()
     assert stopped.value.code == 1
     assert stopped.value.message
     assert stopped.value.message.startswith(f"cosmo: {name}")
@@ -247,7 +256,7 @@ def test_the_lines_of_args_are_those_of_the_settings(
     monkeypatch.chdir(project.path)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert load_settings().executables[0].args == lines
+    assert load_project().executables[0].args == lines
 
 
 def test_paths_are_relative_to_the_current_directory(
@@ -257,10 +266,10 @@ def test_paths_are_relative_to_the_current_directory(
     project.write("pyproject.toml", PYPROJECT + '_.env.COSMO_URL = "x/python"\n')
     project.write("x/python", "")
     monkeypatch.chdir(project.path / "src")
-    settings = load_settings()
-    assert settings.urls == ("../x/python",)
-    assert settings.site == "../dist/cosmo/Lib/site-packages"
-    assert settings.source == "hello"
+    packaged = load_project()
+    assert packaged.settings.get(URL) == ("../x/python",)
+    assert packaged.site == "../dist/cosmo/Lib/site-packages"
+    assert packaged.source == Path("hello")
 
 
 def test_a_path_in_the_environment_begins_where_the_command_runs(
@@ -277,7 +286,7 @@ def test_a_path_in_the_environment_begins_where_the_command_runs(
         ("~/a b", str(file)),
     ):
         monkeypatch.setenv("COSMO_URL", given)
-        assert load_settings().urls == (url,)
+        assert load_project().settings.get(URL) == (url,)
 
 
 @pytest.mark.parametrize(
@@ -301,10 +310,10 @@ def test_isolation_is_not_lost_unseen(
     monkeypatch.setenv("COSMO_ISOLATED", "1")
     monkeypatch.setenv("COSMO_ARGS", args)
     if isolated:
-        assert load_settings().executables[0].args == tuple(args.split())
+        assert load_project().executables[0].args == tuple(args.split())
     else:
-        with pytest.raises(Stop, match="begin it with -I"):
-            load_settings()
+        with pytest.raises(RecipeError, match="begin it with -I"):
+            load_project().check()
 
 
 def test_settings_are_printed_with_their_sources(project: Project) -> None:
@@ -312,12 +321,12 @@ def test_settings_are_printed_with_their_sources(project: Project) -> None:
     assert re.search(r"^PKG +hello +\[tool.ds.scripts\] _.env$", done.stdout, re.MULTILINE)
     assert re.search(r"^COSMO_ISOLATED +1 +environment$", done.stdout, re.MULTILINE)
     rows = json.loads(project.invoke("cosmo.settings", "--json").stdout)
-    assert [row["name"] for row in rows] == [known.name for known in KNOWN]
+    assert [row["name"] for row in rows] == [setting.name for setting in SETTINGS]
     assert rows[0] == {"name": "PKG", "value": "hello", "source": "[tool.ds.scripts] _.env"}
 
 
 def test_the_readme_tells_every_setting() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for known in KNOWN:
-        default = "" if known.default is None else f"`{known.default}`"
-        assert f"| `{known.name}` | {default} | {known.meaning} |" in readme
+    for setting in SETTINGS:
+        default = "" if setting.default is None else f"`{setting.default}`"
+        assert f"| `{setting.name}` | {default} | {setting.meaning} |" in readme

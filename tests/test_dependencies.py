@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from index import CANNOT, Index
-from projects import Project, environment, packed, run
-from recipes.excerpt import excerpt
-from recipes.foreign import run_pip
-from recipes.sift.command import markers
+from projects import Project, environment, packed
 
 NEEDS = """\
 [project]
 name = "hello"
 version = "1.5"
-requires-python = ">=3.6"
+requires-python = ">=3.9"
 dependencies = [{}]
 
 [project.scripts]
@@ -44,11 +37,8 @@ print({})
 def binary(version: tuple[int, int]) -> str:
     """The tag of a wheel with extension modules."""
     name = "cp{}{}".format(*version)
-    return f"{name}-{name}{'m' if version < (3, 8) else ''}-manylinux2014_x86_64"
+    return f"{name}-{name}-manylinux2014_x86_64"
 
-
-UV_ALONE = pytest.mark.parametrize("installing", ["uv"], indirect=True)
-"""For what does not depend on the installer."""
 
 
 def names(project: Project) -> set[str]:
@@ -80,8 +70,6 @@ def test_the_versions_and_entry_points_of_all_are_known_inside(
     installing: Project, index: Index, version: tuple[int, int]
 ) -> None:
     index.wheel("bird", "1.0", {"bird.py": ""})
-    if version < (3, 8):
-        pytest.skip("importlib.metadata is not in this Python")
     found = "[each.value for each in m.entry_points()['hello.birds']]"
     if version >= (3, 10):
         found = "[each.value for each in m.entry_points(group='hello.birds')]"
@@ -112,25 +100,6 @@ def test_the_interpreter_decides_which_markers_hold(
     assert not [name for name in names(installing) if name.startswith(("old", "win", "new"))]
 
 
-def test_pip_decides_for_the_python_that_it_is_told_of(tmp_path: Path, index: Index) -> None:
-    index.wheel("bird", "1.0", {"bird.py": ""}, "owl; python_version > '3.98'")
-    index.wheel("bird", "2.0", {"bird.py": ""}, "wren", python=">=3.99")
-    index.wheel("bird", "3.0", {"bird.py": ""}, python=">=4")
-    index.sdist("wren", "1.0", {"wren.py": ""}, "owl; python_full_version >= '3.99.1'")
-    index.wheel("owl", "1.0", {"owl.py": ""}, "here; sys_platform != 'elsewhere'")
-    there = {**markers(), "python_version": "3.99", "python_full_version": "3.99.1"}
-    there["sys_platform"] = "elsewhere"
-    (tmp_path / "foreign.py").write_text(excerpt(run_pip))
-    words = ["foreign.py", json.dumps(there), "compiled", "install", "--target", "site", "bird"]
-    env = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index.url}
-    done = run([sys.executable, *words], environment(tmp_path, CC="false", **env), tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert {path.name for path in (tmp_path / "site").glob("*.dist-info")} == {
-        *("bird-2.0.dist-info", "wren-1.0.dist-info", "owl-1.0.dist-info")
-    }
-
-
-@UV_ALONE
 def test_a_requirements_file_stands_in_place_of_the_projects(
     installing: Project, index: Index
 ) -> None:
@@ -143,7 +112,6 @@ def test_a_requirements_file_stands_in_place_of_the_projects(
     assert installing.start().returncode == 0
 
 
-@UV_ALONE
 def test_with_none_the_executable_holds_what_the_article_puts_in(
     installing: Project, index: Index
 ) -> None:
@@ -154,14 +122,12 @@ def test_with_none_the_executable_holds_what_the_article_puts_in(
     assert all(name.startswith("hello/") for name in alone)
 
 
-@UV_ALONE
 def test_metadata_alone_needs_no_installer_and_no_network(installing: Project) -> None:
     asks(installing)
-    installing.package(PIP_INDEX_URL="http://127.0.0.1:9/", UV_DEFAULT_INDEX="http://127.0.0.1:9/")
+    installing.package(UV_DEFAULT_INDEX="http://127.0.0.1:9/")
     assert "hello-1.5.dist-info/entry_points.txt" in names(installing)
 
 
-@UV_ALONE
 def test_scripts_and_what_tells_of_the_installer_stay_out(
     installing: Project, index: Index
 ) -> None:
@@ -239,7 +205,6 @@ def test_an_sdist_is_built_without_its_extension(
     assert installing.start().stdout == "from source\n"
 
 
-@UV_ALONE
 @pytest.mark.parametrize(
     "files",
     [
@@ -270,7 +235,6 @@ def test_an_extension_is_left_out_where_the_rest_can_be_imported(
     assert not [name for name in names(installing) if name.endswith(".so")]
 
 
-@UV_ALONE
 @pytest.mark.parametrize(
     "files",
     [
@@ -342,7 +306,6 @@ def test_an_index_that_the_requirements_name_is_the_only_one_for_pure_forms_too(
     assert installing.start().stdout == "slowly\n"
 
 
-@UV_ALONE
 @pytest.mark.parametrize(
     "bad",
     [
@@ -362,7 +325,6 @@ def test_no_module_that_is_tried_can_disturb_the_build(
     assert not [name for name in names(installing) if name.endswith(".so")]
 
 
-@UV_ALONE
 def test_the_program_itself_is_no_dependency(installing: Project, index: Index) -> None:
     index.wheel("hello", "0.1", {"hello/words.py": "other", "hello/old.py": ""})
     index.wheel("bird", "1.0", {"bird.py": ""}, "hello")
@@ -372,7 +334,6 @@ def test_the_program_itself_is_no_dependency(installing: Project, index: Index) 
     assert not {"hello/old.pyc", "hello-0.1.dist-info/METADATA"} & names(installing)
 
 
-@UV_ALONE
 def test_a_package_called_bin_is_a_package(installing: Project, index: Index) -> None:
     index.wheel("bird", "1.0", {"bin/__init__.py": "SONG = 'la'", "a,b.txt": ""})
     asks(installing, "bird", says="bin.SONG", imports="bin")
@@ -380,7 +341,6 @@ def test_a_package_called_bin_is_a_package(installing: Project, index: Index) ->
     assert installing.start().stdout == "la\n"
 
 
-@UV_ALONE
 def test_what_is_built_without_a_compiler_is_kept_from_the_users_cache(
     installing: Project, index: Index, version: tuple[int, int]
 ) -> None:
@@ -393,7 +353,6 @@ def test_what_is_built_without_a_compiler_is_kept_from_the_users_cache(
     assert list((installing.build / ".cache").glob("sdists*/**/*.whl"))
 
 
-@UV_ALONE
 def test_what_is_excluded_stays_out_of_every_form(
     installing: Project, index: Index, version: tuple[int, int]
 ) -> None:
@@ -408,7 +367,6 @@ def test_what_is_excluded_stays_out_of_every_form(
     }
 
 
-@UV_ALONE
 def test_a_dependency_is_left_out_where_what_asks_for_it_does_without(
     installing: Project, index: Index, version: tuple[int, int]
 ) -> None:
@@ -443,7 +401,7 @@ def test_what_cannot_be_resolved_is_named(installing: Project, index: Index) -> 
 def test_an_index_that_cannot_be_reached_is_named(installing: Project) -> None:
     asks(installing, "bird")
     nowhere = "http://127.0.0.1:9/simple/"
-    told = installing.refused(PIP_INDEX_URL=nowhere, UV_DEFAULT_INDEX=nowhere)
+    told = installing.refused(UV_DEFAULT_INDEX=nowhere)
     assert "bird" in told
     assert "refused" in told
     assert "see to the network" in told
@@ -460,22 +418,21 @@ def test_a_dependency_for_a_newer_python_is_named(installing: Project, index: In
 def test_a_program_for_a_newer_python_is_refused(project: Project) -> None:
     asks(project)
     path = project.path / "pyproject.toml"
-    path.write_text(path.read_text().replace(">=3.6", ">=3.99"))
+    path.write_text(path.read_text().replace(">=3.9", ">=3.99"))
     assert (
         "is not for this interpreter: it requires Python >=3.99, and this is 3."
         in project.refused()
     )
 
 
-@pytest.mark.parametrize("spec", [">=3.6,<4", "!=3.5.*", "~=3.6", ">3.5", "==3.*", "<=3.99"])
+@pytest.mark.parametrize("spec", [">=3.9,<4", "!=3.8.*", "~=3.9", ">3.8", "==3.*", "<=3.99"])
 def test_a_program_for_this_python_is_packaged(project: Project, spec: str) -> None:
     asks(project)
     path = project.path / "pyproject.toml"
-    path.write_text(path.read_text().replace(">=3.6", spec))
+    path.write_text(path.read_text().replace(">=3.9", spec))
     project.package()
 
 
-@UV_ALONE
 def test_two_that_bring_the_same_file_are_named(installing: Project, index: Index) -> None:
     index.wheel("bird", "1.0", {"shared/x.py": "1", "shared/same.py": ""})
     index.wheel("owl", "1.0", {"shared/x.py": "2", "shared/same.py": ""})
@@ -485,7 +442,6 @@ def test_two_that_bring_the_same_file_are_named(installing: Project, index: Inde
     installing.package(COSMO_EXCLUDE="shared/x.py")
 
 
-@UV_ALONE
 def test_a_dependency_that_brings_the_programs_own_file_is_named(
     installing: Project, index: Index
 ) -> None:

@@ -140,7 +140,7 @@ def test_a_name_of_the_interpreters_own_library_is_refused(bare: Project) -> Non
 SCRIPT = """\
 #!/usr/bin/env python3
 # /// script
-# requires-python = ">=3.6"
+# requires-python = ">=3.9"
 # dependencies = ["bird"]
 #
 # [tool.cosmo.env]
@@ -203,7 +203,7 @@ def test_a_script_needs_no_metadata(project: Project) -> None:
         (SCRIPT.replace('"bird"', "bird"), "is not valid TOML"),
         (SCRIPT + SCRIPT, "has several `# /// script` blocks"),
         (SCRIPT.replace("COSMO_ISOLATED", "COSMO_ISOLATE"), "COSMO_ISOLATE is no setting"),
-        (SCRIPT.replace(">=3.6", ">=3.99"), "requires Python >=3.99"),
+        (SCRIPT.replace(">=3.9", ">=3.99"), "requires Python >=3.99"),
         (SCRIPT.replace("# ///\n", "", 1), "has a `# /// script` block without an end"),
         (None, "no such file"),
     ],
@@ -377,11 +377,8 @@ def test_with_sources_tracebacks_show_lines_and_nothing_is_compiled_at_a_start(
     assert done.stdout == "def fail():\n    raise KeyError('x')  # the line itself\n\n"
     assert '/zip/Lib/site-packages/hello/fails.py", line 5, in fail' in done.stderr
     assert "    raise KeyError('x')  # the line itself\n" in done.stderr
-    if version >= (3, 7):
-        loud = project.start(PYTHONVERBOSE="1").stderr
-        assert (
-            f"code object from '/zip/Lib/site-packages/hello/__pycache__/fails.{tag}.pyc'" in loud
-        )
+    loud = project.start(PYTHONVERBOSE="1").stderr
+    assert f"code object from '/zip/Lib/site-packages/hello/__pycache__/fails.{tag}.pyc'" in loud
 
 
 @pytest.mark.parametrize("ships", ["0", "1"])

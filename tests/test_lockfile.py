@@ -19,6 +19,7 @@ else:
     import tomli as tomllib
 
 PYTHON = "/pub/cosmos/bin/python"
+LOCK = "pylock.cosmo.toml"
 
 
 def sha256(file: Path) -> str:
@@ -30,7 +31,7 @@ def lock(project: Project, **settings: str) -> str:
     """Write the lock, which must succeed; its text."""
     done = project.invoke("cosmo.lock", **settings)
     assert done.returncode == 0, done.stderr
-    return (project.path / "cosmo.lock").read_text(encoding="utf-8")
+    return (project.path / LOCK).read_text(encoding="utf-8")
 
 
 def asks(project: Project, *dependencies: str) -> None:
@@ -55,7 +56,7 @@ def test_the_lock_tells_where_the_interpreter_came_from_and_what_it_is(
     project: Project, mirror: Mirror, interpreter: Path, version: tuple[int, int]
 ) -> None:
     url = mirror.address + PYTHON
-    python = tomllib.loads(lock(project, COSMO_URL=url))["python"]
+    python = tomllib.loads(lock(project, COSMO_URL=url))["tool"]["cosmo-recipes"]["python"]
     assert python.pop("version").startswith("{}.{}.".format(*version))
     assert python == {
         "url": url,
@@ -74,10 +75,10 @@ def test_locking_again_gives_the_same_text(installing: Project, index: Index) ->
 
 
 def test_without_a_lock_a_build_says_so_once(project: Project, interpreter: Path) -> None:
-    assert project.invoke("cosmo").stderr.count("cosmo.lock") == 1
-    assert "cosmo.lock" not in project.invoke("cosmo", COSMO_SHA256=sha256(interpreter)).stderr
+    assert project.invoke("cosmo").stderr.count(LOCK) == 1
+    assert LOCK not in project.invoke("cosmo", COSMO_SHA256=sha256(interpreter)).stderr
     lock(project)
-    assert "cosmo.lock" not in project.invoke("cosmo").stderr
+    assert LOCK not in project.invoke("cosmo").stderr
 
 
 def test_another_interpreter_than_the_locked_one_is_refused_before_it_runs(
@@ -114,19 +115,32 @@ def test_a_checksum_alone_does_for_the_interpreter(project: Project, interpreter
     [
         ("sha256 = ", "sha256 = 5 #"),
         ("size = ", "size = 'big' #"),
-        ("[python]", "[python"),
-        ("[python]", "[dragon]"),
-        ("packages = [\n", "packages = ['--index-url=http://elsewhere']\n#"),
-        ("packages = [\n", "packages = ['-e .']\n#"),
-        ("packages = [\n", "packages = ['bird==1.0']\n#"),
-        ("packages = [\n", "packages = 'bird'\n#"),
+        ("[tool.cosmo-recipes.python]", "[tool.cosmo-recipes.python"),
+        ("[tool.cosmo-recipes.python]", "[tool.cosmo-recipes.dragon]"),
+        ("inputs = [", "inputs = 'bird' #"),
+        ("inputs = [", "inputs = ['bird', 3,"),
+        ("packages = []", "packages = 'bird'"),
+        ("packages = []", "packages = [{ name = 'bird' }]"),
+        ("packages = []", "packages = [{ name = 'bird', directory = { path = '.' } }]"),
+        ("packages = []", "packages = [{ name = 'bird', vcs = { url = 'git+file:///x' } }]"),
+        ("packages = []", "packages = [{ name = 'bird', sdist = { url = 'http://x/b.tar.gz' } }]"),
+        ("packages = []", "packages = [{ name = '../b', archive = { hashes = {} } }]"),
+        ('lock-version = "1.0"', 'lock-version = "9"'),
     ],
 )
 def test_a_lock_that_was_spoilt_is_refused(project: Project, old: str, new: str) -> None:
     text = lock(project)
     assert old in text
-    project.write("cosmo.lock", text.replace(old, new).replace("#]", "#").replace("\n]\n", "\n", 0))
-    assert "cosmo.lock" in project.refused()
+    project.write(LOCK, text.replace(old, new))
+    refusal = project.refused()
+    assert LOCK in refusal or "bird cannot be locked" in refusal
+
+
+def test_the_lock_of_an_earlier_release_is_refused(project: Project) -> None:
+    project.write("cosmo.lock", "[python]\n")
+    assert "write the new one with `invoke cosmo.lock`" in project.refused()
+    lock(project)
+    project.package()
 
 
 def test_locked_dependencies_stay_when_the_index_has_newer_ones(
@@ -135,12 +149,13 @@ def test_locked_dependencies_stay_when_the_index_has_newer_ones(
     index.wheel("bird", "1.0", {"bird.py": "print('one')\n"}, "owl")
     index.wheel("owl", "1.0", {"owl.py": ""})
     asks(installing, "bird")
-    found = tomllib.loads(lock(installing))["dependencies"]
-    assert found["asked"] == ["bird"]
-    assert [each.split(" --hash=sha256:")[0] for each in found["packages"]] == [
-        "bird==1.0",
-        "owl==1.0",
+    data = tomllib.loads(lock(installing))
+    assert data["tool"]["cosmo-recipes"]["inputs"] == ["bird"]
+    assert [(one["name"], one["version"]) for one in data["packages"]] == [
+        ("bird", "1.0"),
+        ("owl", "1.0"),
     ]
+    assert all(one["wheels"][0]["hashes"]["sha256"] for one in data["packages"])
     index.wheel("bird", "2.0", {"bird.py": "print('two')\n"})
     installing.env["UV_NO_CACHE"] = "1"  # it asks an index again after ten minutes only
     installing.write("src/hello/__main__.py", "import bird\n")
@@ -179,12 +194,12 @@ def test_a_lock_for_other_dependencies_is_refused(installing: Project, index: In
     index.wheel("bird", "1.0", {"bird.py": ""})
     index.wheel("owl", "1.0", {"owl.py": ""})
     asks(installing, "bird")
-    assert "is not there" in installing.refused("cosmo.lock", "--check")
+    assert "does not exist" in installing.refused("cosmo.lock", "--check")
     lock(installing)
     assert installing.invoke("cosmo.lock", "--check").returncode == 0
     asks(installing, "bird", "owl")
-    assert "is for bird, and bird, owl is asked for" in installing.refused()
-    assert "other requirements" in installing.refused("cosmo.lock", "--check")
+    assert "is for bird, and bird, owl is required" in installing.refused()
+    assert "lock anew" in installing.refused("cosmo.lock", "--check")
     lock(installing)
     installing.package()
 
@@ -195,7 +210,7 @@ def test_what_is_left_out_is_locked_all_the_same(installing: Project, index: Ind
     asks(installing, "bird")
     text = lock(installing, COSMO_EXCLUDE="owl-1.0.dist-info *.dist-info/*")
     assert text == lock(installing)
-    assert "owl==1.0" in text
+    assert 'name = "owl"' in text
 
 
 def test_a_dry_run_writes_no_lock(installing: Project, index: Index) -> None:
@@ -203,7 +218,7 @@ def test_a_dry_run_writes_no_lock(installing: Project, index: Index) -> None:
     asks(installing, "bird")
     done = installing.invoke("--dry", "cosmo.lock")
     assert (done.returncode, done.stderr) == (0, "")
-    assert not (installing.path / "cosmo.lock").exists()
+    assert not (installing.path / LOCK).exists()
 
 
 def test_a_requirements_files_own_change_asks_for_a_new_lock(
@@ -214,20 +229,31 @@ def test_a_requirements_files_own_change_asks_for_a_new_lock(
     asks(installing)
     installing.write("all.txt", "-r more.txt\n")
     installing.write("more.txt", "bird<2\n")
-    assert "bird==1.0" in lock(installing, COSMO_DEPS="all.txt")
+    assert 'version = "1.0"' in lock(installing, COSMO_DEPS="all.txt")
     installing.package(COSMO_DEPS="all.txt")
     installing.write("more.txt", "bird\n")
     assert "lock anew" in installing.refused(COSMO_DEPS="all.txt")
 
 
-def test_what_no_index_has_cannot_be_locked(
+def test_a_folder_cannot_be_locked(installing: Project) -> None:
+    other = installing.beside("bird")
+    other.write("pyproject.toml", "[project]\nname = 'bird'\nversion = '1'\n")
+    asks(installing, f"bird @ {other.path.as_uri()}")
+    refusal = installing.refused("cosmo.lock")
+    assert "bird cannot be locked: it comes from " in refusal
+    assert not (installing.path / LOCK).exists()
+
+
+def test_an_archive_is_locked_by_its_hash(
     installing: Project, index: Index, mirror: Mirror
 ) -> None:
-    index.wheel("bird", "1.0", {"bird.py": ""})
+    index.wheel("bird", "1.0", {"bird.py": "print('flies')"})
     (path,) = (path for path in mirror.files if path.endswith(".whl"))
     asks(installing, f"bird @ {mirror.address}{path}")
-    told = installing.refused("cosmo.lock")
-    assert f"bird cannot be locked: it comes from {mirror.address}{path}" in told
+    lock(installing)
+    installing.write("src/hello/__main__.py", "import bird\n")
+    installing.package()
+    assert installing.start().stdout == "flies\n"
 
 
 # The cache, mirrors, and no network

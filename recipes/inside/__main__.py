@@ -1,0 +1,187 @@
+"""Programs that run in the fetched interpreter, by path: `sh dist/cosmo/python FILE MODE ...`.
+
+    target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
+    select PYLOCK FOLDER [HASHED]  part a lock file into those that uv is to install from
+    purify WORK PACKED PROGRAM SUFFIX
+                                   make what is installed fit for the executable
+    check FOLDER PKG SPECIFIERS [ENTRY ...]
+                                   check that what starts is there, and that this Python suits
+
+FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
+library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
+`tomli`. A refusal is one line on standard error.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+if not __package__:  # run by its path
+    sys.path[0] = os.path.dirname(os.path.abspath(sys.path[0]))
+    __package__ = "inside"
+    import_module("inside.purify")
+    del sys.path[0]
+
+from .distribution import requirements_lines
+from .purify import purify
+
+
+def target(specifiers: str = "") -> None:
+    """Print the options by which uv installs for this interpreter; exit if it is another Python."""
+    check_python(specifiers)
+    print("--python-version {}.{}.{} --python-platform linux".format(*sys.version_info))
+
+
+def check_python(specifiers: str) -> None:
+    """Exit with one line where this is none of the Pythons that `requires-python` allows."""
+    version = "{}.{}.{}".format(*sys.version_info)
+    sets = import_module("pip._vendor.packaging.specifiers")
+    try:
+        suits = sets.SpecifierSet(specifiers).contains(version, prereleases=True)
+    except sets.InvalidSpecifier as error:
+        sys.exit(f"requires-python cannot be {specifiers!r}: {error}; correct it")
+    if not suits:
+        problem = f"it requires Python {specifiers}, and this is {version}"
+        sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
+
+
+def select(pylock: str, folder: str, hashed: str = "") -> None:
+    """Part a lock file into those to install from, in `folder`.
+
+    `pylock.wheels.toml` has each package of which there is a pure wheel, with that alone, or no
+    source. Of each other one, `pylock.sdist-NAME.toml` has the sdist, to be built without a
+    compiler, and `pylock.any-NAME.toml` all that there is, for where that fails. `forms` notes what
+    was chosen in place of a wheel with extension modules. `hashed` is a requirements file: what it
+    gives hashes of must have one of these.
+    """
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
+    with open(pylock, "rb") as file:
+        packages = toml.load(file).get("packages", [])
+    hashes: dict[str, set[str]] = {}
+    for line, name in requirements_lines(hashed) if hashed else ():
+        if name and "--hash" in line:
+            found = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
+            hashes.setdefault(name, set()).update(found)
+    wheels, forms = [], []
+    for number, package in enumerate(packages):
+        name = package["name"]
+        anchor_paths(package, os.path.dirname(os.path.abspath(pylock)))
+        allowed = hashes.get(name)
+        files = [package[key] for key in ("sdist",) if key in package] + package.get("wheels", [])
+        suitable = [one for one in files if not allowed or one["hashes"]["sha256"] in allowed]
+        if files and not suitable:
+            sys.exit(f"{name} {package.get('version', '')} has no file with a hash of {hashed}")
+        package["wheels"] = [one for one in suitable if one is not package.get("sdist")]
+        sdist = [one for one in suitable if one is package.get("sdist")]
+        pure = [one for one in package["wheels"] if is_pure(one)]
+        if pure or not sdist:
+            if pure and pure != package["wheels"]:
+                forms.append(f"{name}\ta pure wheel\n")
+            rest = {key: value for key, value in package.items() if key not in ("wheels", "sdist")}
+            wheels.append({**rest, "wheels": pure or package["wheels"]})
+            continue
+        if package["wheels"]:
+            forms.append(f"{name}\tits sdist, built without the extension\n")
+        label = f"{name}-{number}"
+        write_pylock(folder, f"any-{label}", [package])
+        write_pylock(folder, f"sdist-{label}", [{**package, "wheels": []}])
+    write_pylock(folder, "wheels", wheels)
+    with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
+        notes.writelines(forms)
+
+
+def is_pure(wheel: dict[str, Any]) -> bool:
+    """Whether a wheel runs on any Python 3 and platform. Source: PEP 427, file names."""
+    name = wheel.get("name") or wheel.get("url") or wheel.get("path") or ""
+    return re.search(r"-(py2\.)?py3[0-9]*-none-any\.whl", name) is not None
+
+
+def anchor_paths(value: Any, folder: str) -> None:
+    """Make the paths of a package independent of where its lock file lies."""
+    for entry in value if isinstance(value, list) else value.values():
+        if isinstance(entry, dict) and isinstance(entry.get("path"), str):
+            entry["path"] = os.path.join(folder, entry["path"])
+        if isinstance(entry, (dict, list)):
+            anchor_paths(entry, folder)
+
+
+def write_pylock(folder: str, label: str, packages: list[dict[str, Any]]) -> None:
+    """Write a lock file with these packages. Source: PEP 751."""
+    with open(os.path.join(folder, f"pylock.{label}.toml"), "w", encoding="utf-8") as file:
+        file.write('lock-version = "1.0"\ncreated-by = "cosmo-recipes"\n')
+        file.write("" if packages else "packages = []\n")
+        for package in packages:
+            file.write("\n[[packages]]\n")
+            file.writelines(f"{key} = {toml_value(value)}\n" for key, value in package.items())
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it in one line."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(k)} = {toml_value(v)}' for k, v in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return value.isoformat()
+    return json.dumps(value, ensure_ascii=False)
+
+
+def check(folder: str, package: str, specifiers: str, *entries: str) -> None:
+    """Exit with one line where the package or an entry in `folder` cannot start in this Python."""
+    if specifiers:
+        check_python(specifiers)
+    spec = importlib.util.find_spec(package)
+    if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
+        problem = f"the interpreter has a module {package} of its own, which would run instead"
+        sys.exit(f"{problem}; rename the program")
+    sys.path.insert(0, os.path.abspath(folder))
+    for entry in entries:
+        module, _, function = entry.partition(":")
+        try:
+            spec = importlib.util.find_spec(module)
+        except ImportError:
+            spec = None
+        if spec is None or spec.loader is None:
+            sys.exit(f"there is no module {module}; correct COSMO_ENTRY")
+        source = getattr(spec.loader, "get_source", lambda module: None)(module)
+        if source is None:
+            names = set(dir(import_module(module)))
+        else:
+            names = bound_names(ast.parse(source))
+        if not names & {function.partition(".")[0], "*", "__getattr__"}:
+            sys.exit(f"{module} has no {function.partition('.')[0]}; correct COSMO_ENTRY")
+
+
+def bound_names(tree: ast.AST) -> set[str]:
+    """The names that a module binds, `*` where it imports all of another."""
+    names: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        if isinstance(node, ast.alias):
+            names.add(node.asname or node.name.partition(".")[0])
+        names |= bound_names(node)
+    return names
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {
+    "target": target,
+    "select": select,
+    "purify": purify,
+    "check": check,
+}
+
+if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
+    sys.exit(PROGRAMS[sys.argv[1]](*sys.argv[2:]))

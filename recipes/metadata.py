@@ -1,0 +1,181 @@
+"""The program's metadata, as `[project]` has it, and its entry points."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .parsers import Value, is_reserved
+from .pyproject import Toml
+from .shell import RecipeError
+
+FROM_BACKEND = {"version", "dependencies", "scripts", "gui-scripts", "entry-points"}
+ENTRY_POINT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+"""`module:function`. Source: the entry points specification."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `[project]` says of a program; `built` if only its build backend knows all of it.
+
+    `name` and `version` are empty where they are not given; `entry_points` has the groups of the
+    `entry_points.txt` of an installed distribution.
+    """
+
+    name: str = ""
+    version: str = ""
+    summary: str = ""
+    requires_python: str = ""
+    dependencies: tuple[str, ...] = ()
+    entry_points: dict[str, dict[str, str]] = field(default_factory=dict)
+    built: bool = False
+
+    @property
+    def scripts(self) -> dict[str, str]:
+        """The commands that it installs, and the `module:function` that each of them calls."""
+        return self.entry_points.get("console_scripts", {})
+
+    @property
+    def dist_info(self) -> str:
+        """The name of its metadata folder; empty where it has no name or no version."""
+        name = re.sub(r"[-_.]+", "_", self.name).lower()
+        return f"{name}-{self.version}.dist-info" if self.name and self.version else ""
+
+    def metadata_lines(self) -> list[str]:
+        """The lines of `METADATA`. Source: the core metadata specification, version 2.1."""
+        lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
+        lines += [f"Summary: {self.summary}"] if self.summary else []
+        lines += [f"Requires-Python: {self.requires_python}"] if self.requires_python else []
+        return lines + [f"Requires-Dist: {requirement}" for requirement in self.dependencies]
+
+    def entry_points_lines(self) -> list[str]:
+        """The lines of `entry_points.txt`. Source: the entry points specification."""
+        lines: list[str] = []
+        for group, entries in self.entry_points.items():
+            lines += [f"[{group}]", *(f"{name} = {entry}" for name, entry in entries.items())]
+        return lines
+
+
+def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
+    """The metadata in a `pyproject.toml` or a script; `RecipeError` for what it cannot be."""
+    project = pyproject.table("project")
+    if not project.data:
+        scripts = pyproject.table("tool", "poetry", "scripts").data
+        texts = {name: value for name, value in scripts.items() if isinstance(value, str)}
+        return Metadata(entry_points={"console_scripts": texts}, built=has_backend)
+    groups = {
+        "console_scripts": project.table("scripts").items(),
+        "gui_scripts": project.table("gui-scripts").items(),
+    }
+    for group in project.table("entry-points").data:
+        groups[group] = project.table("entry-points", group).items()
+    return Metadata(
+        name=project.string("name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
+        version=project.string("version", r"[A-Za-z0-9.!+_-]+"),
+        summary=project.string("description"),
+        requires_python=project.string("requires-python"),
+        dependencies=project.strings("dependencies"),
+        entry_points={group: entries for group, entries in groups.items() if entries},
+        built=bool(FROM_BACKEND & set(project.strings("dynamic"))),
+    )
+
+
+def find_entries(
+    entry: Value, scripts: Mapping[str, str], pkg: str, has_main: bool
+) -> dict[str, str]:
+    """The `module:function` of each executable by its name; an empty one stands for `-m PKG`.
+
+    An executable that stands for the whole program bears PKG as its name.
+    """
+    names = f"[project.scripts] has {', '.join(scripts)}" if scripts else "there are no scripts"
+    text = entry.text
+    if text is None and has_main:
+        return {pkg: ""}
+    if text is None and len(scripts) == 1:
+        return {pkg: script_entry(next(iter(scripts)), scripts)}
+    if text is None:
+        remedy = "name one with COSMO_ENTRY" if scripts else "write one, or set COSMO_ENTRY"
+        raise RecipeError(
+            f"PKG={pkg} has no __main__, so `python -m` cannot start it; {names}; {remedy}"
+        )
+    if text == "*" and scripts:
+        for name in scripts:
+            if is_reserved(name) or not re.fullmatch(r"\w[\w.-]*", name):
+                raise RecipeError(f"COSMO_ENTRY=*: no file can be called {name!r}; rename it")
+        return {name: script_entry(name, scripts) for name in scripts}
+    if text in scripts:
+        return {pkg: script_entry(text, scripts)}
+    if is_entry_point(text):
+        return {pkg: text}
+    raise entry.error(f" is neither `module:function` nor a script's name; {names}; correct it")
+
+
+def is_entry_point(text: str) -> bool:
+    """Whether `text` is a `module:function` that Python can import.
+
+    In a statement Python reads each name in its NFKC form, and finds no file of another one.
+    """
+    words = re.split(r"[.:]", text)
+    normalized = unicodedata.normalize("NFKC", text) == text
+    return (
+        normalized and bool(ENTRY_POINT.fullmatch(text)) and not any(map(keyword.iskeyword, words))
+    )
+
+
+def script_entry(name: str, scripts: Mapping[str, str]) -> str:
+    """What the script `name` calls, without the extras that it may require."""
+    entry = re.sub(r"\s*\[.*\]\s*$", "", scripts[name]).replace(" ", "")
+    if not is_entry_point(entry):
+        raise RecipeError(
+            f"the script {name} cannot start {scripts[name]!r}: write `module:function` in"
+            " [project.scripts]"
+        )
+    return entry
+
+
+def args_lines(
+    given: Value, words: tuple[str, ...] | None, options: tuple[str, ...], pkg: str, entry: str
+) -> tuple[str, ...]:
+    """The lines of `.args`: COSMO_ARGS, else the options and what starts `entry`, or PKG.
+
+    A line can be neither empty nor hold a newline. Source: the interpreter splits the file at
+    newlines and skips what is empty; the newest take a backslash and an n for a newline.
+    """
+    if words is None:
+        return (*options, *(("-c", entry_statement(entry)) if entry else ("-m", pkg)), "...")
+    if not words or not all(words) or any(re.search(r"\n|\r|\\n", word) for word in words):
+        raise RecipeError(
+            f"COSMO_ARGS ({given.source}): a line of .args can neither be empty nor hold a newline,"
+            " spelt out or as \\n; write the lines as shell words: `-m name ...`"
+        )
+    if "-I" in options and not isolates(words):
+        raise RecipeError(
+            f"COSMO_ARGS ({given.source}) replaces the -I that COSMO_ISOLATED puts in .args; begin it"
+            " with -I, or set COSMO_ISOLATED=0"
+        )
+    return words
+
+
+def entry_statement(entry: str) -> str:
+    """The statement that calls `module:function` as an installed script does."""
+    module, _, function = entry.partition(":")
+    name = function.partition(".")[0]
+    return (
+        f"import sys; sys.argv[0] = sys.executable; from {module} import {name};"
+        f" sys.exit({function}())"
+    )
+
+
+def isolates(words: tuple[str, ...]) -> bool:
+    """Whether a Python command line has `-I` among its own options, before what it runs."""
+    for word in words:
+        if not word.startswith("-"):
+            return False
+        if "I" in re.split("[cmWX]", word)[0]:
+            return True
+        if re.search("[cm]", word):
+            return False
+    return False

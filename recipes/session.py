@@ -1,0 +1,100 @@
+"""Build-folder lock and signal handling for one task."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from .project import Project, load_project
+from .settings import PKG
+from .shell import RecipeError, Shell, end_running, exit_on_error
+
+OPTIONS = "cosmo_recipes"
+"""Where, in Invoke's configuration, the options of a task stand for the tasks that it runs."""
+
+LOCKED_DIRS: dict[str, int] = {}
+"""The build folders that this process has locked until it ends, and the open file of each lock."""
+
+
+@contextmanager
+def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
+    """The project and the shell for one task, alone in the build folder.
+
+    Raises `RecipeError` where another build runs there, or something in it leads out of it.
+    """
+    with handle_signals():
+        p = load_project(dict(c.config.get(OPTIONS, {})))
+        p.check_build_folder()
+        sh = Shell(c, task, build_exports(p))
+        if not sh.dry:
+            lock_build_folder(p.build)
+        yield p, sh
+
+
+def build_exports(p: Project) -> dict[str, str]:
+    """The article's settings, and what zip, Python and the sorting of names must not depend on.
+
+    An Actually Portable Executable writes its loader to TMPDIR. Source: Cosmopolitan, `ape/ape.S`.
+    """
+    article = {"PKG": p.settings.value(PKG).text or "", "DIR_SITE": p.site}
+    fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
+    return {**article, **fixed, "TMPDIR": p.build}
+
+
+def lock_build_folder(build: str) -> None:
+    """Keep other builds out of the build folder until this process ends, however it does."""
+    try:
+        import fcntl
+    except ImportError:  # no POSIX system
+        return
+    path = Path(build).resolve() / ".lock"
+    if str(path) in LOCKED_DIRS:
+        return
+    with exit_on_error(f"{build} cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(number)
+        problem = "is in use by another build; run this again when that has ended"
+        raise RecipeError(f"{build} {problem}") from None
+    except OSError:
+        pass  # a file system without locks
+    LOCKED_DIRS[str(path)] = number
+
+
+@contextmanager
+def handle_signals() -> Iterator[None]:
+    """While it lasts, a signal ends the line that runs, and all it started, with one message."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
+    before = {number: signal.getsignal(number) for number in numbers}
+    handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        for other in handled:
+            signal.signal(other, signal.SIG_IGN)
+        end_running()
+        name = signal.Signals(number).name
+        message = f"cosmo: interrupted by {name}; what a build made before is whole; run it again"
+        raise Exit(message, code=128 + number)
+
+    try:
+        for number in handled:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

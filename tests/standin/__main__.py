@@ -1,0 +1,27 @@
+"""`python tests/standin FILE` writes a stand-in for the Python that is running to FILE."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Write the file that the command line names, or end with one line that says what failed."""
+    parser = argparse.ArgumentParser(prog="python tests/standin", description=__doc__)
+    parser.add_argument("file", metavar="FILE", help="the file to write")
+    file = parser.parse_args().file
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from standin import make_standin
+
+    try:
+        make_standin(Path(file))
+    except (OSError, ValueError) as error:
+        message = f"cosmo: {file} cannot be written: {error}; mend that, and run it again"
+        sys.exit(" ".join(message.split()))
+    print(f"stand-in  {file}: runs only where {Path(sys.executable).resolve()} is", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
