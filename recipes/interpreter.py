@@ -12,38 +12,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from invoke.runners import Result
 
 from .project import Project
-from .settings import OFFLINE, SHA256, URL, ZIP_URL, Setting
-from .shell import DownloadProgress, RecipeError, Shell, inside, progress_bar, quote
+from .shell import DownloadProgress, RecipeError, Shell, progress_bar, quote, show_output
 
 WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
-"""The article's `wget -N`, with options that wget and wget2 both take. TLS is verified; no `.wgetrc`
+"""The article's `wget -N`, with options that wget and wget2 both take. TLS is verified, no `.wgetrc`
 is read, and nothing is written to the home folder."""
 
-NO_REDIRECT_TO_HTTP = "export http_proxy=http://127.0.0.1:9/"
+NO_HTTP = "; export http_proxy=http://127.0.0.1:9/"
 """Where https leads on to http, wget is to fail: it meets a proxy that is not there."""
 
 MAX_DOWNLOAD = 2**30
 """How many bytes a download may have, where no lock says it."""
 
-
-class Tool(NamedTuple):
-    """What is fetched: its file name in the build folder, and the setting that says where from."""
-
-    name: str
-    setting: Setting[tuple[str, ...]]
-
-
-PYTHON, ZIP = Tool("python", URL), Tool("zip", ZIP_URL)
+FETCHED = {"python": "COSMO_URL", "zip": "COSMO_ZIP_URL"}
+"""What is fetched, by its name in the build folder, and the setting that says where from."""
 
 
 def zip_command() -> str:
@@ -54,130 +49,124 @@ def zip_command() -> str:
 def fetch_tools(p: Project, sh: Shell, force: bool = False) -> str:
     """Fetch the interpreter, and zip if none is installed; return the interpreter's address."""
     if not shutil.which("zip"):
-        fetch_tool(p, sh, ZIP, force)
-    return fetch_tool(p, sh, PYTHON, force)
+        fetch_tool(p, sh, "zip", force)
+    return fetch_tool(p, sh, "python", force)
 
 
-def fetch_tool(p: Project, sh: Shell, tool: Tool, force: bool) -> str:
-    """Fetch a tool from the cache, or the first of its addresses that has it; return that address."""
-    addresses = p.settings.get(tool.setting)
-    sha256 = wanted_sha256(p) if tool is PYTHON else ""
-    if tool is PYTHON and p.lock and "://" in p.lock.url and p.lock.url not in addresses:
-        default = p.settings.value(URL).source == "default"
+def wanted_sha256(p: Project, name: str) -> str:
+    """The sha256 that a fetched file must have, empty where any will do."""
+    return "" if name == "zip" else p.lock.sha256 if p.lock else str(p.get("COSMO_SHA256"))
+
+
+def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
+    """Fetch a file from the cache, or the first address that has it; return its address."""
+    addresses: tuple[str, ...] = p.get(FETCHED[name])
+    if name == "python" and p.lock and "://" in p.lock.url and p.lock.url not in addresses:
+        default = p.value("COSMO_URL").source == "default"
         addresses = (p.lock.url,) if default else (*addresses, p.lock.url)
-    cached = cached_file(sha256)
-    if cached and not force:
-        sh.log(
-            "fetch", f"{tool.name} from the cache, as {'locked' if p.lock else 'COSMO_SHA256 says'}"
-        )
-        take_tool(p, sh, tool, str(cached), force)
+    cached = None if force else cached_file(wanted_sha256(p, name))
+    if cached:
+        sh.log("fetch", f"{addresses[0]}, from the cache")
+        take_file(p, sh, name, str(cached), force)
         return addresses[0]
-    for number, address in enumerate(addresses, 1):
+    for address in addresses[:-1]:
         try:
             sh.log("fetch", address)
-            take_tool(p, sh, tool, address, force)
+            take_file(p, sh, name, address, force)
         except RecipeError as error:
-            if number == len(addresses):
-                raise
             sh.log("fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
         else:
             return address
+    sh.log("fetch", addresses[-1])
+    take_file(p, sh, name, addresses[-1], force)
     return addresses[-1]
 
 
-def wanted_sha256(p: Project) -> str:
-    """The sha256 that the interpreter must have, empty where any will do."""
-    return p.lock.sha256 if p.lock else p.settings.get(SHA256)
-
-
-def take_tool(p: Project, sh: Shell, tool: Tool, address: str, force: bool) -> None:
-    """Bring a tool from one address into the build folder, and put it in place once it is verified.
+def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> None:
+    """Bring a file from one address into the build folder, and put it in place once it is verified.
 
     It must be an Actually Portable Executable, and the interpreter what is locked, with a zip at
     its end that can be read and holds a library. Source for the first bytes: Cosmopolitan,
     `ape/ape.S`; the second form is that of older releases.
     """
-    part = os.path.join(p.build, f"{tool.name}.part")
-    remedy, failed = f"correct {tool.setting.name}", f"{address} cannot be copied"
-    name = ""
+    file = os.path.join(p.build, name)
+    part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
+    failed = f"{address} cannot be copied"
     if "://" in address:
-        name = download(p, sh, tool, address, force)
-        sh.run(f"mv -f {quote(p.build)}/download/* {quote(part)}", failed, remedy)
+        downloaded = download(p, sh, name, address, force)
+        sh.run(f"mv -f {quote(p.build)}/download/* {part}", failed, remedy)
     else:
-        sh.run(f"mkdir -p {quote(p.build)} && cp {quote(address)} {quote(part)}", failed, remedy)
-    sha256 = wanted_sha256(p) if tool is PYTHON else ""
+        sh.run(f"mkdir -p {quote(p.build)} && cp {quote(address)} {part}", failed, remedy)
+
+    def verify(line: str, problem: str, reason: Callable[[], str], remedy: str = remedy) -> None:
+        sh.run(line, f"{address} {problem}", remedy, reason=lambda _: reason())
+
+    sha256 = wanted_sha256(p, name)
     if sha256:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
-        line = f"echo '{sha256}  '{quote(part)} | {program} -c >/dev/null 2>&1"
-        sh.run(
-            line,
-            f"{address} is not what is locked",
+        verify(
+            f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
+            "is not what is locked",
+            lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
             f"{remedy}, or lock anew with `invoke cosmo.lock`",
-            reason=lambda _: f"expected sha256 {sha256}, found {file_sha256(Path(part))}",
         )
-    line = f"head -c 6 {quote(part)} | grep -Eq '^(MZqFpD|jartsr)'"
-    failed = f"{address} is no Actually Portable Executable"
-    sh.run(line, failed, remedy, reason=lambda _: "it begins with other bytes")
-    if tool is PYTHON:
-        line = inside(p.build, f"{zip_command()} -sf python.part | grep -q '^ *Lib/'")
-        reason = "it has no zip at its end that can be read and has a Lib/"
-        sh.run(line, f"{address} holds no Python", remedy, reason=lambda _: reason)
-    if name and not sh.dry:
-        cache_download(address, Path(part), name)
-    line = (
-        f"chmod +x {quote(part)} && mv -f {quote(part)} {quote(os.path.join(p.build, tool.name))}"
-    )
-    sh.run(line, f"{tool.name} cannot be put in place")
+    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
+    verify(line, "is no Actually Portable Executable", lambda: "it begins with other bytes")
+    if name == "python":
+        line = f"(cd {quote(p.build)} && {zip_command()} -sf python.part | grep -q '^ *Lib/')"
+        verify(line, "holds no Python", lambda: "it has no readable zip with a Lib/ at its end")
+    if downloaded and not sh.dry:
+        cache_download(address, Path(f"{file}.part"), downloaded)
+    sh.run(f"chmod +x {part} && mv -f {part} {quote(file)}", f"{file} cannot be put in place")
 
 
-def download(p: Project, sh: Shell, tool: Tool, url: str, force: bool) -> str:
+def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     """Download `url` to the folder `download`, or, offline, take what it gave before.
 
     Nothing else is in that folder, so that it does not matter how wget names the file; its name is
     returned.
     """
     folder = os.path.join(p.build, "download")
-    sh.run(f"rm -rf {quote(folder)} && mkdir -p {quote(folder)}", f"{folder} cannot be written")
+    sh.run(f"rm -rf {quote(folder)} && mkdir -p {quote(folder)}")
     entry = {} if force else cached_download(url)
     if entry:
         when = time.strftime("%Y%m%d%H%M.%S", time.gmtime(entry["time"]))
         target = quote(os.path.join(folder, entry["name"]))
-        line = f"cp {quote(entry['file'])} {target} && touch -t {when} {target}"
-        sh.run(line, f"{folder} cannot be written")
-    if p.settings.get(OFFLINE):
+        sh.run(f"cp {quote(entry['file'])} {target} && touch -t {when} {target}")
+    if p.get("COSMO_OFFLINE"):
         if not entry:
             problem = "is not in the cache, and COSMO_OFFLINE is set; go online once, without it"
             raise RecipeError(f"{url} {problem}")
         return str(entry["name"])
-    remedy = f"check the network, correct {tool.setting.name}, or try `invoke cosmo.fetch --force`"
-    if tool is ZIP:
-        remedy = f"install zip (apt install zip), or {remedy}"
+    remedy = f"check the network, correct {FETCHED[name]}, or try `invoke cosmo.fetch --force`"
+    remedy = f"install zip (apt install zip), or {remedy}" if name == "zip" else remedy
+    failed = f"{url} cannot be downloaded"
     if not shutil.which("wget") and not sh.dry:
-        problem = "there is no wget on PATH; install wget (apt install wget, brew install wget)"
-        raise RecipeError(f"{url} cannot be downloaded: {problem}")
-    size = p.lock.size if p.lock and tool is PYTHON else None
+        remedy = "install wget (apt install wget, brew install wget)"
+        raise RecipeError(f"{failed}: there is no wget on PATH; {remedy}")
+    size = p.lock.size if p.lock and name == "python" else None
     limits = f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
     if url.startswith("https:"):
-        limits += f"; {NO_REDIRECT_TO_HTTP}" + (
-            "" if os.environ.get("https_proxy") else " no_proxy="
-        )
+        limits += NO_HTTP + ("" if os.environ.get("https_proxy") else " no_proxy=")
+    line = f"({limits}\n{WGET} -P {quote(folder)} {shlex.quote(url)})"
+
+    def reason(result: Result) -> str:
+        too_long = result.exited in (153, -25)  # SIGXFSZ, by `ulimit`
+        return "it is longer than it may be" if too_long else show_output(result, progress)
+
     with progress_bar("fetch", size, "B") as bar:
-        line = f"({limits}\n{WGET} -P {quote(folder)} {shlex.quote(url)})"
         progress = DownloadProgress(bar, folder)
-        sh.run(line, f"{url} cannot be downloaded", remedy, progress)
+        sh.run(line, failed, remedy, progress=progress, reason=reason)
         progress.submit("")
     return "" if sh.dry else next(iter(os.listdir(folder)), "")
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file, empty where it cannot be read."""
+    """The sha256 of a file."""
     digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(2**20), b""):
-                digest.update(block)
-    except OSError:
-        return ""
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(2**20), b""):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -188,22 +177,31 @@ def cache_folder() -> Path:
     XDG_CACHE_HOME, on macOS, its File System Programming Guide.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(base):
-        return Path(base, "cosmo-recipes")
-    home = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return home / "cosmo-recipes"
+    if not os.path.isabs(base):
+        base = str(Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache"))
+    return Path(base, "cosmo-recipes")
 
 
 def cached_file(sha256: str) -> Path | None:
     """The file of that content in the cache, None where it has none; a damaged one is removed."""
     path = cache_folder() / "sha256" / sha256
-    if not sha256 or path.is_symlink() or not path.is_file():
-        return None
-    if file_sha256(path) == sha256:
-        return path
     with suppress(OSError):
-        path.unlink()
+        if re.fullmatch("[0-9a-f]{64}", sha256) and path.is_file() and not path.is_symlink():
+            if file_sha256(path) == sha256:
+                os.utime(path)  # it was used, which `cosmo.cache --prune` asks for
+                return path
+            path.unlink()
     return None
+
+
+def cached_download(url: str) -> dict[str, Any]:
+    """What an address gave last: `file`, `name` and `time`; empty where nothing whole is cached."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        entry = json.loads(url_entry(url).read_text("utf-8"))
+        file, name = cached_file(str(entry["sha256"])), str(entry["name"])
+        if file and re.fullmatch(r"[\w%?=&+~,:@-][\w.%?=&+~,:@-]*", name):
+            return {"file": str(file), "name": name, "time": float(entry["time"])}
+    return {}
 
 
 def url_entry(url: str) -> Path:
@@ -211,38 +209,16 @@ def url_entry(url: str) -> Path:
     return cache_folder() / "url" / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.json"
 
 
-def cached_download(url: str) -> dict[str, Any]:
-    """What an address gave last: `file`, `name` and `time`; empty where nothing whole is cached."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        entry = json.loads(url_entry(url).read_text(encoding="utf-8"))
-        file = cached_file(str(entry["sha256"])) if str(entry["sha256"]).isalnum() else None
-        if file and os.path.basename(entry["name"]) == entry["name"] not in ("", ".", ".."):
-            return {"file": str(file), "name": entry["name"], "time": float(entry["time"])}
-    return {}
-
-
 def cache_download(url: str, file: Path, name: str) -> None:
-    """Put a file that an address gave into the cache. One that cannot be written is done without."""
-    sha256, cache = file_sha256(file), cache_folder()
+    """Put what an address gave into the cache, by renames; one that cannot be written is left."""
+    sha256 = file_sha256(file)
+    entry = {"url": url, "sha256": sha256, "name": name, "time": file.stat().st_mtime}
     with suppress(OSError):
-        write_whole(cache / "sha256" / sha256, lambda part: shutil.copyfile(file, part))
-        entry = {"url": url, "sha256": sha256, "name": name, "time": file.stat().st_mtime}
-        write_whole(url_entry(url), lambda part: part.write_text(json.dumps(entry)))
-
-
-def write_whole(path: Path, write: Any) -> None:
-    """Write a file under another name, and rename it once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:40]}.{os.getpid()}")
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def cached_files() -> Iterator[tuple[Path, int]]:
-    """Each file in the cache and its size in bytes."""
-    for path in sorted(cache_folder().rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            yield path, path.stat().st_size
+        for path in (cache_folder() / "sha256" / sha256, url_entry(url)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{os.getpid()}.part")
+            if path.suffix == ".json":
+                part.write_text(json.dumps(entry), "utf-8")
+            else:
+                shutil.copyfile(file, part)
+            part.replace(path)

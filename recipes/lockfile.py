@@ -1,7 +1,7 @@
 """`pylock.cosmo.toml`: the interpreter and the dependencies that a build takes, or stops.
 
-It is a lock file by PEP 751, as uv writes and installs it; the interpreter stands in a table of its
-own, `[tool.cosmo-recipes.python]`.
+It is a lock file by PEP 751, as uv writes and installs it; the interpreter is in a table of its own,
+`[tool.cosmo-recipes.python]`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from pathlib import Path
 from .pyproject import Toml, read_toml
 from .shell import RecipeError
 
-HEAD = "# What `invoke cosmo` builds from. `invoke cosmo.lock` wrote it, and writes it anew; commit it."
-REMEDY = "write it anew with `invoke cosmo.lock`"
+HEAD = "# What `invoke cosmo` builds from; commit it. `invoke cosmo.lock` writes it anew."
 
 
 @dataclass(frozen=True)
@@ -44,54 +43,42 @@ def lock_name(script: Path | None) -> str:
 def read_lock(path: Path, old: str) -> Lock | None:
     """The lock at `path`; None where there is none. `RecipeError` for what cannot be one.
 
-    `old` is the name that earlier releases gave it, whose content is refused, not ignored.
+    `old` is the name that earlier releases gave it; that is refused, not ignored.
     """
     if not path.exists():
         if path.with_name(old).exists():
             remedy = "write the new one with `invoke cosmo.lock`, and remove it"
-            raise RecipeError(
-                f"{path.with_name(old)} is of an earlier release, and no longer read; {remedy}"
-            )
+            raise RecipeError(f"{path.with_name(old)} is no longer read; {remedy}")
         return None
-    lock = read_toml(path)._replace(remedy=REMEDY)
-    if lock.string("lock-version") != "1.0":
-        raise lock.error("lock-version", "must be '1.0'")
-    packages = tuple(map(check_package, lock.tables("packages")))
+    lock = read_toml(path)._replace(remedy="write it anew with `invoke cosmo.lock`")
+    lock.string("lock-version", r"1\.0", default=None)
     ours = lock.table("tool", "cosmo-recipes")
     python = ours.table("python")
+    if python.get("size", int, 0) < 0:
+        raise python.error("size", "cannot be negative")
     return Lock(
-        url=required(python, "url", r"\S(.*\S)?"),
-        size=python.integer("size"),
-        sha256=required(python, "sha256", "[0-9a-f]{64}"),
-        version=required(python, "version", r"\d+\.\d[0-9a-z.+]*"),
+        url=python.string("url", r"\S(.*\S)?", default=None),
+        size=python.get("size", int, None),
+        sha256=python.string("sha256", "[0-9a-f]{64}", default=None),
+        version=python.string("version", r"\d+\.\d[0-9a-z.+]*", default=None),
         last_modified=python.string("last-modified", r"[-0-9TZ:]*"),
         inputs=ours.strings("inputs"),
-        packages=packages,
+        packages=tuple(map(check_package, lock.tables("packages"))),
     )
 
 
-def required(table: Toml, key: str, pattern: str) -> str:
-    """The string at a key that must be there."""
-    if key not in table.data:
-        raise table.error(key, "is missing")
-    return table.string(key, pattern)
-
-
 def check_package(package: Toml) -> str:
-    """A package's name, where it names files alone, each with its sha256."""
-    name = required(package, "name", r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-    for key in ("directory", "vcs"):
-        if key in package.data:
-            source = package.table(key).data
-            where = source.get("path") or source.get("url")
-            raise RecipeError(
-                f"{name} cannot be locked: it comes from {where}, whose content has no hash; require a"
-                " release of it, or build without a lock"
-            )
+    """The name of a locked package, which must have files, each with its sha256."""
+    name = package.string("name", r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", default=None)
+    for key in package.data.keys() & {"directory", "vcs"}:
+        source = package.table(key).data
+        where = source.get("path") or source.get("url")
+        problem = f"it comes from {where}, whose content has no hash"
+        raise RecipeError(f"{name} cannot be locked: {problem}; require a release of it")
     single = [package.table(key) for key in ("sdist", "archive") if key in package.data]
     files = [*single, *package.tables("wheels")]
     for file in files:
-        required(file.table("hashes"), "sha256", "[0-9a-f]{64}")
+        file.table("hashes").string("sha256", "[0-9a-f]{64}", default=None)
     if not files:
         raise package.error(name, "has neither wheel nor sdist")
     return name
@@ -103,18 +90,11 @@ def lock_text(pylock: str, lock: Lock) -> str:
     Without `requires-python`, for uv refuses to install what is not for the host's own Python.
     """
     lines = pylock.splitlines() or ['lock-version = "1.0"', 'created-by = "cosmo-recipes"']
-    lines = [line for line in lines if not re.match(r"#|requires-python = ", line)]
-    if not any(line.startswith("[[packages]]") for line in lines):
-        lines = [line for line in lines if not line.startswith("packages")] + ["packages = []"]
-    python = {
-        "url": lock.url,
-        "size": lock.size,
-        "sha256": lock.sha256,
-        "version": lock.version,
-        "last-modified": lock.last_modified,
-    }
-    lines += ["", "[tool.cosmo-recipes]", "inputs = ["]
-    lines += [f"    {json.dumps(text, ensure_ascii=False)}," for text in lock.inputs]
-    lines += ["]", "", "[tool.cosmo-recipes.python]"]
-    lines += [f"{key} = {json.dumps(value)}" for key, value in python.items()]
+    lines = [line for line in lines if not re.match("#|requires-python = |packages = ", line)]
+    lines += [] if "[[packages]]" in lines else ["packages = []"]
+    inputs = [f"    {json.dumps(text, ensure_ascii=False)}," for text in lock.inputs]
+    lines += ["", "[tool.cosmo-recipes]", "inputs = [", *inputs, "]", ""]
+    lines += ["[tool.cosmo-recipes.python]"]
+    for key in ("url", "size", "sha256", "version", "last_modified"):
+        lines.append(f"{key.replace('_', '-')} = {json.dumps(getattr(lock, key))}")
     return "\n".join([HEAD, *lines, ""])

@@ -44,19 +44,19 @@ class Metadata:
         name = re.sub(r"[-_.]+", "_", self.name).lower()
         return f"{name}-{self.version}.dist-info" if self.name and self.version else ""
 
-    def metadata_lines(self) -> list[str]:
-        """The lines of `METADATA`. Source: the core metadata specification, version 2.1."""
+    def files(self) -> dict[str, list[str]]:
+        """The lines of the files in its metadata folder.
+
+        Source: the core metadata specification, version 2.1; the entry points specification.
+        """
         lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
         lines += [f"Summary: {self.summary}"] if self.summary else []
         lines += [f"Requires-Python: {self.requires_python}"] if self.requires_python else []
-        return lines + [f"Requires-Dist: {requirement}" for requirement in self.dependencies]
-
-    def entry_points_lines(self) -> list[str]:
-        """The lines of `entry_points.txt`. Source: the entry points specification."""
-        lines: list[str] = []
+        lines += [f"Requires-Dist: {requirement}" for requirement in self.dependencies]
+        points: list[str] = []
         for group, entries in self.entry_points.items():
-            lines += [f"[{group}]", *(f"{name} = {entry}" for name, entry in entries.items())]
-        return lines
+            points += [f"[{group}]", *(f"{name} = {entry}" for name, entry in entries.items())]
+        return {"METADATA": lines, **({"entry_points.txt": points} if points else {})}
 
 
 def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
@@ -66,19 +66,21 @@ def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
         scripts = pyproject.table("tool", "poetry", "scripts").data
         texts = {name: value for name, value in scripts.items() if isinstance(value, str)}
         return Metadata(entry_points={"console_scripts": texts}, built=has_backend)
-    groups = {
-        "console_scripts": project.table("scripts").items(),
-        "gui_scripts": project.table("gui-scripts").items(),
+    tables = {
+        "console_scripts": project.table("scripts"),
+        "gui_scripts": project.table("gui-scripts"),
+        **{
+            group: project.table("entry-points", group)
+            for group in project.table("entry-points").data
+        },
     }
-    for group in project.table("entry-points").data:
-        groups[group] = project.table("entry-points", group).items()
     return Metadata(
         name=project.string("name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
         version=project.string("version", r"[A-Za-z0-9.!+_-]+"),
         summary=project.string("description"),
         requires_python=project.string("requires-python"),
         dependencies=project.strings("dependencies"),
-        entry_points={group: entries for group, entries in groups.items() if entries},
+        entry_points={group: table.items() for group, table in tables.items() if table.data},
         built=bool(FROM_BACKEND & set(project.strings("dynamic"))),
     )
 
@@ -95,22 +97,24 @@ def find_entries(
     if text is None and has_main:
         return {pkg: ""}
     if text is None and len(scripts) == 1:
-        return {pkg: script_entry(next(iter(scripts)), scripts)}
+        text = next(iter(scripts))
     if text is None:
         remedy = "name one with COSMO_ENTRY" if scripts else "write one, or set COSMO_ENTRY"
-        raise RecipeError(
-            f"PKG={pkg} has no __main__, so `python -m` cannot start it; {names}; {remedy}"
-        )
-    if text == "*" and scripts:
-        for name in scripts:
-            if is_reserved(name) or not re.fullmatch(r"\w[\w.-]*", name):
-                raise RecipeError(f"COSMO_ENTRY=*: no file can be called {name!r}; rename it")
-        return {name: script_entry(name, scripts) for name in scripts}
-    if text in scripts:
-        return {pkg: script_entry(text, scripts)}
-    if is_entry_point(text):
-        return {pkg: text}
-    raise entry.error(f" is neither `module:function` nor a script's name; {names}; correct it")
+        problem = f"has no __main__, so `python -m` cannot start it; {names}; {remedy}"
+        raise RecipeError(f"PKG={pkg} {problem}")
+    if text not in scripts and not is_entry_point(text) and not (text == "*" and scripts):
+        raise entry.error(f" is neither `module:function` nor a script's name; {names}; correct it")
+    chosen = {name: name for name in scripts} if text == "*" else {pkg: text}
+    entries = {}
+    for name, script in chosen.items():
+        call = re.sub(r"\s*\[.*\]\s*$", "", scripts.get(script, script)).replace(" ", "")
+        if text == "*" and (is_reserved(name) or not re.fullmatch(r"\w[\w.-]*", name)):
+            raise RecipeError(f"COSMO_ENTRY=*: no file can be called {name!r}; rename it")
+        if not is_entry_point(call):
+            remedy = "write `module:function` in [project.scripts]"
+            raise RecipeError(f"the script {script} cannot start {scripts[script]!r}: {remedy}")
+        entries[name] = call
+    return entries
 
 
 def is_entry_point(text: str) -> bool:
@@ -118,55 +122,33 @@ def is_entry_point(text: str) -> bool:
 
     In a statement Python reads each name in its NFKC form, and finds no file of another one.
     """
-    words = re.split(r"[.:]", text)
-    normalized = unicodedata.normalize("NFKC", text) == text
-    return (
-        normalized and bool(ENTRY_POINT.fullmatch(text)) and not any(map(keyword.iskeyword, words))
-    )
-
-
-def script_entry(name: str, scripts: Mapping[str, str]) -> str:
-    """What the script `name` calls, without the extras that it may require."""
-    entry = re.sub(r"\s*\[.*\]\s*$", "", scripts[name]).replace(" ", "")
-    if not is_entry_point(entry):
-        raise RecipeError(
-            f"the script {name} cannot start {scripts[name]!r}: write `module:function` in"
-            " [project.scripts]"
-        )
-    return entry
+    plain = ENTRY_POINT.fullmatch(text) and unicodedata.normalize("NFKC", text) == text
+    return bool(plain) and not any(map(keyword.iskeyword, re.split(r"[.:]", text)))
 
 
 def args_lines(
     given: Value, words: tuple[str, ...] | None, options: tuple[str, ...], pkg: str, entry: str
 ) -> tuple[str, ...]:
-    """The lines of `.args`: COSMO_ARGS, else the options and what starts `entry`, or PKG.
+    """The lines of `.args`: COSMO_ARGS, else the options and what calls `entry`, or runs PKG.
 
     A line can be neither empty nor hold a newline. Source: the interpreter splits the file at
     newlines and skips what is empty; the newest take a backslash and an n for a newline.
     """
     if words is None:
-        return (*options, *(("-c", entry_statement(entry)) if entry else ("-m", pkg)), "...")
+        module, _, function = entry.partition(":")
+        name = function.partition(".")[0]
+        call = f"import sys; sys.argv[0] = sys.executable; from {module} import {name};"
+        start = ("-c", f"{call} sys.exit({function}())") if entry else ("-m", pkg)
+        return (*options, *start, "...")
     if not words or not all(words) or any(re.search(r"\n|\r|\\n", word) for word in words):
-        raise RecipeError(
-            f"COSMO_ARGS ({given.source}): a line of .args can neither be empty nor hold a newline,"
-            " spelt out or as \\n; write the lines as shell words: `-m name ...`"
-        )
+        problem = "a line of .args can neither be empty nor hold a newline, spelt out or as \\n"
+        remedy = "write the lines as shell words: `-m name ...`"
+        raise RecipeError(f"COSMO_ARGS ({given.source}): {problem}; {remedy}")
     if "-I" in options and not isolates(words):
-        raise RecipeError(
-            f"COSMO_ARGS ({given.source}) replaces the -I that COSMO_ISOLATED puts in .args; begin it"
-            " with -I, or set COSMO_ISOLATED=0"
-        )
+        remedy = "begin it with -I, or set COSMO_ISOLATED=0"
+        problem = "replaces the -I that COSMO_ISOLATED puts in .args"
+        raise RecipeError(f"COSMO_ARGS ({given.source}) {problem}; {remedy}")
     return words
-
-
-def entry_statement(entry: str) -> str:
-    """The statement that calls `module:function` as an installed script does."""
-    module, _, function = entry.partition(":")
-    name = function.partition(".")[0]
-    return (
-        f"import sys; sys.argv[0] = sys.executable; from {module} import {name};"
-        f" sys.exit({function}())"
-    )
 
 
 def isolates(words: tuple[str, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import time
@@ -16,32 +17,12 @@ from invoke.executor import Executor
 from invoke.runners import Result
 from invoke.tasks import task
 
-from .dependencies import (
-    changed_forms,
-    check_lock_current,
-    check_uv,
-    excluded,
-    inside_command,
-    install_dependencies,
-    uses_uv_lock,
-    write_lock,
-)
-from .interpreter import cache_folder, cached_files, fetch_tools, file_sha256, zip_command
+from .dependencies import check_lock, check_uv, inside_command, install_dependencies, write_lock
+from .interpreter import cache_folder, fetch_tools, file_sha256, zip_command
 from .project import Executable, Project, load_project
 from .session import OPTIONS, handle_signals, session
-from .settings import KEEP, OPTIMIZE, PRUNE, SETTINGS, SMOKE, SOURCE, URL
-from .shell import (
-    Progress,
-    RecipeError,
-    Shell,
-    explicit_path,
-    inside,
-    log,
-    print_result,
-    progress_bar,
-    quote,
-    remove_matching,
-)
+from .settings import SETTINGS
+from .shell import Progress, RecipeError, Shell, log, print_result, progress_bar, quote
 
 IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
 IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
@@ -53,7 +34,7 @@ def clean(c: Context) -> None:
     """Remove what an earlier build gathered; the executable and the interpreter stay."""
     with session(c, "clean") as (p, sh):
         sh.log("clean", p.site)
-        sh.run('rm -rf "$DIR_SITE"', f"{p.site} cannot be removed")
+        sh.run('rm -rf "$DIR_SITE"')
 
 
 @task(pre=[clean])
@@ -61,18 +42,16 @@ def setup(c: Context) -> None:
     """Copy the package into DIR_SITE, and write the .args that starts it."""
     with session(c, "setup") as (p, sh):
         sh.log("setup", f"{p.source} -> {p.site}")
-        failed = f"{p.source} cannot be copied to {p.site}"
-        sources = [p.source, *(p.beside if p.writes_metadata else ())]
-        copied = " ".join(quote(str(path)) for path in sources)
-        target = f'"$DIR_SITE"/{p.top}' if p.location.script else '"$DIR_SITE"'
-        line = f'mkdir -p "$DIR_SITE" && cp -RL {copied} {target} && chmod -R u+w "$DIR_SITE"'
-        sh.run(line, failed)
-        for kind, names in ((" -depth", IGNORED_DIRS), (" -type f", IGNORED_FILES)):
-            tests = [f"-name {shlex.quote(name)}" for name in names]
-            sh.run(remove_matching(f'"$DIR_SITE"{kind}', tests), failed)
-        if excluded(p, '"$DIR_SITE"'):
-            sh.run(remove_matching('"$DIR_SITE" -depth', excluded(p, '"$DIR_SITE"')), failed)
-        sh.run(write_args(p, p.executables[0]), ".args cannot be written")
+        target = '"$DIR_SITE"' if p.source.name == p.top else f'"$DIR_SITE"/{p.top}'
+        copy = f"cp -RL {quote(str(p.source))} {target}"
+        sh.run(f'mkdir -p "$DIR_SITE" && {copy} && chmod -R u+w "$DIR_SITE"')
+        if p.beside and p.writes_metadata:
+            beside = " ".join(quote(str(path)) for path in p.beside)
+            sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
+        sh.remove('"$DIR_SITE" -depth', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
+        sh.remove('"$DIR_SITE" -type f', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
+        sh.remove('"$DIR_SITE" -depth', p.excluded('"$DIR_SITE"'))
+        sh.run(write_args(p, p.executables[0]))
 
 
 def write_args(p: Project, executable: Executable) -> str:
@@ -92,10 +71,12 @@ def fetch(c: Context, force: bool = False) -> None:
 
 def lock_message(p: Project) -> str:
     """What is locked, and what serves as a mirror of it."""
+    if p.lock is None and p.get("COSMO_SHA256"):
+        return "none; the interpreter is the one that COSMO_SHA256 names"
     if p.lock is None:
-        also = " but uv.lock's dependencies" if p.installs and uses_uv_lock(p) else ""
+        also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
         return f"none{also}, so what is current goes in; `invoke cosmo.lock` writes one"
-    url = p.settings.value(URL)
+    url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
     mirror = f"; COSMO_URL ({url.source}) counts as a mirror of that alone" if other else ""
     return f"{p.lock_file}: Python {p.lock.version}, {len(p.lock.packages)} packages{mirror}"
@@ -115,24 +96,22 @@ def compile_site(c: Context) -> None:
     with session(c, "compile") as (p, sh):
         entries = [executable.entry for executable in p.executables if executable.entry]
         words = [p.pkg.partition(".")[0], p.metadata.requires_python, *entries]
-        line = inside_command(p, "check", '"$DIR_SITE"', *map(shlex.quote, words))
-        sh.run(line, f"{' and '.join(entries) or p.pkg} cannot start", "")
+        line = inside_command(p, "check", '"$DIR_SITE"', shlex.join(words))
+        sh.run(line, f"{' and '.join(entries) or p.pkg} cannot start", remedy="")
         files = 0 if sh.dry else sum(1 for _ in Path(p.site).rglob("*.py"))
         sh.log("compile", f"{files} files")
-        failed = f"{p.site} cannot be written"
-        sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +', failed)
+        sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +')
         with progress_bar("compile", files, "files") as bar:
-            progress = Progress(bar, "Compiling ")
-            lib, own = os.path.dirname(p.site), compile_line(p, f"site-packages/{p.top}")
+            lib, counted = os.path.dirname(p.site), Progress(bar, "Compiling ")
+            own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
-            sh.run(inside(lib, own), f"{p.source} does not compile", remedy, progress)
+            failed = f"{p.source} does not compile"
+            sh.run(compile_line(p, own), failed, remedy, at=lib, progress=counted)
             if p.writes_metadata:
-                sh.run(
-                    inside(lib, f"{compile_line(p, 'site-packages')} || :"), failed, "", progress
-                )
-        if not p.settings.get(SOURCE):
+                sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
+        if not p.get("COSMO_SOURCE"):
             compiled = "-exec test -f {}c ';' -exec rm -f {} +"
-            sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}", failed)
+            sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}")
 
 
 def compile_line(p: Project, path: str) -> str:
@@ -142,23 +121,12 @@ def compile_line(p: Project, path: str) -> str:
     `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
     ignores one that lies beside a `.py`.
     """
-    level = p.settings.get(OPTIMIZE)
-    options = f" -{'O' * level}" if level else ""
-    form = "--invalidation-mode unchecked-hash" if p.settings.get(SOURCE) else "-b"
-    line = f"sh ../python{options} -m compileall -f {form} -p /zip/Lib {quote_pkg(p, path)}"
-    keep = "|".join(shell_pattern(pattern) for pattern in p.settings.get(KEEP))
-    return f"{line} -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else line
-
-
-def quote_pkg(p: Project, path: str) -> str:
-    """A path below site-packages, with `$PKG` where it ends in that."""
-    return '"site-packages/$PKG"' if path == f"site-packages/{p.pkg}" else quote(path)
-
-
-def shell_pattern(pattern: str) -> str:
-    """A pattern in which `*` and `?` stand for text, as a regular expression."""
-    escaped = "".join(f"\\{sign}" if not sign.isalnum() else sign for sign in pattern)
-    return escaped.replace(r"\*", ".*").replace(r"\?", ".")
+    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
+    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
+    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
+    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
+    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
+    return f"sh ../python{options} -m compileall -f {form}{left} -p /zip/Lib {path}"
 
 
 def touch(p: Project) -> str:
@@ -175,24 +143,16 @@ def report(c: Context) -> None:
         for executable in p.executables:
             if not Path(executable.path).is_file():
                 raise RecipeError(f"{executable.path} does not exist; make it with `invoke cosmo`")
-        line = inside(p.build, "sh ./python --version")
-        version = sh.run(line, "the interpreter does not start").stdout.strip()
-        for executable in p.executables:
-            print_result("\n".join(report_lines(p, executable.path, version)))
-
-
-def report_lines(p: Project, path: str, version: str) -> list[str]:
-    """The lines of the report on one executable."""
-    name = Path(path).name
-    renamed = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
-    return [
-        path,
-        f"  size    {Path(path).stat().st_size:,} bytes",
-        f"  sha256  {file_sha256(Path(path))}",
-        f"  python  {version}",
-        *(f"  pure    {form}" for form in changed_forms(p)),
-        f"  start   {quote(explicit_path(path))}{renamed}",
-    ]
+        version = sh.run("sh ./python --version", at=p.build).stdout.strip()
+        changes = Path(p.build, ".deps", "changed")
+        forms = changes.read_text("utf-8").splitlines() if p.installs and changes.is_file() else []
+        for path in (Path(executable.path) for executable in p.executables):
+            exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
+            start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
+            rows = {"size": f"{path.stat().st_size:,} bytes", "sha256": file_sha256(path)}
+            lines = [(name, row) for name, row in {**rows, "python": version}.items()]
+            lines += [*(("pure", form) for form in forms), ("start", f"{start}{exe}")]
+            print_result("\n".join([str(path), *(f"  {name:<7} {row}" for name, row in lines)]))
 
 
 @task(pre=[compile_site], post=[report])
@@ -200,31 +160,27 @@ def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
     with session(c, "update") as (p, sh):
         first, *others = p.executables
-        build, failed = p.build, f"{first.path} cannot be made"
-        files = 0 if sh.dry else 1 + sum(path.is_file() for path in Path(build, "Lib").rglob("*"))
-        paths = ", ".join(executable.path for executable in p.executables)
-        sh.log("update", f"{files} files into {paths}")
-        line = "rm -rf .new && mkdir .new && ln -s ../python .new/python.zip"
-        sh.run(inside(build, line), failed)
-        prune = " ".join(map(shlex.quote, p.settings.get(PRUNE)))
-        line = f"{zip_command()} -q -U .new/python.zip '*' --out {new_zip(first)}"
-        remedy = "correct COSMO_PRUNE, or fetch the interpreter again"
-        sh.run(inside(build, f"{line} -x {prune}" if prune else line), failed, remedy)
+        files = 0 if sh.dry else 1 + sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
+        sh.log("update", f"{files} files into {', '.join(made.path for made in p.executables)}")
+        sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
+        new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")
+        line = f"{zip_} -q -U .new/python.zip '*' --out {new}"
+        line += f" -x {shlex.join(prune)}" if prune else ""
+        sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
-        sh.run(inside(build, line), failed)
+        sh.run(line, at=p.build)
         with progress_bar("update", files, "entries") as bar:
-            line = f"find .args Lib -type f | sort | {zip_command()} -MM -X -g {new_zip(first)} -@"
-            line += f" && chmod +x {new_zip(first)}"
-            sh.run(inside(build, line), failed, progress=Progress(bar, r"\s*(adding|updating): "))
+            line = f"find .args Lib -type f | sort | {zip_} -MM -X -g {new} -@ && chmod +x {new}"
+            sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
         for other in others:
-            sh.run(inside(build, f"cp {new_zip(first)} {new_zip(other)}"), failed)
-            sh.run(f"{write_args(p, other)} && chmod u=rw,go=r {quote(build)}/.args", failed)
-            line = f"{touch(p)} .args && {zip_command()} -q -MM -X {new_zip(other)} .args"
-            sh.run(inside(build, line), failed)
-        for executable in p.executables if p.settings.get(SMOKE) is not None else ():
-            try_executable(p, sh, executable)
+            sh.run(f"{write_args(p, other)} && chmod u=rw,go=r {quote(p.build)}/.args")
+            line = f"cp {new} {new_zip(other)} && {touch(p)} .args"
+            sh.run(f"{line} && {zip_} -q -MM -X {new_zip(other)} .args", at=p.build)
         for executable in p.executables:
-            sh.run(place_line(p, executable), f"{executable.path} cannot be put in place")
+            if p.get("COSMO_SMOKE") is not None:
+                try_executable(p, sh, executable)
+        for executable in p.executables:
+            place(p, sh, executable)
 
 
 def new_zip(executable: Executable) -> str:
@@ -234,36 +190,33 @@ def new_zip(executable: Executable) -> str:
 
 def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
     """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder and environment."""
-    words = " ".join(map(shlex.quote, p.settings.get(SMOKE) or ()))
-    sh.log("smoke", f"{Path(executable.path).name} {words}")
-    start = f"sh ../{new_zip(executable)} {words} </dev/null"
-    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
-    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {env} {start}) && rm -rf .smoke"
-    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
-    remedy = "correct the program; the last executable stays"
-    sh.run(inside(p.build, line), failed, remedy, reason=show_all)
 
-
-def show_all(result: Result) -> str:
-    """Show all that a program printed; return its exit status, as a reason."""
-    for text in (result.stdout, result.stderr):
-        if text.strip():
+    def show(result: Result) -> str:
+        for text in filter(str.strip, (result.stdout, result.stderr)):
             log(text.rstrip())
-    return f"exit status {result.exited}"
+        return f"exit status {result.exited}"
+
+    words = shlex.join(p.get("COSMO_SMOKE"))
+    sh.log("smoke", f"{Path(executable.path).name} {words}")
+    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
+    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
+    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) && rm -rf .smoke"
+    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
+    sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
 
 
-def place_line(p: Project, executable: Executable) -> str:
-    """The line that puts a whole executable in its place, by one rename.
+def place(p: Project, sh: Shell, executable: Executable) -> None:
+    """Put a whole executable in its place, by one rename.
 
     Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
     """
-    new, target = f"{quote(p.build)}/{new_zip(executable)}", executable.path
-    folder, name = os.path.split(target)
-    if folder == p.build:
-        return f"mv -f {new} {quote(target)}"
-    part = quote(os.path.join(folder, f".{name}.part"))
-    moved = f"mv -f {new} {part} && mv -f {part} {quote(target)}"
-    return f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
+    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
+    line = f"mv -f {new} {quote(executable.path)}"
+    if folder != p.build:
+        part = quote(os.path.join(folder, f".{name}.part"))
+        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
+        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
+    sh.run(line, f"{executable.path} cannot be put in place")
 
 
 @task(default=True, help={"offline": "Ask no server: take what the cache has."})
@@ -284,8 +237,7 @@ def package(c: Context, options: dict[str, str]) -> None:
     with handle_signals():
         p = load_project(options)
         p.check()
-        if p.writes_metadata:
-            check_uv(p, bool(c.config.run.dry))
+        check_uv(p, bool(c.config.run.dry))
     config = c.config.clone()
     config.update({OPTIONS: options})
     Executor(cosmo, config).execute("update")
@@ -295,58 +247,46 @@ def package(c: Context, options: dict[str, str]) -> None:
 def lock(c: Context, check: bool = False) -> None:
     """Write pylock.cosmo.toml: the interpreter and dependencies that builds take from now on."""
     if check:
-        check_lock_current(load_project(dict(c.config.get(OPTIONS, {}))))
+        check_lock(load_project())
         return
     with session(c, "lock") as (p, sh):
         p.lock = None
         write_lock(p, sh, fetch_tools(p, sh))
 
 
-@task(
-    help={"prune": "Remove what no build used for this many days, and what uv built (0: all)."},
-    optional=["prune"],
-)
+@task(help={"prune": "Remove what no build used for so many days, and what uv built (0: all)."})
 def cache(c: Context, prune: str = "") -> None:
     """Print what the user's cache holds, and its size; --prune DAYS makes it smaller."""
-    folder, files = cache_folder(), list(cached_files())
+    folder = cache_folder()
+    if prune and not prune.isdecimal():
+        raise RecipeError(f"--prune={prune!r}: write a number of days")
     if prune:
-        if not prune.isdecimal():
-            raise RecipeError(f"--prune={prune!r}: write a number of days")
-        before = time.time() - int(prune) * 86400
         shutil.rmtree(folder / "uv", ignore_errors=True)
-        for path, _ in files:
-            if path.exists() and path.stat().st_mtime <= before:
+        for path in filter(Path.is_file, folder.rglob("*")):
+            if path.stat().st_mtime <= time.time() - int(prune) * 86400:
                 path.unlink()
-        files = list(cached_files())
-    size = sum(size for _, size in files)
-    print_result(f"{folder}: {len(files)} files, {size / 1e6:,.1f} MB")
+    sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
+    print_result(f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB")
 
 
 @task(
     name="settings",
-    help={
-        "json": "Print them as JSON, for a machine.",
-        "explain": "Also print what each one means.",
-    },
+    help={"json": "Print them as JSON, for a machine.", "explain": "Also print what each means."},
 )
 def show_settings(c: Context, json: bool = False, explain: bool = False) -> None:
     """Print each setting, its value and where that comes from."""
-    p = load_project(dict(c.config.get(OPTIONS, {})))
-    values = {setting.name: p.settings.value(setting) for setting in SETTINGS}
-    values["COSMO_PROJECT"] = values["COSMO_PROJECT"]._replace(
-        text=str(p.folder), source=p.location.source
-    )
-    if json:
-        rows = [{"name": v.name, "value": v.text, "source": v.source} for v in values.values()]
-        print_result(dumps(rows, indent=2))
-        return
+    p = load_project()
+    values = {name: p.value(name) for name in SETTINGS}
+    here = values["COSMO_PROJECT"]._replace(text=str(p.root), source=p.location.source)
+    values["COSMO_PROJECT"] = here
     wide = max(len(value.text or "") for value in values.values())
     lines = []
-    for setting in SETTINGS:
-        value = values[setting.name]
-        lines.append(f"{value.name:<15}{value.text or '':<{wide}}  {value.source}")
-        lines += [*(f"    {line}" for line in wrap(setting.meaning, 76)), ""] if explain else []
-    print_result("\n".join(lines))
+    for name, value in values.items():
+        lines.append(f"{name:<15}{value.text or '':<{wide}}  {value.source}")
+        meaning = wrap(SETTINGS[name].meaning, 76) if explain else ()
+        lines += [f"    {line}" for line in meaning]
+    rows = [{"name": n, "value": v.text, "source": v.source} for n, v in values.items()]
+    print_result(dumps(rows, indent=2) if json else "\n".join(lines))
 
 
 cosmo = Collection(

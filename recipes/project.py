@@ -1,9 +1,10 @@
-"""The project: its folder, what its `pyproject.toml` says, its source, and what is made of it."""
+"""The project: what its settings and `pyproject.toml` say of its source, and what is made of it."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,24 +17,7 @@ from .lockfile import Lock, lock_name, read_lock
 from .metadata import Metadata, args_lines, find_entries, read_metadata
 from .parsers import Value, is_reserved
 from .pyproject import ARTICLE, NAMED_BY, Location, locate_project
-from .settings import (
-    ARGS,
-    DEPS,
-    DIR_SITE,
-    ENTRY,
-    EXCLUDE,
-    ISOLATED,
-    NAMES,
-    OPTIMIZE,
-    OUT,
-    PKG,
-    SETTINGS,
-    SHA256,
-    SOURCE,
-    SRC,
-    Settings,
-    Table,
-)
+from .settings import SETTINGS, Settings, Table
 from .shell import RecipeError, exit_on_error, log
 
 FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
@@ -41,6 +25,8 @@ FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 
 WORK_FILES = (".args", ".deps", ".lock", ".new", ".smoke", "download", "python.part", "zip.part")
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
+
+NATIVE = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
 
 
 class Executable(NamedTuple):
@@ -52,33 +38,33 @@ class Executable(NamedTuple):
     entry: str
 
 
-class Project:
+class Project(Settings):
     """A project to package. Its paths are relative to the current directory.
 
-    What is wrong with a setting, or in `pyproject.toml`, raises `RecipeError` when it is first used.
+    What is wrong in a setting or in `pyproject.toml` raises `RecipeError` when it is first used.
     """
 
     def __init__(self, location: Location, *given: Table) -> None:
-        self.location = location
-        self.folder, self.root = location.root, os.path.relpath(location.root)
-        self.settings = Settings(location.root, *given, *location.tables)
+        super().__init__(location.root, *given, *location.tables)
+        self.location, self.script = location, location.script
+        self.folder = os.path.relpath(location.root)
         for name in location.tables[0].values if location.tables else ():  # [tool.cosmo.env]
-            if name.startswith("COSMO_") and name not in NAMES:
+            if name.startswith("COSMO_") and name not in SETTINGS:
                 where = f"{location.pyproject.file}: {location.tables[0].source} {name}"
                 raise RecipeError(f"{where} is no setting; `invoke cosmo.settings` lists them")
-        if self.settings.lookup.find("PKG")[1] in ("not set", *NAMED_BY):
+        if self.find("PKG")[1] in ("not set", *NAMED_BY):
             inferred = self.infer_pkg()
-            self.settings = self.settings.override(inferred) if inferred else self.settings
+            super().__init__(location.root, *inferred, *given, *location.tables)
 
-    @cached_property
+    @property
     def pkg(self) -> str:
         """The article's `$PKG`."""
-        return self.settings.get(PKG)
+        return str(self.get("PKG"))
 
-    @cached_property
+    @property
     def site(self) -> str:
         """The article's `$DIR_SITE`."""
-        path = os.path.normpath(os.path.join(self.root, self.settings.get(DIR_SITE)))
+        path = os.path.normpath(os.path.join(self.folder, self.get("DIR_SITE")))
         return f"./{path}" if path.startswith("-") else path
 
     @property
@@ -89,17 +75,15 @@ class Project:
     @cached_property
     def metadata(self) -> Metadata:
         """What `[project]` says."""
-        has_backend = "build-system" in self.location.pyproject.data
-        return read_metadata(
-            self.location.pyproject, has_backend or (self.folder / "setup.py").is_file()
-        )
+        pyproject = self.location.pyproject
+        backend = "build-system" in pyproject.data or (self.root / "setup.py").is_file()
+        return read_metadata(pyproject, backend)
 
     @cached_property
     def source(self) -> Path:
         """The package's folder, or the module or script, that goes in."""
-        pkg = self.settings.value(PKG)
-        self.settings.get(PKG)
-        return self.location.script or find_source(self.folder, self.settings.get(SRC), pkg)
+        _ = self.pkg
+        return self.script or find_source(self.root, self.get("COSMO_SRC"), self.value("PKG"))
 
     @property
     def top(self) -> str:
@@ -108,9 +92,9 @@ class Project:
 
     @cached_property
     def beside(self) -> list[Path]:
-        """What else an installation brings, of a folder that holds packages alone, as `src` does."""
+        """What else an installation brings, where the source's folder holds packages alone."""
         folder = self.source.parent
-        if self.location.script or folder == self.folder or not self.metadata.dist_info:
+        if self.script or folder.resolve() == self.root or not self.metadata.dist_info:
             return []
         return [
             path
@@ -122,75 +106,77 @@ class Project:
     @cached_property
     def executables(self) -> tuple[Executable, ...]:
         """The executables to make: one, but for `COSMO_ENTRY=*`."""
-        get, value = self.settings.get, self.settings.value
-        entry, words, out = value(ENTRY), get(ARGS), self.out()
-        options = ("-I",) * get(ISOLATED)
-        if get(SOURCE) and get(OPTIMIZE):
-            options += ("-" + "O" * get(OPTIMIZE),)
+        entry, words, out = self.value("COSMO_ENTRY"), self.get("COSMO_ARGS"), self.out
+        options = ("-I",) if self.get("COSMO_ISOLATED") else ()
+        if self.get("COSMO_SOURCE") and self.get("COSMO_OPTIMIZE"):
+            options += ("-" + "O" * self.get("COSMO_OPTIMIZE"),)
         if words is not None and entry.text is not None:
             raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
-        entries = {self.pkg: ""}
+        scripts, entries = self.metadata.scripts, {self.pkg: ""}
         if words is None:
-            main = has_main(self.source, self.pkg, self.metadata.scripts, get(EXCLUDE))
-            entries = find_entries(entry, self.metadata.scripts, self.pkg, main)
-        if out is not None and len(entries) > 1:
-            number = f"{len(entries)} executables"
-            raise RecipeError(f"COSMO_OUT={out} cannot name {number}; set it for one entry")
-        return tuple(
-            Executable(
-                name,
-                out or os.path.join(self.build, name),
-                args_lines(value(ARGS), words, options, self.pkg, call),
-                call,
-            )
-            for name, call in entries.items()
-        )
+            main = has_main(self.source, self.pkg, scripts, self.get("COSMO_EXCLUDE"))
+            entries = find_entries(entry, scripts, self.pkg, main)
+        if out and len(entries) > 1:
+            problem = f"cannot name {len(entries)} executables; set it for one entry"
+            raise RecipeError(f"COSMO_OUT={out} {problem}")
+        given, made = self.value("COSMO_ARGS"), []
+        for name, call in entries.items():
+            lines = args_lines(given, words, options, self.pkg, call)
+            made.append(Executable(name, out or os.path.join(self.build, name), lines, call))
+        return tuple(made)
 
-    def out(self) -> str | None:
-        """The path that COSMO_OUT names; the build folder's own names are refused."""
-        out = self.settings.get(OUT)
-        if out is None:
-            return None
-        path = os.path.relpath(os.path.join(self.root, out))
-        inner = os.path.relpath(path, self.build).split(os.sep)
-        if inner[0] != ".." and (len(inner) > 1 or is_reserved(inner[0])):
-            raise self.settings.value(OUT).error(" is a name that the build folder needs itself")
+    @property
+    def out(self) -> str:
+        """The path in COSMO_OUT, empty where it is not set; none of the build folder's own names."""
+        out = self.get("COSMO_OUT")
+        path = os.path.relpath(os.path.join(self.folder, out)) if out else ""
+        first, *rest = os.path.relpath(path or ".", self.build).split(os.sep)
+        if out and first != ".." and (rest or is_reserved(first)):
+            raise self.value("COSMO_OUT").error(" is a name that the build folder needs itself")
         return path
 
-    @cached_property
+    @property
     def lock_file(self) -> Path:
-        """Where the lock lies: beside `pyproject.toml`; a script's beside it, under its name."""
-        return Path(self.root, lock_name(self.location.script))
+        """Where the lock lies: beside `pyproject.toml`, or beside a script, under its name."""
+        return Path(self.folder, lock_name(self.script))
 
     @cached_property
     def lock(self) -> Lock | None:
         """What is locked, None where nothing is. COSMO_SHA256 must agree with it."""
-        script = self.location.script
-        old = f"{script.stem}.cosmo.lock" if script else "cosmo.lock"
-        lock, given = read_lock(self.lock_file, old), self.settings.value(SHA256)
-        if lock and self.settings.get(SHA256) not in ("", lock.sha256):
+        old = f"{self.script.stem}.cosmo.lock" if self.script else "cosmo.lock"
+        lock = read_lock(self.lock_file, old)
+        if lock and self.get("COSMO_SHA256") not in ("", lock.sha256):
             problem = f" is not what is locked, {lock.sha256}; remove one of them"
-            raise given.error(problem)
+            raise self.value("COSMO_SHA256").error(problem)
         return lock
+
+    @property
+    def installs(self) -> bool:
+        """Whether there are, or may be, dependencies to install."""
+        deps, metadata = self.get("COSMO_DEPS"), self.metadata
+        return deps != "none" and bool(deps or metadata.built or metadata.dependencies)
 
     @property
     def writes_metadata(self) -> bool:
         """Whether there are dependencies to install, or metadata to write.
 
-        The article's recipe knows neither: where its table configures the build, and there are no
-        dependencies, the executable holds what the article puts in.
+        The article knows neither: where its table configures the build, and there is nothing to
+        install, the executable holds what the article puts in.
         """
-        deps, metadata = self.settings.get(DEPS), self.metadata
-        faithful = self.settings.lookup.find("PKG")[1] == ARTICLE
-        return deps != "none" and bool(
-            deps or metadata.built or metadata.dependencies or (metadata.dist_info and not faithful)
-        )
+        faithful = self.find("PKG")[1] == ARTICLE
+        bare = self.get("COSMO_DEPS") == "none" or faithful or not self.metadata.dist_info
+        return self.installs or not bare
 
     @property
-    def installs(self) -> bool:
-        """Whether there are, or may be, dependencies to install."""
-        deps = self.settings.get(DEPS)
-        return deps != "none" and bool(deps or self.metadata.built or self.metadata.dependencies)
+    def uses_uv_lock(self) -> bool:
+        """Whether the project's own `uv.lock` says what to install: where there is no other lock."""
+        own = self.installs and self.get("COSMO_DEPS") is None and not self.script
+        return own and self.lock is None and (self.root / "uv.lock").is_file()
+
+    def excluded(self, folder: str) -> list[str]:
+        """The tests of `find` for what COSMO_EXCLUDE names below a folder."""
+        patterns = self.get("COSMO_EXCLUDE")
+        return [f"-path {folder}/{shlex.quote(pattern)}" for pattern in patterns]
 
     @cached_property
     def epoch(self) -> int:
@@ -201,17 +187,18 @@ class Project:
         """
         given = os.environ.get("SOURCE_DATE_EPOCH")
         if given is not None and not re.fullmatch("[0-9]{1,18}", given):
-            reason = "write a time in seconds since 1970, or unset it"
-            raise RecipeError(f"SOURCE_DATE_EPOCH={given!r}: {reason}")
-        seconds = int(given) if given is not None else last_commit(self.folder)
+            rule = "write a time in seconds since 1970, or unset it"
+            raise RecipeError(f"SOURCE_DATE_EPOCH={given!r}: {rule}")
+        seconds = int(given) if given is not None else last_commit(self.root)
         return min(max(seconds, FIRST_TIME), LAST_TIME)
 
     def check(self) -> None:
-        """Check all settings, the source, the lock, and that no file is in the way of a result."""
-        for setting in SETTINGS:
-            self.settings.get(setting)
-        for path in (self.source, *self.beside):
-            check_source(path, Path(self.build), self.settings.get(EXCLUDE))
+        """Check all settings, the source, the lock, and that no folder is in a result's place."""
+        with exit_on_error("the settings cannot be read"):
+            for name in SETTINGS:
+                self.get(name)
+            for path in (self.source, *self.beside):
+                check_source(path, Path(self.build), self.get("COSMO_EXCLUDE"))
         results = [executable.path for executable in self.executables]
         for result in (*results, f"{self.build}/python", f"{self.build}/zip"):
             if Path(result).is_dir():
@@ -221,27 +208,25 @@ class Project:
     def check_build_folder(self) -> None:
         """Check that nothing a build writes leads out of the build folder."""
         build = Path(self.build)
-        paths = [build / name for name in WORK_FILES]
-        for path in (*paths, *(build / "download").rglob("*"), *build.glob(".ape*")):
+        paths = [*(build / name for name in WORK_FILES), *(build / "download").rglob("*")]
+        for path in (*paths, *build.glob(".ape*")):
             if path.is_symlink():
                 problem = "is a symbolic link, and a build would write through it; remove it"
                 raise RecipeError(f"{path} {problem}")
 
-    def infer_pkg(self) -> Table | None:
+    def infer_pkg(self) -> list[Table]:
         """PKG from what starts, where the project's name, if it has one, is no package's."""
-        pkg, source = self.settings.value(PKG), self.settings.get(SRC)
+        pkg, entry = self.value("PKG"), self.value("COSMO_ENTRY")
         if pkg.text is not None:
             with suppress(RecipeError):
-                self.location.script or find_source(self.folder, source, pkg)
-                return None
-        entry = self.settings.value(ENTRY)
-        scripts = self.metadata.scripts
-        given = entry.text is not None
-        start = entry if given else entry._replace(text="*" if scripts else None)
-        entries = find_entries(start, scripts, "", True).values()
+                _ = self.script or find_source(self.root, self.get("COSMO_SRC"), pkg)
+                return []
+        scripts, where = self.metadata.scripts, "COSMO_ENTRY"
+        if entry.text is None:
+            entry, where = entry._replace(text="*" if scripts else None), "[project.scripts]"
+        entries = find_entries(entry, scripts, "", True).values()
         tops = {re.split("[.:]", target)[0] for target in entries} - {""}
-        where = "COSMO_ENTRY" if given else "[project.scripts]"
-        return Table(where, {"PKG": tops.pop()}) if len(tops) == 1 else None
+        return [Table(where, {"PKG": tops.pop()})] if len(tops) == 1 else []
 
 
 def load_project(options: Mapping[str, str] | None = None) -> Project:
@@ -258,24 +243,20 @@ def find_source(root: Path, src: str | None, pkg: Value) -> Path:
     for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
         if path.is_file() if path.suffix else path.is_dir():
             return Path(os.path.relpath(path))
-    looked = " nor ".join(str(folder / top) for folder in folders)
+    problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
     remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
-    raise RecipeError(
-        f"PKG={pkg.text} ({pkg.source}): there is neither {looked}, nor such a .py; {remedy}"
-    )
+    raise RecipeError(f"PKG={pkg.text} ({pkg.source}): {problem}, nor such a .py; {remedy}")
 
 
-def has_main(
-    source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...] = ()
-) -> bool:
+def has_main(source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...]) -> bool:
     """Whether `python -m PKG` starts it: a module that has scripts must itself say so.
 
     What is excluded starts nothing.
     """
     module = source.joinpath(*pkg.split(".")[1:])
-    mains = [module / "__main__.py", module / "__main__.pyc"]
-    if any(main.is_file() and not is_excluded(source, main, exclude) for main in mains):
-        return True
+    for main in (module / "__main__.py", module / "__main__.pyc"):
+        if main.is_file() and not is_excluded(source, main, exclude):
+            return True
     file = source if source.is_file() else module.with_name(f"{module.name}.py")
     if (module == source and not source.is_file()) or is_excluded(source, file, exclude):
         return False
@@ -289,20 +270,14 @@ def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
         raise RecipeError(f"DIR_SITE lies among the sources, in {source}; {usual}")
     for path in source.rglob("*"):
         if re.search(r"[\n\r]", path.name):
-            raise RecipeError(
-                f"{str(path)!r}: a packed file's name cannot hold a newline; rename it"
-            )
+            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
         if path.is_symlink() and not path.exists():
-            editor = (
-                "an editor's lock: close the file, or" if path.name.startswith(".#") else "a link;"
-            )
-            raise RecipeError(f"{path} leads to no file, as {editor} remove it")
-        native = re.search(r"\.(so|pyd|dylib)(\.[0-9]+)*$", path.name)
-        if native and not is_excluded(source, path, exclude):
-            raise RecipeError(
-                f"{path} cannot run in the executable, as no compiled module can; if the program"
-                " works without, name it in COSMO_EXCLUDE"
-            )
+            kind = "an editor's lock: close" if path.name.startswith(".#") else "a link: correct"
+            raise RecipeError(f"{path} is {kind} or remove it, for it leads to no file")
+        if NATIVE.search(path.name) and not is_excluded(source, path, exclude):
+            problem = "cannot run in the executable, as no compiled module can"
+            remedy = "if the program works without, name it in COSMO_EXCLUDE"
+            raise RecipeError(f"{path} {problem}; {remedy}")
 
 
 def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
@@ -318,9 +293,10 @@ def last_commit(folder: Path) -> int:
     The environment's GIT_* variables make no difference; git's own safeguards hold.
     """
     env = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
+    git = ["git", "-c", "log.showSignature=false", "log", "-1", "--format=%ct"]
     try:
-        done = subprocess.run(
-            ["git", "-c", "log.showSignature=false", "log", "-1", "--format=%ct"],  # noqa: S607
+        done = subprocess.run(  # no shell, and no value of a setting
+            git,
             cwd=folder,
             env=env,
             stdin=subprocess.DEVNULL,

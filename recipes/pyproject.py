@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .settings import Lookup, Table, is_setting
-from .shell import RecipeError
+from .settings import Settings, Table, is_setting
+from .shell import RecipeError, exit_on_error
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,59 +39,47 @@ class Toml(NamedTuple):
         """The error that there is something wrong with a key."""
         return RecipeError(f"{self.file}: {'.'.join((*self.keys, key))} {problem}; {self.remedy}")
 
-    def wrong_kind(self, key: str, kind: str) -> RecipeError:
-        """The error that a key's value is of another kind than it must be."""
-        value = self.data[key]
-        return self.error(
-            key, f"is {KINDS.get(type(value), 'a date or a number')}, and must be {kind}"
-        )
+    def get(self, key: str, kind: type, default: Any) -> Any:
+        """The value at `key`, which must be of a kind, else `default`."""
+        value = self.data.get(key, default)
+        if type(value) is not kind:
+            found = KINDS.get(type(value), "a date or a number")
+            raise self.error(key, f"is {found}, and must be {KINDS[kind]}")
+        return value
 
     def table(self, *keys: str) -> Toml:
         """The table at `keys`, empty where there is none."""
         table = self
         for key in keys:
-            if not isinstance(table.data.get(key, {}), dict):
-                raise table.wrong_kind(key, "a table")
-            table = table._replace(data=table.data.get(key, {}), keys=(*table.keys, key))
+            table = table._replace(data=table.get(key, dict, {}), keys=(*table.keys, key))
         return table
 
     def tables(self, key: str) -> list[Toml]:
         """The array of tables at `key`."""
-        values = self.data.get(key, [])
-        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            raise self.error(key, "must be an array of tables")
+        values = self.get(key, list, [])
+        if not all(isinstance(value, dict) for value in values):
+            raise self.error(key, "must hold tables")
         return [self._replace(data=value, keys=(*self.keys, key)) for value in values]
 
-    def string(self, key: str, pattern: str = r"[^\n\r]*", default: str = "") -> str:
-        """The string at `key`, which must match `pattern`."""
-        value = self.data.get(key, default)
-        if not isinstance(value, str):
-            raise self.wrong_kind(key, "a string")
+    def string(self, key: str, pattern: str = r"[^\n\r]*", default: str | None = "") -> str:
+        """The string at `key`, which must match `pattern`; without a default, it must be there."""
+        if key not in self.data and default is None:
+            raise self.error(key, "is missing")
+        value: str = self.get(key, str, default)
         if key in self.data and not re.fullmatch(pattern, value):
             raise self.error(key, f"cannot be {value!r}")
         return value
 
-    def integer(self, key: str) -> int:
-        """The integer at `key`, which cannot be negative."""
-        value = self.data.get(key, 0)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self.wrong_kind(key, "an integer")
-        if value < 0:
-            raise self.error(key, f"cannot be {value!r}")
-        return value
-
     def strings(self, key: str) -> tuple[str, ...]:
-        """The array of strings at `key`, each of them one line that begins with a letter or digit."""
-        values = self.data.get(key, [])
-        if not isinstance(values, list):
-            raise self.wrong_kind(key, "an array")
+        """The array at `key` of strings, each of one line that begins with a letter or digit."""
+        values = self.get(key, list, [])
         for value in values:
             if not isinstance(value, str) or not value[:1].isalnum() or not value.isprintable():
                 raise self.error(key, f"cannot hold {value!r}")
         return tuple(values)
 
     def items(self) -> dict[str, str]:
-        """The table as names and strings, each of them one line."""
+        """The table as names and strings, each of one line."""
         for key, value in self.data.items():
             if not isinstance(value, str) or not (key + value).isprintable():
                 raise self.error(key, f"cannot be {value!r}")
@@ -112,16 +100,12 @@ def parse_toml(file: Path | str, content: bytes) -> Toml:
 
 def read_toml(path: Path) -> Toml:
     """The TOML file at `path`, empty where there is none."""
-    try:
-        return parse_toml(path, path.read_bytes())
-    except FileNotFoundError:
-        return Toml(path)
-    except OSError as error:
-        raise RecipeError(f"{path} cannot be read: {error.strerror}; check its mode") from error
+    with exit_on_error(f"{path} cannot be read"):
+        return parse_toml(path, path.read_bytes()) if path.exists() else Toml(path)
 
 
 class Location(NamedTuple):
-    """Where a project lies, what named it, its `pyproject.toml` (or a script's), and its settings."""
+    """Where a project lies, what named it, its `pyproject.toml` (or a script's), its settings."""
 
     root: Path
     source: str
@@ -137,37 +121,30 @@ def locate_project(here: Path, *given: Table) -> Location:
     any, it is `here`, if PKG is in it, else where the nearest `setup.py`, `setup.cfg` or `tasks.py`
     lies.
     """
-    lookups = {"COSMO_SCRIPT": locate_script, "COSMO_PROJECT": locate_folder}
-    for name, locate in lookups.items():
-        text, source = Lookup(*given).find(name)
-        if text is not None:
-            return locate(here, text, source)
-    root = project_root(here, (Lookup(*given).find("PKG")[0] or "").partition(".")[0])
-    location = locate_folder(root, ".", "default")
-    for table in location.tables:
-        for name, locate in lookups.items():
-            if name in table.values:
-                other = next((key for key in table.values if is_setting(key) and key != name), "")
-                if other:
-                    problem = f"{other} beside {name} is not read; write it there where that leads"
-                    raise RecipeError(f"{location.pyproject.file}: {problem}")
-                text, source = Lookup(*given, *location.tables).expand(name)
-                return locate(root, text or "", source)
-    return location
-
-
-def project_root(here: Path, top: str) -> Path:
-    """The folder of the project that `here` is in; `top` is the package in the environment."""
 
     def nearest(*names: str) -> Path | None:
-        above = (here, *here.parents)
-        return next(
-            (path for path in above if any((path / name).is_file() for name in names)), None
-        )
+        folders = (here, *here.parents)
+        return next((path for path in folders if any((path / n).is_file() for n in names)), None)
 
-    if top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}")):
-        return nearest("pyproject.toml") or here
-    return nearest("pyproject.toml") or nearest("setup.py", "setup.cfg", "tasks.py") or here
+    locators = {"COSMO_SCRIPT": locate_script, "COSMO_PROJECT": locate_folder}
+    settings = Settings(here, *given)
+    for name, locate in locators.items():
+        text, source = settings.find(name)
+        if text is not None:
+            return locate(here, text, source)
+    top = (settings.find("PKG")[0] or "").partition(".")[0]
+    is_here = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
+    root = nearest("pyproject.toml")
+    root = root or (here if is_here else nearest("setup.py", "setup.cfg", "tasks.py") or here)
+    location = locate_folder(root, ".", "default")
+    for table in location.tables:
+        for name in locators.keys() & table.values.keys():
+            for other in filter(is_setting, table.values.keys() - {name}):
+                problem = f"{other} beside {name} is not read; write it there where that leads"
+                raise RecipeError(f"{location.pyproject.file}: {problem}")
+            value = Settings(root, *given, *location.tables).value(name)
+            return locators[name](root, value.text or "", value.source)
+    return location
 
 
 def locate_folder(base: Path, folder: str, source: str) -> Location:
@@ -179,47 +156,45 @@ def locate_folder(base: Path, folder: str, source: str) -> Location:
     root = root.resolve()
     pyproject = read_toml(root / "pyproject.toml")
     article = pyproject.table("tool", "ds", "scripts", "_", "env")
-    tables = [settings_table(pyproject), as_variables(ARTICLE, article)]
+    tables = [settings_table(pyproject, ""), as_variables(ARTICLE, article)]
     for keys, where in zip((("project",), ("tool", "poetry")), NAMED_BY):
         name = pyproject.table(*keys).data.get("name")
-        if isinstance(name, str):
-            tables.append(Table(where, {"PKG": re.sub(r"[-.]", "_", name)}))
+        tables += [name_table(where, name)] if isinstance(name, str) else []
     return Location(root, source, pyproject, tuple(tables))
 
 
 def locate_script(base: Path, file: str, source: str) -> Location:
     """The script at `file`, relative to `base`, as a project in the script's folder."""
-    path = base / Path(file).expanduser()
+    path = (base / Path(file).expanduser()).resolve()
     if not path.is_file() or path.suffix != ".py":
         problem = "is no name of a Python file" if path.is_file() else "is no such file"
         problem = f"{path} {problem}; name a script, *.py"
         raise RecipeError(f"COSMO_SCRIPT={file!r} ({source}): {problem}")
-    path = path.resolve()
-    try:
+    with exit_on_error(f"{path} cannot be read"):
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        blocks = [match["content"] for match in re.finditer(SCRIPT_BLOCK, text)]
-    except (OSError, ValueError) as error:
-        raise RecipeError(f"{path} cannot be read: {error}; correct the file") from error
+    blocks = [match["content"] for match in re.finditer(SCRIPT_BLOCK, text)]
     if not blocks and re.search("(?m)^# /// script$", text):
         raise RecipeError(f"{path} has a `# /// script` block without an end; end it with `# ///`")
     if len(blocks) > 1:
         raise RecipeError(f"{path} has several `# /// script` blocks, where one may be; join them")
-    lines = [line[2:] if line[1:2] == " " else line[1:] for line in "".join(blocks).split("\n")]
-    data = parse_toml(f"the `# /// script` block of {path}", "\n".join(lines).encode())
-    project = {
-        key: data.data[key] for key in ("dependencies", "requires-python") if key in data.data
-    }
-    name = Table("the script's name", {"PKG": re.sub(r"[-.]", "_", path.stem)})
-    tables = (settings_table(data, " of the script"), name)
-    return Location(path.parent, source, Toml(path, {"project": project}), tables, path)
+    content = re.sub("(?m)^# ?", "", "".join(blocks)).encode()
+    toml = parse_toml(f"the `# /// script` block of {path}", content)
+    keys = {"dependencies", "requires-python"} & toml.data.keys()
+    metadata = Toml(path, {"project": {key: toml.data[key] for key in keys}})
+    tables = settings_table(toml, " of the script"), name_table("the script's name", path.stem)
+    return Location(path.parent, source, metadata, tables, path)
 
 
-def settings_table(toml: Toml, owner: str = "") -> Table:
+def name_table(source: str, name: str) -> Table:
+    """PKG where it follows from a name, in which `-` and `.` stand for `_`."""
+    return Table(source, {"PKG": re.sub(r"[-.]", "_", name)})
+
+
+def settings_table(toml: Toml, owner: str) -> Table:
     """The table `[tool.cosmo.env]`; `RecipeError` for keys beside it, which nothing would read."""
-    for key in toml.table("tool", "cosmo").data:
-        if key != "env":
-            problem = f"tool.cosmo.{key} is not read; write it under [tool.cosmo.env]"
-            raise RecipeError(f"{toml.file}: {problem}")
+    for key in toml.table("tool", "cosmo").data.keys() - {"env"}:
+        problem = f"tool.cosmo.{key} is not read; write it under [tool.cosmo.env]"
+        raise RecipeError(f"{toml.file}: {problem}")
     return as_variables(f"[tool.cosmo.env]{owner}", toml.table("tool", "cosmo", "env"))
 
 
@@ -233,5 +208,5 @@ def as_variables(source: str, toml: Toml) -> Table:
         if isinstance(value, (str, int, float)):
             values[name] = str(int(value) if isinstance(value, bool) else value)
         elif is_setting(name):
-            raise toml.wrong_kind(name, "a string")
+            toml.get(name, str, "")
     return Table(source, values)

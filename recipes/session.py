@@ -15,7 +15,6 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from .project import Project, load_project
-from .settings import PKG
 from .shell import RecipeError, Shell, end_running, exit_on_error
 
 OPTIONS = "cosmo_recipes"
@@ -31,7 +30,7 @@ def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
 
     Raises `RecipeError` where another build runs there, or something in it leads out of it.
     """
-    with handle_signals():
+    with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
         p = load_project(dict(c.config.get(OPTIONS, {})))
         p.check_build_folder()
         sh = Shell(c, task, build_exports(p))
@@ -45,7 +44,7 @@ def build_exports(p: Project) -> dict[str, str]:
 
     An Actually Portable Executable writes its loader to TMPDIR. Source: Cosmopolitan, `ape/ape.S`.
     """
-    article = {"PKG": p.settings.value(PKG).text or "", "DIR_SITE": p.site}
+    article = {"PKG": p.value("PKG").text or "", "DIR_SITE": p.site}
     fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
     return {**article, **fixed, "TMPDIR": p.build}
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 TIMEOUT = 3.0
 """For how many seconds the programs of a line may go on after they were told to end."""
 
-SHOWN = 20
+SHOWN_LINES = 20
 """How many of the last lines of a tool that failed are shown."""
 
 
@@ -52,7 +52,7 @@ def log(message: str) -> None:
 def print_result(text: str) -> None:
     """Print what was asked for. A reader that stops early is no error.
 
-    Python's own flush at its end must not fail again: it documents this under "Note on SIGPIPE".
+    Python's own flush at its end must not fail again. Source: its "Note on SIGPIPE".
     """
     try:
         print(text, flush=True)
@@ -68,16 +68,13 @@ class LineRunner(Local):
     running: ClassVar[dict[int, subprocess.Popen[bytes]]] = {}
 
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
-        """Start the line; what Invoke reads and writes is as in its own runner."""
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(  # noqa: S602 - the line is the recipe
-            command,
-            shell=True,
-            executable=shell,
+        """Start the line, without input."""
+        self.process = subprocess.Popen(
+            [shell, "-c", command],
             env=env,
             stdin=subprocess.DEVNULL,
-            stdout=pipe,
-            stderr=pipe,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
         self.running[self.process.pid] = self.process
@@ -87,23 +84,17 @@ class LineRunner(Local):
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def stop(self) -> None:
-        """Forget the line, which has ended."""
-        super().stop()
-        process = getattr(self, "process", None)  # a dry run starts none
-        self.running.pop(process.pid if process else 0, None)
-
 
 def end_running() -> None:
     """End the lines that are running, and all that they started; at last by force."""
-    for number, process in list(LineRunner.running.items()):
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+    for group, process in LineRunner.running.items():
+        for number in (signal.SIGTERM, signal.SIGKILL):
             end = time.monotonic() + TIMEOUT
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(number, signal_number)
+                os.killpg(group, number)
                 while time.monotonic() < end:
                     process.poll()
-                    os.killpg(number, 0)
+                    os.killpg(group, 0)
                     time.sleep(0.02)
 
 
@@ -117,31 +108,30 @@ class Shell:
     exported: ClassVar[dict[str, str]] = {}
 
     def __init__(self, c: Context, task: str, exports: Mapping[str, str]) -> None:
-        self.c, self.comment, self.exports = c, f"# cosmo.{task}", dict(exports)
-        self.dry = bool(c.config.run.dry)
+        self.c, self.task, self.exports = c, task, dict(exports)
+        self.dry, self.comment = bool(c.config.run.dry), f"# cosmo.{task}"
 
     def environment(self) -> dict[str, str]:
         """The environment of a line: the user's, Invoke's `run.env`, and `exports`."""
         env = {**os.environ, **self.c.config.run.env}
-        removed = [name for name in env if name.startswith("PYTHON") or name == "CDPATH"]
-        for name in removed:
+        for name in [name for name in env if name.startswith("PYTHON") or name == "CDPATH"]:
             del env[name]
         return {**env, **self.exports, "TMPDIR": os.path.abspath(self.exports["TMPDIR"])}
 
     def announce(self) -> None:
         """Print the exports that are new to the script, and the task's name as a comment."""
-        if not self.dry and not self.c.config.run.echo:
-            return
         if not Shell.exported:
             print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
         line = "export"
         for name, value in self.exports.items():
             if Shell.exported.get(name) != value:
-                text = f'"$PWD"/{quote(value)}' if name == "TMPDIR" else quote(value)
-                if len(f"{line} {name}={text}") > 100:
+                word = f"{name}={quote(value)}"
+                if name == "TMPDIR":
+                    word = f'TMPDIR="$PWD"/{quote(value)}'
+                if len(line) + len(word) > 100:
                     print(line)
                     line = "export"
-                line += f" {name}={text}"
+                line += f" {word}"
         if line != "export":
             print(line)
         Shell.exported = {**Shell.exported, **self.exports}
@@ -152,30 +142,35 @@ class Shell:
     def run(
         self,
         line: str,
-        failed: str,
+        failed: str = "",
         remedy: str = "fix this and run it again",
+        at: str = "",
         progress: Progress | None = None,
         reason: Callable[[Result], str] | None = None,
     ) -> Result:
-        """Run one POSIX line. Raise `RecipeError` where it fails: what `failed`, why, the remedy.
+        """Run one POSIX line, in the folder `at` if given.
 
-        `reason` says why; without it, output of one line does, and of more is shown before the error.
-        Invoke's configuration chooses the shell, the echo and the timeout.
+        Where it fails, `RecipeError` says what `failed`, why, and the remedy. `reason` says why;
+        else one line of output does, and more of it is shown before the error. Invoke's
+        configuration chooses the shell, the echo and the timeout.
         """
+        failed = failed or f"cosmo.{self.task} failed"
+        if at:  # whichever symbolic links lead to the current folder
+            line = f"(cd {'-P ' if at.startswith('..') else ''}{quote(at)} && {line})"
         if self.dry and hasattr(signal, "SIGPIPE"):
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
-        self.announce()
+        if self.dry or self.c.config.run.echo:
+            self.announce()
+        fixed = {"pty": False, "asynchronous": False, "disown": False, "in_stream": False}
+        runner = LineRunner(self.c)
         with exit_on_error(failed):
             try:
                 result: Result = self.c._run(
-                    LineRunner(self.c),
+                    runner,
                     line,
+                    **fixed,
                     warn=True,
                     hide="both",
-                    in_stream=False,
-                    pty=False,
-                    asynchronous=False,
-                    disown=False,
                     echo_format="{command}",
                     watchers=[progress] if progress else [],
                     shell=configured_shell(self.c),
@@ -185,10 +180,16 @@ class Shell:
             except CommandTimedOut as error:
                 why = f"it took longer than {error.timeout} seconds"
                 raise RecipeError(f"{failed}: {why}; {remedy}") from error
+        LineRunner.running.clear()
         if result.failed:
             why = reason(result) if reason else show_output(result, progress)
-            raise RecipeError(f"{failed}: {why}{remedy and f'; {remedy}'}")
+            raise RecipeError(f"{failed}: {why}" + (f"; {remedy}" if remedy else ""))
         return result
+
+    def remove(self, folder: str, tests: list[str]) -> None:
+        """Run the line that removes, below a folder, what passes one of these tests of `find`."""
+        if tests:
+            self.run(rf"find {folder} \( {' -o '.join(tests)} \) -exec rm -rf {{}} +")
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
@@ -198,25 +199,20 @@ class Shell:
 
 def show_output(result: Result, progress: Progress | None) -> str:
     """Show the last lines of a tool that failed; return the reason, for a line of ours."""
-    skip = progress.pattern if progress else None
-    output = (result.stdout + result.stderr).splitlines()
-    lines = [line for line in output if line.strip() and not (skip and skip.match(line))]
+    output = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+    counted = [bool(progress and progress.pattern.match(line)) for line in (*output, "")]
+    counted[-1] = True  # of the lines that are counted, one stays before others: it may name a file
+    lines = [line for at, line in enumerate(output) if not (counted[at] and counted[at + 1])]
     if len(lines) == 1:
         return re.sub(r"^\S*sh: (line )?\d+: ", "", lines[0])
-    for line in lines[-SHOWN:]:
+    for line in lines[-SHOWN_LINES:]:
         log(line)
     return "see above" if lines else f"exit status {result.exited}"
 
 
 def configured_shell(c: Context) -> str:
     """The shell that Invoke is configured to use, where it is installed, else sh."""
-    configured = str(c.config.run.shell or "sh")
-    return configured if shutil.which(configured) else "/bin/sh"
-
-
-def explicit_path(path: str) -> str:
-    """`path`, so that it begins with where it starts from: here, above, or the root."""
-    return path if path.startswith(("./", "../", "/")) else f"./{path}"
+    return shutil.which(str(c.config.run.shell or "sh")) or "/bin/sh"
 
 
 def quote(path: str) -> str:
@@ -224,27 +220,12 @@ def quote(path: str) -> str:
     return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
-def inside(folder: str, line: str) -> str:
-    """A line that runs in `folder`, whichever symbolic links lead to the current one."""
-    option = "-P " if folder.startswith("..") else ""
-    return f"(cd {option}{quote(folder)} && {line})"
-
-
-def remove_matching(folder: str, tests: Iterable[str]) -> str:
-    """The line that removes, below a folder, what passes one of these tests of `find`."""
-    return rf"find {folder} \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
-
-
 @contextmanager
 def progress_bar(name: str, total: int | None, unit: str) -> Iterator[tqdm[NoReturn]]:
     """A progress bar on standard error, on a terminal only. The unit `B` is scaled (kB, MB)."""
+    scaled, silent = unit == "B", not sys.stderr.isatty()
     bar: tqdm[NoReturn] = tqdm(
-        desc=name,
-        total=total,
-        unit=unit,
-        unit_scale=unit == "B",
-        disable=not sys.stderr.isatty(),
-        leave=False,
+        desc=name, total=total, unit=unit, unit_scale=scaled, disable=silent, leave=False
     )
     with bar:
         yield bar

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import indent
 
@@ -35,8 +36,8 @@ HEAD = '''\
 """Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
 
 These are the cosmo-recipes in one file, as their `invoke vendor` wrote it. With Invoke and tqdm
-installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; `uv` installs dependencies.
-With nothing installed, `uv run {name} cosmo` and `pipx run {name} cosmo` do what `invoke cosmo` does.
+installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; uv installs dependencies.
+With nothing installed, `uv run {name} cosmo` and `pipx run {name} cosmo` do the same.
 
 To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that shows
 whether it is current. A copy that was edited is not overwritten. The phases are below
@@ -117,12 +118,12 @@ def vendor(
         missing = settings and "env" not in read_toml(pyproject).table("tool", "cosmo").data
         if check:
             command = "invoke" if Path(sys.argv[0]).name in ("invoke", "inv") else "cosmo-recipes"
-            check_up_to_date(path, text, current, f"{command} vendor {shlex.quote(dest)}")
+            check_copy(path, text, current, f"{command} vendor {shlex.quote(dest)}")
             if missing:
                 raise RecipeError(f"{pyproject} has no [tool.cosmo.env]; `--settings` adds one")
             return
-        if current is not None and not force:
-            check_overwritable(path, current)
+        if not force:
+            check_copy(path, text, current, "")
         texts = {path: text}
         if missing:
             texts[pyproject] = with_settings(pyproject)
@@ -147,9 +148,9 @@ def vendored(name: str) -> str:
     inside = [Module(PACKAGE_DIR / path) for path in INSIDE]
     modules = [Module(PACKAGE_DIR / path) for path in MODULES]
     first = import_lines(inside)
-    rest = [line for line in import_lines(modules) if line not in first]
+    rest = import_lines(modules, first)
     others = [line for line in rest if line.split()[1].partition(".")[0] in ("invoke", "tqdm")]
-    others += [part for module in modules for part in module.conditional]
+    others += ["", *(part for module in modules for part in module.conditional)]
     parts = [
         "from __future__ import annotations\n",
         *first,
@@ -192,22 +193,18 @@ class Module:
         )
 
 
-def import_lines(modules: list[Module]) -> list[str]:
-    """The absolute imports of these modules, one of each name, sorted."""
+def import_lines(modules: list[Module], known: Iterable[str] = ()) -> list[str]:
+    """The absolute imports of these modules, without what is `known`, sorted as isort does."""
     names: dict[str, set[str]] = {}
     for node in (node for module in modules for node in module.imports):
         if isinstance(node, ast.Import):
-            names.update({f"import {alias.name}": set() for alias in node.names})
+            names.update({f"import {alias.name}": {""} for alias in node.names})
         elif not node.level and node.module != "__future__":
             start = f"from {node.module} import "
             names.setdefault(start, set()).update(alias.name for alias in node.names)
-    ordered = sorted(names, key=lambda start: (start.startswith("from"), start))
-    return [start + ", ".join(sorted(names[start], key=sort_key)) for start in ordered]
-
-
-def sort_key(name: str) -> tuple[int, str]:
-    """Constants come first, then classes, then the rest, as isort has it."""
-    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
+    found = [f"{start}{name}" for start in names for name in names[start]]
+    new = [line for line in found if line not in known]
+    return sorted(new, key=lambda line: (line.startswith("from"), line))
 
 
 def digest(text: str) -> str:
@@ -222,41 +219,32 @@ def version_key(version: str) -> tuple[list[int], bool, str]:
     return [int(part) for part in release.split(".") if part.isdigit()], not rest, rest
 
 
-def check_overwritable(path: Path, current: str) -> None:
-    """Raise `RecipeError` for a file that is edited, or newer, or not of `vendor`."""
-    mark = MARK.search(current)
-    if mark is None:
-        problem = "was not written by vendor; move it away, or overwrite it with --force"
-        raise RecipeError(f"{path} {problem}")
-    if mark[2] != digest(current):
-        raise RecipeError(f"{path} was edited; --check shows what differs, --force overwrites it")
-    if version_key(mark[1]) > version_key(__version__):
-        problem = f"is cosmo-recipes {mark[1]}, and this is {__version__}"
-        raise RecipeError(f"{path} {problem}; use newer ones, or overwrite it with --force")
+def check_copy(path: Path, text: str, current: str | None, command: str) -> None:
+    """Raise `RecipeError` where a copy is not what would be written, and show what was edited.
 
-
-def check_up_to_date(path: Path, text: str, current: str | None, command: str) -> None:
-    """Raise `RecipeError`, and show what differs, where a copy is not what would be written."""
-    if current is None:
+    With a command, that is how the copy is written; without, it may be older, but not edited.
+    """
+    if current is None and command:
         raise RecipeError(f"{path} does not exist; `{command}` writes it")
-    if current == text:
-        log(f"vendor   {path}: cosmo-recipes {__version__}, current")
+    if current is None or current == text:
+        if command:
+            log(f"vendor   {path}: cosmo-recipes {__version__}, current")
         return
     mark = MARK.search(current)
     if mark is None:
-        raise RecipeError(f"{path} was not written by vendor; `{command} --force` overwrites it")
-    same = mark[1] == __version__
-    other = f"cosmo-recipes {mark[1]}, "
-    other += "of other sources" if same else f"and this is {__version__}"
-    if mark[2] == digest(current):
-        newer = version_key(mark[1]) > version_key(__version__)
-        remedy = "use newer ones" if newer else f"`{command}` brings it up to date"
-        raise RecipeError(f"{path} is {other}; {remedy}")
-    before, after = text.splitlines(keepends=True), current.splitlines(keepends=True)
-    print("".join(difflib.unified_diff(before, after, "as it would be", str(path))), end="")
-    also = "" if same else f", and it is {other}"
-    remedy = f"`{command} --force` overwrites it"
-    raise RecipeError(f"{path} was edited by hand, as shown{also}; {remedy}")
+        raise RecipeError(f"{path} was not written by vendor; move it away, or add --force")
+    version = f"{path} is cosmo-recipes {mark[1]}, "
+    version += "of other sources" if mark[1] == __version__ else f"and this is {__version__}"
+    if mark[2] != digest(current):
+        before, after = text.splitlines(keepends=True), current.splitlines(keepends=True)
+        diff = difflib.unified_diff(before, after, "as it would be", str(path))
+        print("".join(diff) if command else "", end="")
+        shown = "as shown; " if command else "as --check shows; "
+        raise RecipeError(f"{version}; it was edited by hand, {shown}--force overwrites it")
+    if version_key(mark[1]) > version_key(__version__):
+        raise RecipeError(f"{version}; use newer recipes, or overwrite it with --force")
+    if command:
+        raise RecipeError(f"{version}; `{command}` brings it up to date")
 
 
 def vendor_targets(folder: Path) -> tuple[Path, Path]:

@@ -1,12 +1,12 @@
 """Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
 
 These are the cosmo-recipes in one file, as their `invoke vendor` wrote it. With Invoke and tqdm
-installed (and tomli, before Python 3.11), `invoke --list` tells what there is. With nothing
-installed, `uv run tasks.py cosmo` and `pipx run tasks.py cosmo` do the same as `invoke cosmo`.
+installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; uv installs dependencies.
+With nothing installed, `uv run tasks.py cosmo` and `pipx run tasks.py cosmo` do the same.
 
-To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that tells
-whether it is current. A copy that was edited is not overwritten. What the phases do stands below
-"recipes/cosmo.py", and what the settings mean below "recipes/known.py".
+To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that shows
+whether it is current. A copy that was edited is not overwritten. The phases are below
+"recipes/phases.py", the settings below "recipes/settings.py".
 
 MIT License. Copyright (c) the cosmo-recipes authors.
 """
@@ -19,1859 +19,602 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # mypy: disable-error-code="import-untyped"
 # /// script
 # requires-python = ">=3.9"
-# dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'"]
+# dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
-# cosmo-recipes 0.1.0
-# sha256 of all other lines: 9ac004182bc635f6d3abc241a755da269b89e649de9c3009f07d30f017f92141
+# cosmo-recipes 0.2.0
+# sha256 of all other lines: bb8496a1352ea6405a1340efac44a5117299287905f4ebbbae6e9f31f849f8a0
 
 from __future__ import annotations
 
-import _io
 import ast
-import builtins
-import compileall
 import csv
-import errno
-import hashlib
+import datetime
 import importlib
 import importlib.util
-import inspect
 import json
-import keyword
 import os
 import re
-import runpy
 import select
-import shlex
 import shutil
 import signal
-import subprocess
 import sys
-import sysconfig
-import tempfile
-import threading
-import time
-import unicodedata
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
-from functools import cache
-from importlib import metadata
-from importlib.machinery import FileFinder, ModuleSpec
-from importlib.util import resolve_name
-from itertools import accumulate
-from json import dumps
-from pathlib import Path
-from symtable import SymbolTable, symtable
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-from urllib.parse import unquote, urlsplit
+from collections.abc import Callable
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
 
-try:
-    from invoke.collection import Collection
-    from invoke.context import Context
-    from invoke.exceptions import CommandTimedOut, Exit
-    from invoke.runners import Result
-    from invoke.tasks import task
-    from invoke.watchers import StreamWatcher
-    from tqdm import tqdm
+# recipes/inside/distribution.py -----------------------------------------------
+# An installed distribution: its metadata, its files, and which modules it cannot do without.
 
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    if TYPE_CHECKING:
-        import posix
-
-except ModuleNotFoundError as error:
-    told = f"{__file__} needs {error.name}, which is not installed"
-    raise SystemExit(f"cosmo: {told}; pip install {error.name}") from None
+EXTENSION = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
+GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+IMPORT_TIMEOUT = 20
+"""How many seconds the import of one module may take."""
 
 
-# recipes/cache.py -------------------------------------------------------------
-# The user's cache: what was downloaded or installed once, for all projects of this machine.
-#
-#     sha256/HASH       a file, by what it holds
-#     url/HASH/NAME     a link to what an address last gave, for `wget -N`; url/HASH.time has its time
-#     deps/HASH/deps    a link to what locked dependencies were installed to, as a tar
-#
-# A file gets its name when it is whole, by one rename, so that builds need not wait for each other.
+def canonical(name: str) -> str:
+    """A distribution's name in its normalized form. Source: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def cache_folder(environ: Mapping[str, str]) -> str:
-    """The folder of these recipes in the user's cache.
+def requirements_lines(path: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """The lines of a requirements file and those it includes, each with the name it requires.
 
-    Source: XDG Base Directory Specification, by which a relative path counts for nothing; without
-    XDG_CACHE_HOME, on macOS, its File System Programming Guide.
+    A line that requires nothing has an empty name. Source: pip's documentation, "requirements file
+    format".
     """
-    base = environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = str(Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache"))
-    return os.path.join(base, "cosmo-recipes")
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        text = re.sub(r"\\\r?\n", " ", file.read())
+    for line in map(str.strip, text.splitlines()):
+        name = re.match(r"[A-Za-z0-9._-]+", line)
+        yield line, canonical(name[0]) if name and line[0] != "-" else ""
+        include = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", line)
+        included = os.path.join(os.path.dirname(path), include[1]) if include else ""
+        if os.path.isfile(included) and included not in seen:
+            yield from requirements_lines(included, (*seen, path))
 
 
-def place(kind: str, text: str) -> str:
-    """Where the link for an address, or for some dependencies, lies in the cache."""
-    return f"{kind}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+class Dist:
+    """An installed distribution: its name, version, requirements and files below `folder`.
 
-
-def sha256sum() -> str:
-    """The program that prints the sha256 of its input: coreutils' or, as on macOS, Perl's."""
-    return "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
-
-
-def held_file(cache: str, link: str) -> Path | None:
-    """The file in the cache that a link leads to; None where it leads nowhere, or elsewhere."""
-    held = Path(cache, link).resolve()
-    known = held.parent == Path(cache, "sha256").resolve() and re.fullmatch(
-        "[0-9a-f]{64}", held.name
-    )
-    return held if known and held.is_file() else None
-
-
-def see_sha256(file: str, wanted: str) -> str:
-    """The line that fails, and tells what it found, where a file is not what it has to be."""
-    found = f'found="$({sha256sum()} < {file})"'
-    return f'{found} && {{ [ "${{found%% *}}" = {wanted} ] || {{ echo "$found" >&2; false; }}; }}'
-
-
-def is_whole(cache: str) -> str:
-    """The command that fails where what the link `$file` in the cache leads to was damaged."""
-    held = shlex.quote(f"{cache}/sha256")
-    return f'{{ hash="$({sha256sum()} < "$file")" && [ "$file" -ef {held}/"${{hash%% *}}" ]; }}'
-
-
-def keep(cache: str, file: str, folder: str, name: str) -> str:
-    """The line that puts a file into the cache, by its hash, and a link to it into a folder there.
-
-    `file` and `name` are text of that line. Beside the folder, a file has the time that this one
-    had; it comes last, for what is older than it is told to be is fetched again, not kept for good.
-    A cache that cannot be written to is done without.
-    """
-    held, links = shlex.quote(f"{cache}/sha256"), shlex.quote(f"{cache}/{folder}")
-    return (
-        f'{{ hash="$({sha256sum()} < {file})" && hash="${{hash%% *}}" && mkdir -p {held} {links} &&'
-        f' cp -p {file} {held}/.$$ && mv -f {held}/.$$ {held}/"$hash" &&'
-        f' ln -sf ../../sha256/"$hash" {links}/.$$ && mv -f {links}/.$$ {links}/{name} &&'
-        f" touch -r {file} {links}.$$ && mv -f {links}.$$ {links}.time; }}"
-        f" 2>/dev/null || rm -f {held}/.$$ {links}/.$$ {links}.$$"
-    )
-
-
-# recipes/console.py -----------------------------------------------------------
-# What a person sees: one line a step, a progress bar on a terminal, one line for an error.
-
-
-class Stop(Exit):
-    """The end of a build: what failed, why, and what to do next, in one line; exit status 1."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("cosmo: " + " ".join(message.split()), code=1)
-
-
-@contextmanager
-def one_line(failed: str) -> Iterator[None]:
-    """Turn an error of the system, or a value that it cannot take, into a `Stop`."""
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError) as error:
-        raise Stop(f"{failed}: {error}; mend that, and run it again") from error
-
-
-def say(message: str) -> None:
-    """Print one line about the work; standard output is left to what was asked for."""
-    print(message, file=sys.stderr, flush=True)
-
-
-def show(text: str) -> None:
-    """Print what was asked for. Where that fails, Python shall not try, and fail, again at its end.
-
-    Source: Python's documentation, `signal`, "Note on SIGPIPE".
-    """
-    try:
-        print(text, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-
-
-@contextmanager
-def bar(what: str, total: int | None, unit: str) -> Iterator[tqdm[NoReturn]]:
-    """A progress bar on standard error, shown on a terminal only.
-
-    `unit` is the word behind the count; `"B"` counts bytes and is scaled (kB, MB).
-    """
-    shown: tqdm[NoReturn] = tqdm(
-        desc=what,
-        total=total,
-        unit=unit,
-        unit_scale=unit == "B",
-        disable=not sys.stderr.isatty(),
-        leave=False,
-    )
-    with shown:
-        yield shown
-        shown.refresh()
-
-
-class Lines(StreamWatcher):
-    """Moves a bar on by one for each line of output that begins as the pattern `start` says."""
-
-    def __init__(self, shown: tqdm[NoReturn], start: str) -> None:
-        super().__init__()
-        self.shown = shown
-        self.pattern = re.compile(rf"^\s*(?:{start})", re.MULTILINE)
-        self.read = 0
-
-    def submit(self, stream: str) -> Iterable[str]:
-        """Count the lines that came since the last call; nothing is ever answered."""
-        whole = stream.rfind("\n") + 1
-        self.shown.update(len(self.pattern.findall(stream[self.read : whole])))
-        self.read = max(self.read, whole)
-        return ()
-
-
-class Download(StreamWatcher):
-    """Moves a bar on by the bytes that `wget --progress=dot:mega` tells of.
-
-    Source: wget's manual, "dot:mega": each dot is 64 KiB and each line says where it begins.
+    A requirement is parsed by the `packaging` in the interpreter's own pip.
     """
 
-    DOT = 64 * 1024
+    def __init__(self, folder: str, info: str) -> None:
+        self.folder, self.info, self.name, self.version = folder, info, "", ""
+        self.requires: list[Any] = []
+        packaging = importlib.import_module("pip._vendor.packaging.requirements")
+        for line in self.read("METADATA").partition("\n\n")[0].splitlines():
+            key, _, value = line.partition(": ")
+            if key in ("Name", "Version"):
+                setattr(self, key.lower(), value)
+            if key == "Requires-Dist":
+                self.requires.append(packaging.Requirement(value))
+        rows = csv.reader(self.read("RECORD").splitlines())
+        self.hashes = {row[0]: row[1] for row in rows if len(row) > 1}
 
-    def __init__(self, shown: tqdm[NoReturn]) -> None:
-        super().__init__()
-        self.shown = shown
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
 
-    def submit(self, stream: str) -> Iterable[str]:
-        """Read the length and the last line of dots; nothing is ever answered."""
-        length = re.findall(r"^Length: (\d+)", stream, re.MULTILINE)
-        rows = re.findall(r"^ *(\d+)K ([. ]+)", stream, re.MULTILINE)
-        saved = re.findall(r" saved \[(\d+)", stream)
-        if rows:
-            begin, dots = rows[-1]
-            done = int(begin) * 1024 + dots.count(".") * self.DOT
-            self.shown.total = int(length[-1]) if length else None
-            self.shown.update((int(saved[-1]) if saved else done) - self.shown.n)
-        return ()
+    def path(self, name: str) -> str:
+        """The path of one of its files."""
+        return os.path.join(self.folder, name)
 
+    def read(self, name: str) -> str:
+        """The text of a file of its metadata, empty where there is none."""
+        path = self.path(f"{self.info}/{name}")
+        if not os.path.isfile(path):
+            return ""
+        with open(path, encoding="utf-8") as file:
+            return file.read()
 
-# recipes/layers.py ------------------------------------------------------------
-# The tables that a value is looked for in, one above the other, and the `$NAME`s in it.
+    def files(self) -> list[str]:
+        """Its installed files, without its metadata and scripts."""
+        scripts = "bin/" if "bin/__init__.py" not in self.hashes else "../"
+        names = (n for n in self.hashes if not n.startswith(("../", "/", scripts, self.info + "/")))
+        return [name for name in names if os.path.isfile(self.path(name))]
 
-LONGEST = 10_000
-"""How many characters a setting may have, its `$NAME`s expanded."""
+    def extensions(self) -> list[str]:
+        """Its extension modules and shared libraries."""
+        return [name for name in self.files() if EXTENSION.search(name)]
 
+    def top_level(self) -> list[str]:
+        """The names of its top-level modules and packages."""
+        code = (name for name in self.files() if name.endswith(".py") or EXTENSION.search(name))
+        return sorted({name.split("/")[0].split(".")[0] for name in code})
 
-class Table(NamedTuple):
-    """Some settings and the place they stand in, in the words of an error message."""
-
-    source: str
-    names: Mapping[str, str]
-
-
-class Value(NamedTuple):
-    """A setting as it was found: its text, None where it is not set, and where that came from."""
-
-    text: str | None
-    source: str
-
-
-class Layers:
-    """Where a value is looked for; the table that counts most comes first."""
-
-    NAME = re.compile(r"\$(?:\$|\{(?P<braced>[A-Za-z_]\w*)\}|(?P<plain>[A-Za-z_]\w*))")
-
-    def __init__(self, *tables: Table) -> None:
-        self.tables = tables
-
-    def find(self, name: str) -> Value:
-        """The value of `name` as it stands, and its source."""
-        for table in self.tables:
-            if name in table.names:
-                return Value(table.names[name], table.source)
-        return Value(None, "not set")
-
-    def expanded(self, name: str) -> Value:
-        """The value of the setting `name`, with each `$NAME` in it replaced by that one's value."""
-        value = self.find(name)
-        if value.text is None:
-            return value
-        return Value(self._expand(value, (name,)), value.source)
-
-    def _expand(self, value: Value, trail: tuple[str, ...]) -> str:
-        def replace(match: re.Match[str]) -> str:
-            name = match["braced"] or match["plain"]
-            if name is None:
-                return "$"
-            other = self.find(name)
-            if other.text is None or name in trail:
-                wrong = "leads back to itself" if name in trail else "is not set"
-                raise Stop(
-                    f"{trail[-1]}={value.text} ({value.source}): ${name} {wrong}; correct it"
-                )
-            if other.source == "environment":
-                return other.text  # the shell that set it has expanded it
-            return self._expand(other, (*trail, name))
-
-        text = self.NAME.sub(replace, value.text or "")
-        if len(text) > LONGEST:
-            raise Stop(f"{trail[0]} is longer than {LONGEST} characters; shorten {trail[-1]}")
-        return text
+    def requirements(self, dist: Dist, extras: bool = False) -> list[Any]:
+        """Its requirements of `dist` that hold here; with `extras`, those of its own extras."""
+        same = [line for line in self.requires if canonical(line.name) == canonical(dist.name)]
+        if extras:
+            return [line for line in same if "extra" in str(line.marker)]
+        return [line for line in same if not line.marker or line.marker.evaluate({"extra": ""})]
 
 
-# recipes/checks.py ------------------------------------------------------------
-# What each setting has to be: a check gives the value a build uses, or ends it with `Stop`.
-
-SWITCH = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off", ""), False),
-}
+def find_dists(folder: str) -> list[Dist]:
+    """The distributions installed in a folder."""
+    infos = (name for name in sorted(os.listdir(folder)) if name.endswith(".dist-info"))
+    return [Dist(folder, name) for name in infos if os.path.isfile(f"{folder}/{name}/METADATA")]
 
 
-def check_pkg(value: Value, root: Path) -> str:
-    """PKG, where it is an identifier path and leaves the build's own files their names."""
-    if value.text is None:
-        file = root / "pyproject.toml"
-        none = "" if file.exists() else ", which is not there (COSMO_PROJECT names another project)"
-        raise Stop(
-            f"PKG is not set, neither in the environment nor in {file}{none}: name the package to"
-            " run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
-        )
-    parts = value.text.split(".")
-    if not all(part.isidentifier() for part in parts):
-        raise Stop(
-            f"PKG={value.text!r} ({value.source}) is not the name of a package: use a Python"
-            " identifier, or several joined by dots"
-        )
-    if is_taken(parts[0]) or parts[0] == "__main__":
-        whose = "Python" if parts[0] == "__main__" else "the build folder"
-        raise Stop(f"PKG={value.text}: {whose} needs that name itself; rename the package")
-    return value.text
+def find_needed(dist: Dist, missing: list[str]) -> tuple[list[str], set[str]]:
+    """The missing modules that the distribution needs, and all modules that it tries to import.
 
-
-def check_dir_site(value: Value, root: Path) -> str:
-    """DIR_SITE, where it is a folder of its own inside the project that ends as it must."""
-    text = value.text or ""
-    clean = os.path.normpath(text)
-    parts = clean.split(os.sep)
-    build = (root / text).parent.parent.resolve()
-    if os.path.isabs(text) or ".." in text.split("/"):
-        wrong = "must lie inside the project and be relative to it"
-    elif parts[-2:] != ["Lib", "site-packages"] or len(parts) < 3:
-        wrong = "must be a folder of the project's, then Lib/site-packages"
-    elif root not in build.parents:
-        wrong = f"leads out of the project, to {build}"
-    elif (root / "src").resolve() in (build, *build.parents):
-        wrong = "lies among the sources"
-    elif (root / text).is_symlink() or (root / text).parent.is_symlink():
-        wrong = "is a symbolic link"
-    else:
-        return clean
-    raise Stop(f"DIR_SITE={text!r} ({value.source}) {wrong}; dist/cosmo/Lib/site-packages is usual")
-
-
-def check_url(name: str, value: Value, root: Path) -> str:
-    """A URL for wget as it stands; for a file URL, the path that it names; or a path."""
-    text = value.text or ""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        parts = urlsplit("")
-    plain = text.isascii() and text.isprintable() and " " not in text
-    if parts.scheme in ("http", "https") and parts.netloc and plain:
-        return text
-    path = placed(value, root)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        path = Path(unquote(parts.path))
-    elif not text or "://" in text:
-        raise Stop(f"{name}={text!r} ({value.source}): give an https, http or file URL, or a path")
-    if not path.is_file():
-        raise Stop(f"{name}={text!r} ({value.source}): there is no file {path}; correct it")
-    return str(path)
-
-
-def check_urls(name: str, value: Value, root: Path) -> tuple[str, ...]:
-    """A setting that names one address, or several URLs."""
-    words = (value.text or "").split()
-    if len(words) < 2 or not all("://" in word for word in words):
-        return (check_url(name, value, root),)
-    return tuple(check_url(name, Value(word, value.source), root) for word in words)
-
-
-def check_sha256(value: Value) -> str:
-    """COSMO_SHA256, empty where it is not set."""
-    text = (value.text or "").lower()
-    if value.text is not None and not re.fullmatch("[0-9a-f]{64}", text):
-        raise Stop(f"COSMO_SHA256={value.text!r} ({value.source}): write 64 hexadecimal digits")
-    return text
-
-
-def placed(value: Value, root: Path) -> Path:
-    """The path that a setting names.
-
-    A relative one begins at the project's folder, or where the command runs if it was given there.
+    Every module of it is imported. One that fails for a missing one may fail if another one tries
+    the same and can be imported, as in PyYAML; or if it is private and another one that names it
+    can be imported, as in SQLAlchemy. What a function imports unguarded is needed, as in cffi.
     """
-    above = Path() if value.source == "environment" else Path(os.path.relpath(root))
-    return above / Path(value.text or "").expanduser()
+    modules = {name: module_name(name) for name in dist.files()}
+    if missing and not any(name.endswith(".py") for name in modules):
+        return missing, set()
+    sources = read_sources(dist)
+    tried: set[str] = set()
+    optional: set[str] = set()
+    failing: dict[str, str] = {}
+    names = sorted(filter(None, modules.values()), key=lambda name: name.split("."))
+    for name, works, reason, imported in probe_imports(names, missing, dist.top_level()):
+        tried.update(imported)
+        optional.update(imported if works else ())
+        failing.update({name: reason} if reason else {})
+    for path, source in sources.items():
+        if modules[path] not in failing:
+            optional.update(name for name in source.at_import if name.split(".")[-1][:1] == "_")
+    needed = [reason for name, reason in failing.items() if name not in optional]
+    later = {f"{name}." for source in sources.values() for name in source.in_functions}
+    strings = {text for source in sources.values() for text in source.strings}
+    for name in missing:
+        by_string = name not in tried and name.rpartition(".")[2] in strings
+        if by_string or any(other.startswith(f"{name}.") for other in later):
+            needed += [name]
+    return needed, tried
 
 
-def check_prune(value: Value) -> tuple[str, ...]:
-    """COSMO_PRUNE as patterns; one that `zip` would take for an option is refused."""
-    patterns = shell_words("COSMO_PRUNE", value)
-    for pattern in patterns:
-        if not pattern or pattern[0] in "-@":
-            raise Stop(f"COSMO_PRUNE ({value.source}): {pattern!r} is not a pattern; write a path")
-    return patterns
+class Source(ast.NodeVisitor):
+    """What a module imports at once and, unguarded, in functions; and its strings' last words."""
+
+    def __init__(self, package: list[str], tree: ast.AST) -> None:
+        self.package, self.functions, self.guards = package, 0, 0
+        self.at_import: set[str] = set()
+        self.in_functions: set[str] = set()
+        self.strings: set[str] = set()
+        self.visit(tree)
+
+    def visit_FunctionDef(self, node: ast.AST) -> None:
+        self.functions += 1
+        self.generic_visit(node)
+        self.functions -= 1
+
+    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
+
+    def visit_Try(self, node: ast.Try) -> None:
+        types = [handler.type or ast.Name("Exception") for handler in node.handlers]
+        caught = (name.id for one in types for name in ast.walk(one) if isinstance(name, ast.Name))
+        guarded = not GUARDS.isdisjoint(caught)
+        self.guards += guarded
+        for line in node.body:
+            self.visit(line)
+        self.guards -= guarded
+        for rest in (*node.handlers, *node.orelse, *node.finalbody):
+            self.visit(rest)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.add(*(alias.name for alias in node.names))
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        above = self.package[: len(self.package) - node.level + 1] if node.level else []
+        base = ".".join([*above, *filter(None, [node.module])])
+        self.add(base, *(f"{base}.{alias.name}" for alias in node.names))
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self.strings.add(node.value.rpartition(".")[2])
+
+    def add(self, *names: str) -> None:
+        if not self.functions:
+            self.at_import.update(names)
+        elif not self.guards:
+            self.in_functions.update(names)
 
 
-def check_patterns(name: str, value: Value) -> tuple[str, ...]:
-    """COSMO_EXCLUDE or COSMO_KEEP as patterns for paths below `site-packages`."""
-    found = shell_words(name, value)
-    for pattern in found:
-        if not pattern or pattern[0] == "/" or re.search(r"[\n\r\[\]\\]", pattern):
-            raise Stop(
-                f"{name} ({value.source}): {pattern!r} is not a pattern; write a path below"
-                " site-packages, as `hello/templates/*`"
-            )
-    return found
+def read_sources(dist: Dist) -> dict[str, Source]:
+    """Each module's file below the distribution's folder, and what it imports."""
+    sources: dict[str, Source] = {}
+    for name in dist.files():
+        if name.endswith(".py") and {"test", "tests"}.isdisjoint(name.split("/")):
+            with open(dist.path(name), "rb") as file:
+                try:
+                    sources[name] = Source(name.split("/")[:-1], ast.parse(file.read()))
+                except (SyntaxError, ValueError):
+                    continue
+    return sources
 
 
-def check_switch(name: str, value: Value) -> bool:
-    """A setting that is on or off."""
-    choice = SWITCH.get((value.text or "").lower())
-    if choice is None:
-        raise Stop(f"{name}={value.text!r} ({value.source}): write 1 or 0")
-    return choice
+def probe_imports(
+    names: list[str], missing: list[str], top_level: list[str]
+) -> Iterator[tuple[str, bool, str, list[str]]]:
+    """Import modules; yield each one's name, whether it imports, the missing one, what it tries.
 
-
-def check_optimize(value: Value) -> int:
-    """COSMO_OPTIMIZE: how often Python is given `-O`."""
-    if value.text not in ("", "0", "1", "2"):
-        raise Stop(f"COSMO_OPTIMIZE={value.text!r} ({value.source}): write 0, 1 or 2")
-    return int(value.text or 0)
-
-
-def check_smoke(value: Value) -> tuple[str, ...] | None:
-    """COSMO_SMOKE as a command's arguments; None: it is not tried."""
-    return None if value.text is None else shell_words("COSMO_SMOKE", value)
-
-
-def check_deps(value: Value, root: Path) -> str | None:
-    """COSMO_DEPS: the path of a requirements file, `none`, or None for what `[project]` says."""
-    if value.text is None or value.text == "none":
-        return value.text
-    path = placed(value, root)
-    if not value.text or not path.is_file():
-        raise Stop(
-            f"COSMO_DEPS={value.text!r} ({value.source}): there is no file {path}; name a"
-            " requirements file, or write none"
-        )
-    return str(path)
-
-
-def check_out(value: Value, root: Path, build: Path) -> str | None:
-    """COSMO_OUT, relative to the project's folder, where an executable may be put."""
-    if value.text is None:
-        return None
-    path = Path(os.path.normpath(root / value.text))
-    inside, folder = path.relative_to(build).parts if build in path.parents else (), path.parent
-    if os.path.isabs(value.text) or root not in path.parents or ".." in Path(value.text).parts:
-        wrong = "must lie inside the project and be relative to it"
-    elif root != folder.resolve() and root not in folder.resolve().parents:
-        wrong = f"leads out of the project, to {folder.resolve()}"
-    elif value.text.endswith("/") or path.is_dir():
-        wrong = "is a folder; name a file in it"
-    elif inside and (len(inside) > 1 or is_taken(inside[0])):
-        wrong = "is a name that the build folder needs itself"
-    elif path.is_symlink() or (path.exists() and not is_executable(path)):
-        wrong = "is there, and no executable that a build made; move it away, or name another"
-    else:
-        return str(path.relative_to(root))
-    raise Stop(f"COSMO_OUT={value.text!r} ({value.source}) {wrong}")
-
-
-def is_taken(name: str) -> bool:
-    """Whether the build folder needs a file's name for its own files."""
-    reserved = name.lower() in ("python", "zip", "lib", "download")
-    return reserved or name.startswith(".") or name.endswith((".zip", ".part"))
-
-
-def is_executable(path: Path) -> bool:
-    """Whether `path` begins as an Actually Portable Executable. Source: `ape/ape.S`."""
-    with path.open("rb") as file:
-        return file.read(6) in (b"MZqFpD", b"jartsr")
-
-
-def check_build(folder: Path, results: tuple[Path, ...]) -> None:
-    """See that what is written there cannot lead out of it, and that nothing is in its way."""
-    names = (
-        ".args",
-        ".cache",
-        ".deps",
-        ".list",
-        ".lock",
-        ".smoke",
-        ".zip",
-        "lock.part",
-        "python.part",
-        "zip.part",
-        "download",
-    )
-    written = [folder / name for name in names]
-    for path in (*written, *written[-1].rglob("*"), *folder.glob(".ape*")):
-        if path.is_symlink():
-            raise Stop(f"{path} is a symbolic link, and a build would write through it; remove it")
-    for path in (*results, folder / "python", folder / "zip"):
-        if path.is_dir():
-            raise Stop(f"{path} is a folder, and the place of a file to be made; move it away")
-
-
-def shell_words(name: str, value: Value) -> tuple[str, ...]:
-    """A setting's value parted as a shell parts words."""
-    try:
-        return tuple(shlex.split(value.text or ""))
-    except ValueError as error:
-        raise Stop(f"{name}={value.text!r} ({value.source}): {error}; correct it") from error
-
-
-# recipes/entry.py -------------------------------------------------------------
-# What starts: the lines of `.args`, for each executable that is made.
-
-ENTRY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-"""`module:function`. Source: the entry points specification."""
-
-
-def find_entries(entry: Value, scripts: Mapping[str, str], pkg: str, main: bool) -> dict[str, str]:
-    """The `module:function` for each executable by its name; empty: it is `python -m PKG`.
-
-    An executable that stands for the whole program bears PKG as its name.
+    They are imported in a process without input and output. Where one of them ends it, or takes too
+    long, nothing is known of that one, and a new process goes on behind it.
     """
-    names = f"[project.scripts] has {', '.join(scripts)}" if scripts else "there are no scripts"
-    text = entry.text
-    if text is None and main:
-        return {pkg: ""}
-    if text is None and len(scripts) == 1:
-        return {pkg: script_target(next(iter(scripts)), scripts)}
-    if text is None:
-        told = "name one with COSMO_ENTRY" if scripts else "write one, or set COSMO_ENTRY"
-        raise Stop(f"PKG={pkg} has no __main__, so `python -m` cannot start it; {names}; {told}")
-    if text == "*" and scripts:
-        for name in scripts:
-            if is_taken(name) or not re.fullmatch(r"\w[\w.-]*", name):
-                raise Stop(f"COSMO_ENTRY=*: no file can be called {name!r}; rename that script")
-        return {name: script_target(name, scripts) for name in scripts}
-    if text in scripts:
-        return {pkg: script_target(text, scripts)}
-    if is_entry(text):
-        return {pkg: text}
-    raise Stop(
-        f"COSMO_ENTRY={text!r} ({entry.source}) is neither `module:function` nor a script's name;"
-        f" {names}; correct it"
-    )
-
-
-def is_entry(text: str) -> bool:
-    """Whether `text` is a `module:function` that Python can import.
-
-    In a statement Python reads each name in its NFKC form, and finds no file of another one.
-    """
-    if unicodedata.normalize("NFKC", text) != text:
-        return False
-    words = re.split(r"[.:]", text)
-    return ENTRY.fullmatch(text) is not None and not any(map(keyword.iskeyword, words))
-
-
-def script_target(name: str, scripts: Mapping[str, str]) -> str:
-    """What the script `name` calls; the extras that it may ask for are left out."""
-    found = re.sub(r"\s*\[.*\]\s*$", "", scripts[name]).replace(" ", "")
-    if not is_entry(found):
-        raise Stop(
-            f"the script {name} cannot start {scripts[name]!r}: write `module:function` in"
-            " [project.scripts]"
-        )
-    return found
-
-
-def args_lines(own: Value, isolated: bool, optimized: int, pkg: str, entry: str) -> tuple[str, ...]:
-    """The lines of `.args`: COSMO_ARGS, else what starts `entry`, else PKG.
-
-    A line can be neither empty nor hold a newline. Source: the interpreter parts the file at
-    newlines and passes over what is empty; the newest take a backslash and an n for a newline.
-    """
-    if own.text is None:
-        flags = (["-I"] if isolated else []) + (["-" + "O" * optimized] if optimized else [])
-        return (*flags, *(("-c", calling(entry)) if entry else ("-m", pkg)), "...")
-    lines = shell_words("COSMO_ARGS", own)
-    if not lines or not all(lines) or any(re.search(r"\n|\r|\\n", line) for line in lines):
-        raise Stop(
-            f"COSMO_ARGS ({own.source}): a line of .args can neither be empty nor hold a"
-            " newline, spelt out or as \\n; write the lines as shell words: `-m name ...`"
-        )
-    if isolated and not isolates(lines):
-        raise Stop(
-            f"COSMO_ARGS ({own.source}) stands in place of the -I that COSMO_ISOLATED puts in"
-            " .args; begin it with -I, or set COSMO_ISOLATED=0"
-        )
-    return lines
-
-
-def calling(entry: str) -> str:
-    """The statement that calls `module:function` as an installed script does.
-
-    The program is told the name by which it was started.
-    """
-    module, _, function = entry.partition(":")
-    top = function.partition(".")[0]
-    return (
-        f"import sys; sys.argv[0] = sys.executable; from {module} import {top};"
-        f" sys.exit({function}())"
-    )
-
-
-def isolates(lines: tuple[str, ...]) -> bool:
-    """Whether a Python command line has `-I` among its own options, before what it runs."""
-    for line in lines:
-        if not line.startswith("-"):
-            return False
-        if "I" in re.split("[cmWX]", line)[0]:
-            return True
-        if re.search("[cm]", line):
-            return False
-    return False
-
-
-# recipes/epoch.py -------------------------------------------------------------
-# The time that is told of what goes in: the same on each day and machine.
-
-FIRST, LAST = 315_532_800, 4_291_747_198
-"""The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
-
-
-def source_date(environ: Mapping[str, str], root: Path) -> int:
-    """SOURCE_DATE_EPOCH, else the time of the last commit, else 1980.
-
-    It is in seconds, and kept to what a zip and a `.pyc` can hold. Source: the specification of
-    SOURCE_DATE_EPOCH at reproducible-builds.org.
-    """
-    given = environ.get("SOURCE_DATE_EPOCH")
-    if given is not None and not re.fullmatch("[0-9]{1,18}", given):
-        raise Stop(f"SOURCE_DATE_EPOCH={given!r}: write a time in seconds since 1970, or unset it")
-    seconds = int(given) if given is not None else last_commit(root)
-    return min(max(seconds, FIRST), LAST)
-
-
-@cache
-def last_commit(root: Path) -> int:
-    """The time of the last commit where the project lies, in seconds; 0 where git does not tell.
-
-    Every phase asks, and git is asked once. Neither who owns the files nor a repository that the
-    environment names makes a difference.
-    """
-    line = ["git", "-c", "safe.directory=*", "-c", "log.showSignature=false"]
-    env = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        done = subprocess.run(  # noqa: S603 - no shell, and no value of a setting
-            [*line, "log", "-1", "--format=%ct"],
-            cwd=root,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return 0
-    return int(done.stdout) if done.stdout.strip().isdigit() else 0
-
-
-def touch(epoch: int, *paths: str) -> str:
-    """The line that gives all files that time, as a zip entry and a `.pyc` tell it."""
-    when = time.strftime("%Y%m%d%H%M.%S", time.gmtime(epoch))
-    return f"TZ=UTC0 find {' '.join(paths)} -type f -exec touch -t {when} {{}} +"
-
-
-# recipes/known.py -------------------------------------------------------------
-# Every setting there is: its name, its default and what it means.
-
-
-class Known(NamedTuple):
-    """A setting that there is: its name, default (None: there is none) and meaning."""
-
-    name: str
-    default: str | None
-    meaning: str
-
-
-KNOWN = (
-    Known(
-        "PKG",
-        None,
-        "the package or module to run: a Python identifier, or several joined by dots; without it,"
-        " the name of `[project]`, or what its scripts are imported from",
-    ),
-    Known(
-        "DIR_SITE",
-        "dist/cosmo/Lib/site-packages",
-        "the folder, inside the project, that the program is gathered and compiled in; it ends in"
-        " `Lib/site-packages`, and what is above that is the build folder",
-    ),
-    Known(
-        "COSMO_URL",
-        "https://cosmo.zip/pub/cosmos/bin/python",
-        "the interpreter: an https, http or file URL, or a path; or several URLs, parted by spaces,"
-        " of which the first that answers with what is locked is used",
-    ),
-    Known(
-        "COSMO_SHA256",
-        None,
-        "the sha256 that the interpreter's file must have, where there is no `cosmo.lock`",
-    ),
-    Known(
-        "COSMO_OFFLINE",
-        "0",
-        "1 takes what is in the user's cache and asks no server for anything",
-    ),
-    Known(
-        "COSMO_ZIP_URL",
-        "https://cosmo.zip/pub/cosmos/bin/zip",
-        "the `zip` to fetch where none is on PATH; given like COSMO_URL",
-    ),
-    Known(
-        "COSMO_SRC",
-        None,
-        "the folder that PKG is in; without it, `src`, else the project's own folder",
-    ),
-    Known(
-        "COSMO_DEPS",
-        None,
-        "a requirements file to install, in place of `[project]` dependencies; `none`: neither"
-        " dependencies nor metadata",
-    ),
-    Known(
-        "COSMO_ENTRY",
-        None,
-        "what starts: `module:function`, or the name of a `[project.scripts]` entry; `*` makes an"
-        " executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one"
-        " script",
-    ),
-    Known(
-        "COSMO_EXCLUDE",
-        "",
-        "what of the program and its dependencies to leave out: patterns for paths below"
-        " `site-packages`, as shell words; `*` stands for any text, `/` too",
-    ),
-    Known(
-        "COSMO_KEEP",
-        "",
-        "`.py` files that are data, a template's for example: patterns like COSMO_EXCLUDE's;"
-        " what they name is neither compiled nor removed",
-    ),
-    Known(
-        "COSMO_SOURCE",
-        "0",
-        "1 ships the `.py` files too, so that tracebacks show lines and `inspect.getsource` works",
-    ),
-    Known(
-        "COSMO_OPTIMIZE",
-        "0",
-        "1 compiles like `python -O` (no `assert`), 2 like `-OO` (no docstrings either)",
-    ),
-    Known(
-        "COSMO_PRUNE",
-        "Lib/site-packages/pip* usr/*",
-        "which of the interpreter's own files to leave out: `zip`'s patterns, as shell words;"
-        " empty: none. Your program's files are never pruned",
-    ),
-    Known(
-        "COSMO_ISOLATED",
-        "0",
-        "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can"
-        " change what runs",
-    ),
-    Known(
-        "COSMO_ARGS",
-        None,
-        "the lines of `.args`, as shell words, in place of the usual ones; end with `...`,"
-        " which stands for the command line's arguments",
-    ),
-    Known(
-        "COSMO_SMOKE",
-        None,
-        "arguments to try the new executable with, as shell words, `--version` for example, in an"
-        " empty directory and environment; it replaces the old one only if it ends with status 0",
-    ),
-    Known(
-        "COSMO_OUT",
-        None,
-        "the path of the executable, inside the project, `dist/tool.com` for example; without it,"
-        " PKG in the build folder",
-    ),
-    Known(
-        "COSMO_SCRIPT",
-        None,
-        "a script to package in place of a project, with the metadata in its comments (PEP 723);"
-        " `invoke cosmo.script FILE` sets it",
-    ),
-    Known(
-        "COSMO_PROJECT",
-        None,
-        "the folder of the project to package; without it, the one that holds `pyproject.toml`, at"
-        " or above the current one; else the current one, if PKG is in it, or the one that holds"
-        " `setup.py`, `setup.cfg` or `tasks.py`",
-    ),
-)
-
-
-# recipes/project.py -----------------------------------------------------------
-# The project's folder, and the tables of its `pyproject.toml` that hold settings.
-
-SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
-"""Metadata in a script's comments. Source: PEP 723, its reference implementation."""
-
-
-class Project(NamedTuple):
-    """A folder, what named it, what its `pyproject.toml` sets, most telling table first, and holds.
-
-    For a script, `data` is what its metadata would be in a `pyproject.toml`.
-    """
-
-    root: Path
-    source: str
-    tables: tuple[Table, ...]
-    data: dict[str, Any]
-    script: Path | None = None
-
-    @property
-    def file(self) -> Path:
-        """The file that `data` was read from, for an error message."""
-        return self.script or self.root / "pyproject.toml"
-
-
-def find_project(environ: Mapping[str, str], here: Path) -> Project:
-    """The project to package: COSMO_SCRIPT or COSMO_PROJECT, else that at or above `here`.
-
-    The nearest `pyproject.toml` counts, which may itself send on with one of these, once. Without
-    any, it is `here`, if PKG is there, else where the nearest `setup.py`, `setup.cfg` or `tasks.py`
-    lies. Raises `Stop` for what is not there and a file that is no TOML.
-    """
-    for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
-        if name in environ:
-            return become(here, environ[name], "environment")
-    root = project_root(here, environ.get("PKG", "").partition(".")[0])
-    found = named_project(root, ".", "default")
-    for source, names in found.tables:
-        for name, become in (("COSMO_SCRIPT", scripted_project), ("COSMO_PROJECT", named_project)):
-            if name in names:
-                beside = [other for other in names if is_setting(other) and other != name]
-                if beside:
-                    told = f"{beside[0]} beside {name} is not read"
-                    raise Stop(f"{found.file}: {told}; write it there where {name} leads")
-                value = Layers(Table("environment", environ), *found.tables).expanded(name)
-                return become(root, value.text or "", source)
-    return found
-
-
-def project_root(here: Path, top: str) -> Path:
-    """Where the project begins that `here` is in; `top` is the package in the environment."""
-
-    def nearest(*marks: str) -> Path | None:
-        above = (here, *here.parents)
-        return next((each for each in above if any((each / it).is_file() for it in marks)), None)
-
-    if top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}")):
-        return nearest("pyproject.toml") or here
-    return nearest("pyproject.toml") or nearest("setup.py", "setup.cfg", "tasks.py") or here
-
-
-def named_project(base: Path, folder: str, source: str) -> Project:
-    """The project in `folder`, which is relative to `base`."""
-    root = base / Path(folder).expanduser()
-    if not folder or not root.is_dir():
-        raise Stop(
-            f"COSMO_PROJECT={folder!r} ({source}): no such folder: {root}; name a project's folder"
-        )
-    root = root.resolve()
-    path = root / "pyproject.toml"
-    try:
-        data = parse_toml(path, path.read_bytes())
-    except FileNotFoundError:
-        return Project(root, source, (), {})
-    except OSError as error:
-        raise Stop(f"{path} cannot be read: {error.strerror}; see to its mode") from error
-    tables = [*settings_tables(path, "", data), texts_at(path, ARTICLES, data, *ARTICLES_KEYS)]
-    for keys in (("project",), ("tool", "poetry")):
-        name = table_at(path, data, *keys).get("name")
-        if isinstance(name, str):
-            source_of_name = f"[{'.'.join(keys)}] name"
-            tables.append(pkg_table(source_of_name, name))
-    return Project(root, source, tuple(tables), data)
-
-
-def scripted_project(base: Path, file: str, source: str) -> Project:
-    """The script at `file`, relative to `base`, as a project in the script's folder."""
-    path = base / Path(file).expanduser()
-    if not path.is_file() or path.suffix != ".py":
-        wrong = "is no name of a Python file" if path.is_file() else "is no such file"
-        raise Stop(f"COSMO_SCRIPT={file!r} ({source}): {path} {wrong}; name a script, *.py")
-    path = path.resolve()
-    try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        blocks = [match["content"] for match in re.finditer(SCRIPT_BLOCK, text)]
-    except (OSError, ValueError) as error:
-        raise Stop(f"{path} cannot be read: {error}; see to the file") from error
-    if not blocks and re.search("(?m)^# /// script$", text):
-        raise Stop(f"{path} has a `# /// script` block without an end; end it with `# ///`")
-    if len(blocks) > 1:
-        raise Stop(f"{path} has several `# /// script` blocks, where one may be; join them")
-    lines = [
-        line[2:] if line.startswith("# ") else line[1:] for line in "".join(blocks).split("\n")
-    ]
-    data = parse_toml(f"the `# /// script` block of {path}", "\n".join(lines).encode())
-    project = {key: data[key] for key in ("dependencies", "requires-python") if key in data}
-    tables = (
-        *settings_tables(path, " of the script", data),
-        pkg_table("the script's name", path.stem),
-    )
-    return Project(path.parent, source, tables, {"project": project}, path)
-
-
-def pkg_table(source: str, name: str) -> Table:
-    """PKG where it follows from a name, in which `-` and `.` stand for `_`."""
-    return Table(source, {"PKG": re.sub(r"[-.]", "_", name)})
-
-
-ARTICLES_KEYS = ("tool", "ds", "scripts", "_", "env")
-ARTICLES = "[tool.ds.scripts] _.env"
-
-
-def settings_tables(path: Path, whose: str, data: dict[str, Any]) -> tuple[Table]:
-    """Our own table of settings; `Stop` for keys beside it, which nobody would read."""
-    stray = [key for key in table_at(path, data, "tool", "cosmo") if key != "env"]
-    if stray:
-        raise Stop(f"{path}: tool.cosmo.{stray[0]} is not read; write it under [tool.cosmo.env]")
-    return (texts_at(path, f"[tool.cosmo.env]{whose}", data, "tool", "cosmo", "env"),)
-
-
-def parse_toml(path: Path | str, content: bytes) -> dict[str, Any]:
-    """What the TOML of `path` holds; `Stop` where it is none."""
-    text = ""
-    try:
-        text = content.decode()
-        return tomllib.loads(text)
-    except ValueError as error:
-        end = f"at line {len(text.splitlines())}, the end"
-        why = str(error).replace("at end of document", end)
-        raise Stop(f"{path} is not valid TOML: {why}; correct it there") from error
-
-
-def table_at(path: Path, data: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """The table at `keys`, empty where there is none; `Stop` for a value that is no table."""
-    for place, key in enumerate(keys, 1):
-        data = data.get(key, {})
-        if not isinstance(data, dict):
-            name = ".".join(keys[:place])
-            raise Stop(
-                f"{path}: {name} is {toml_kind(data)}, and must be a table; correct it there"
-            )
-    return data
-
-
-def texts_at(path: Path, source: str, data: dict[str, Any], *keys: str) -> Table:
-    """The table at `keys` as environment variables: strings; numbers and booleans are spelt out.
-
-    What else it holds is left out, but for a setting, which must be one of these.
-    """
-    found: dict[str, str] = {}
-    for name, value in table_at(path, data, *keys).items():
-        if isinstance(value, (str, int, float)):
-            found[name] = str(int(value) if isinstance(value, bool) else value)
-        elif is_setting(name):
-            where = ".".join((*keys, name))
-            raise Stop(
-                f"{path}: {where} is {toml_kind(value)}, and must be a string; correct it there"
-            )
-    return Table(source, found)
-
-
-def is_setting(name: str) -> bool:
-    """Whether `name` is, or looks like, one of ours."""
-    return name in ("PKG", "DIR_SITE") or name.startswith("COSMO_")
-
-
-def toml_kind(value: object) -> str:
-    """What TOML calls the type of `value`, with its article."""
-    names = {dict: "table", list: "array", str: "string", int: "integer", bool: "boolean"}
-    name = names.get(type(value), type(value).__name__)
-    return f"an {name}" if name[0] in "aio" else f"a {name}"
-
-
-# recipes/lock.py --------------------------------------------------------------
-# `cosmo.lock`: which interpreter, and which dependencies, a build takes, or stops.
-
-LOCK_HEAD = """\
-# What `invoke cosmo` builds from; `invoke cosmo.lock` wrote it, and writes it anew. Commit it.
-"""
-
-
-PACKAGE = r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+( --hash=sha256:[0-9a-f]{64})+"
-"""A package as it is locked. Source: pip's documentation, "requirements file format"."""
-
-
-@dataclass(frozen=True)
-class Lock:
-    """What is locked: the interpreter, and the dependencies where there are any.
-
-    `url`, `size` in bytes, `sha256` and `last_modified`, in UTC and empty where no server told it,
-    are those of the interpreter's file, and `version` is its Python's. `asked` is what the packages
-    were resolved for; a package is a line of a requirements file, with its hashes.
-    """
-
-    url: str
-    size: int
-    sha256: str
-    version: str
-    last_modified: str
-    asked: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-
-    def text(self) -> str:
-        """The file's text."""
-        python = {
-            "url": self.url,
-            "size": self.size,
-            "sha256": self.sha256,
-            "version": self.version,
-            "last-modified": self.last_modified,
-        }
-        text = f"{LOCK_HEAD}\n[python]\n"
-        for key, value in python.items():
-            text += f"{key} = {json.dumps(value)}\n"
-        text, end = f"{text}\n[dependencies]\n", "\n"
-        for key, values in (("asked", self.asked), ("packages", self.packages)):
-            text += f"{key} = [\n{''.join(f'    {json.dumps(each)},{end}' for each in values)}]\n"
-        return text
-
-
-def lock_file(root: Path, script: Path | None) -> Path:
-    """Where the lock lies: beside `pyproject.toml`, or a script's beside it, under its name."""
-    return root / ("cosmo.lock" if script is None else f"{script.stem}.cosmo.lock")
-
-
-def read_lock(path: Path) -> Lock | None:
-    """The lock at `path`; None where there is none, and `Stop` where it cannot be one."""
-    if not path.is_file():
-        return None
-    data = parse_toml(path, path.read_bytes())
-    python = table_at(path, data, "python")
-    dependencies = table_at(path, data, "dependencies")
-    return Lock(
-        url=value_at(path, python, "url", r"\S(.*\S)?"),
-        size=int(value_at(path, python, "size", r"\d+")),
-        sha256=value_at(path, python, "sha256", "[0-9a-f]{64}"),
-        version=value_at(path, python, "version", r"\d+\.\d[0-9a-z.+]*"),
-        last_modified=value_at(path, python, "last-modified", r"[-0-9TZ:]*"),
-        asked=lines_at(path, dependencies, "asked", ".*"),
-        packages=lines_at(path, dependencies, "packages", PACKAGE),
-    )
-
-
-def value_at(path: Path, table: dict[str, Any], key: str, form: str) -> str:
-    """The value at `key` as text, where it has the form that it must."""
-    text = str(table.get(key, ""))
-    if not re.fullmatch(form, text):
-        raise Stop(f"{path}: {key} cannot be {text!r}; write it anew with `invoke cosmo.lock`")
-    return text
-
-
-def lines_at(path: Path, table: dict[str, Any], key: str, form: str) -> tuple[str, ...]:
-    """The array of lines at `key`, each of which has the form that it must."""
-    found = table.get(key, [])
-    for each in found if isinstance(found, list) else [found]:
-        if not isinstance(each, str) or not each.isprintable() or not re.fullmatch(form, each):
-            then = "write it anew with `invoke cosmo.lock`"
-            raise Stop(f"{path}: {key} cannot hold {each!r}; {then}")
-    return tuple(found)
-
-
-# recipes/program.py -----------------------------------------------------------
-# The program, as `[project]` tells of it, and its metadata.
-
-TOLD_BY_BACKEND = {"version", "dependencies", "scripts", "gui-scripts", "entry-points"}
-
-
-@dataclass(frozen=True)
-class Program:
-    """What `[project]` says of a program; `built` if only its build backend can tell all of it.
-
-    `name` and `version` are empty where they are not told, and the groups of `entry_points` are
-    those of the `entry_points.txt` of its metadata.
-    """
-
-    name: str = ""
-    version: str = ""
-    summary: str = ""
-    requires_python: str = ""
-    dependencies: tuple[str, ...] = ()
-    entry_points: dict[str, dict[str, str]] = field(default_factory=dict)
-    built: bool = False
-
-    @property
-    def scripts(self) -> dict[str, str]:
-        """The commands that it installs, and the `module:function` that each one calls."""
-        return self.entry_points.get("console_scripts", {})
-
-    @property
-    def dist_info(self) -> str:
-        """The folder of its metadata; empty where it has no name or no version."""
-        name = re.sub(r"[-_.]+", "_", self.name).lower()
-        return f"{name}-{self.version}.dist-info" if self.name and self.version else ""
-
-    def metadata(self) -> list[str]:
-        """The lines of `METADATA`. Source: the core metadata specification, version 2.1."""
-        lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
-        lines += [f"Summary: {self.summary}"] if self.summary else []
-        lines += [f"Requires-Python: {self.requires_python}"] if self.requires_python else []
-        return lines + [f"Requires-Dist: {each}" for each in self.dependencies]
-
-    def entry_points_txt(self) -> list[str]:
-        """The lines of `entry_points.txt`. Source: the entry points specification."""
-        return [
-            line
-            for group, entries in self.entry_points.items()
-            for line in (f"[{group}]", *(f"{name} = {it}" for name, it in entries.items()))
-        ]
-
-
-def read_program(project: Project) -> Program:
-    """What `project` says; `Stop` for a value of the wrong type or form."""
-    path, data = project.file, project.data
-    told = table_at(path, data, "project")
-    if not told and not project.script:
-        poetry = table_at(path, data, "tool", "poetry", "scripts")
-        scripts = {name: value for name, value in poetry.items() if isinstance(value, str)}
-        built = "build-system" in data or (project.root / "setup.py").is_file()
-        return Program(entry_points={"console_scripts": scripts}, built=built)
-    groups = {
-        "console_scripts": strings_at(path, data, "project", "scripts"),
-        "gui_scripts": strings_at(path, data, "project", "gui-scripts"),
-    }
-    for group in table_at(path, data, "project", "entry-points"):
-        groups[group] = strings_at(path, data, "project", "entry-points", group)
-    return Program(
-        name=string_at(path, told, "name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
-        version=string_at(path, told, "version", r"[A-Za-z0-9.!+_-]+"),
-        summary=string_at(path, told, "description", r"[^\n\r]*"),
-        requires_python=string_at(path, told, "requires-python", r"[^\n\r]*"),
-        dependencies=array_at(path, told, "dependencies"),
-        entry_points={group: entries for group, entries in groups.items() if entries},
-        built=bool(TOLD_BY_BACKEND & set(array_at(path, told, "dynamic"))),
-    )
-
-
-def string_at(path: Path, told: dict[str, Any], key: str, form: str) -> str:
-    """The string at `key`, empty where there is none."""
-    value = told.get(key, "")
-    if not isinstance(value, str):
-        raise Stop(
-            f"{path}: project.{key} is {toml_kind(value)}, and must be a string; correct it there"
-        )
-    if value and not re.fullmatch(form, value):
-        raise Stop(f"{path}: project.{key} cannot be {value!r}; correct it there")
-    return value
-
-
-def array_at(path: Path, told: dict[str, Any], key: str) -> tuple[str, ...]:
-    """The strings at `key`, each of them one line."""
-    value = told.get(key, [])
-    if not isinstance(value, list):
-        raise Stop(
-            f"{path}: project.{key} is {toml_kind(value)}, and must be an array; correct it there"
-        )
-    for each in value:
-        if not isinstance(each, str) or not each[:1].isalnum() or not each.isprintable():
-            raise Stop(f"{path}: project.{key} cannot hold {each!r}; correct it there")
-    return tuple(value)
-
-
-def strings_at(path: Path, data: dict[str, Any], *keys: str) -> dict[str, str]:
-    """The table at `keys`, which holds strings of one line only."""
-    found = table_at(path, data, *keys)
-    for name, value in found.items():
-        if not isinstance(value, str) or not (name + value).isprintable():
-            raise Stop(
-                f"{path}: {'.'.join((*keys, name))} cannot be {value!r}; write `module:function`"
-            )
-    return found
-
-
-# recipes/source.py ------------------------------------------------------------
-# The program's source: the layouts it may have, and whether it can be run and packed.
-
-
-def find_source(root: Path, src: Value, pkg: Value, script: Path | None) -> Path:
-    """The package folder or the module that is PKG, or the top of it; `Stop` where there is none.
-
-    It is the script itself, else what lies in COSMO_SRC, else in `src` or in the project's folder.
-    """
-    if script is not None:
-        return script
-    if src.text is not None:
-        folder = root / src.text
-        if not src.text or not folder.is_dir() or not is_inside(root, folder):
-            raise Stop(
-                f"COSMO_SRC={src.text!r} ({src.source}): no such folder in the project; name the"
-                " one that PKG is in"
-            )
-    top = (pkg.text or "").partition(".")[0]
-    folders = [root / "src", root] if src.text is None else [root / src.text]
-    for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
-        if path.is_file() if path.suffix else path.is_dir():
-            return path
-    looked = " nor ".join(str(folder / top) for folder in folders)
-    raise Stop(
-        f"PKG={pkg.text} ({pkg.source}): there is neither {looked}, nor such a .py; correct PKG, or"
-        " name the folder it is in with COSMO_SRC"
-    )
-
-
-def modules_beside(source: Path, root: Path, script: Path | None) -> list[Path]:
-    """What else an installation brings, of a folder that holds packages alone, as `src` does."""
-    folder = source.parent
-    if script is not None or folder == root:
-        return []
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path != source and path.stem.isidentifier() and not path.is_symlink()
-        if path.suffix == ".py" or (path.is_dir() and any(path.rglob("*.py")))
-    ]
-
-
-def is_inside(root: Path, folder: Path) -> bool:
-    """Whether `folder` is `root` or in it, as it is written and as links lead."""
-    written, real = Path(os.path.normpath(folder)), folder.resolve()
-    return all(root in (each, *each.parents) for each in (written, real))
-
-
-def has_main(
-    source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...] = ()
-) -> bool:
-    """Whether `python -m PKG` starts it: a module that has scripts must itself say so.
-
-    What is left out starts nothing.
-    """
-    module = source.joinpath(*pkg.split(".")[1:])
-    mains = [module / "__main__.py", module / "__main__.pyc"]
-    if any(main.is_file() and not is_left_out(source, main, exclude) for main in mains):
-        return True
-    file = source if source.is_file() else module.with_name(f"{module.name}.py")
-    if (module == source and not source.is_file()) or is_left_out(source, file, exclude):
-        return False
-    return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
-
-
-def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
-    """See that a source can be packed, but for what is left out."""
-    if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
-        raise Stop(
-            f"DIR_SITE lies among the sources, in {source}; dist/cosmo/Lib/site-packages is usual"
-        )
-    for path in source.rglob("*"):
-        if re.search(r"[\n\r]", path.name):
-            raise Stop(f"{str(path)!r}: a packed file's name cannot hold a newline; rename it")
-        if path.is_symlink() and not path.exists():
-            told = "an editor's lock: close" if path.name.startswith(".#") else "a link: mend"
-            raise Stop(f"{path} is {told} or remove it, for it leads to no file")
-        if re.search(r"\.(so|pyd|dylib)$", path.name) and not is_left_out(source, path, exclude):
-            raise Stop(
-                f"{path} cannot run in the executable, as no compiled module can; if the program"
-                " can do without, name it in COSMO_EXCLUDE"
-            )
-
-
-def is_left_out(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
-    """Whether COSMO_EXCLUDE names a file of the source, or a folder that it is in."""
-    inside = path.relative_to(source.parent)
-    names = [str(each) for each in (inside, *inside.parents)]
-    return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
-
-
-# recipes/settings.py ----------------------------------------------------------
-# What to package: every setting, checked, and what the project says, made into one `Settings`.
-#
-# A setting is looked for in the environment, in `[tool.cosmo.env]` of `pyproject.toml`, in the
-# article's `[tool.ds.scripts]` table and in `[project]`; a default comes last.
-
-
-class Executable(NamedTuple):
-    """One result: what it starts as a file name, its path, its `.args`, and what these call."""
-
-    name: str
-    path: str
-    args: tuple[str, ...]
-    entry: str
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a build needs to know, checked. Paths are relative to the current directory.
-
-    `urls` and `zip_urls` are URLs for wget, or the path of a file to copy; `sha256` is what the
-    interpreter must have, empty where it may be any. `cache` is the folder of the user's, and
-    `epoch` the time, in seconds, of what goes in. `deps` is a requirements file, `none`, or None
-    for what `program` says. `source` is the package or the module that goes in, and `beside` is
-    what else lies in a folder of packages. `smoke` are arguments, None where nothing is tried.
-    """
-
-    pkg: str
-    root: str
-    dir_site: str
-    source: str
-    beside: tuple[str, ...]
-    program: Program
-    urls: tuple[str, ...]
-    zip_urls: tuple[str, ...]
-    sha256: str
-    lock_file: str
-    lock: Lock | None
-    offline: bool
-    cache: str
-    epoch: int
-    deps: str | None
-    executables: tuple[Executable, ...]
-    exclude: tuple[str, ...]
-    keep: tuple[str, ...]
-    ships_source: bool
-    optimize: int
-    prune: tuple[str, ...]
-    smoke: tuple[str, ...] | None
-
-    @property
-    def top(self) -> str:
-        """The name of the program's top-level package or module in DIR_SITE."""
-        return self.pkg.partition(".")[0] + (".py" if self.source.endswith(".py") else "")
-
-    @property
-    def site(self) -> str:
-        """The article's `$DIR_SITE`."""
-        return os.path.normpath(os.path.join(self.root, self.dir_site))
-
-    @property
-    def build(self) -> str:
-        """The article's `dist/cosmo`: whatever a build writes lies in it."""
-        return os.path.dirname(os.path.dirname(self.site))
-
-
-class Found(NamedTuple):
-    """A project, and each setting's value as it was found, with `$NAME` expanded."""
-
-    project: Project
-    values: dict[str, Value]
-
-
-def load_settings(locked: bool = True) -> Settings:
-    """The settings for the current directory and environment; `Stop` where one of them is wrong.
-
-    Without `locked`, they are those of a project that has no lock.
-    """
-    with one_line("the settings cannot be read"):
-        found, values = read_settings(os.environ, Path.cwd())
-        root, told = found.root, read_program(found)
-        pkg = check_pkg(values["PKG"], root)
-        dir_site = check_dir_site(values["DIR_SITE"], root)
-        place = find_source(root, values["COSMO_SRC"], values["PKG"], found.script)
-        build = (root / dir_site).parent.parent
-        exclude = check_patterns("COSMO_EXCLUDE", values["COSMO_EXCLUDE"])
-        beside = modules_beside(place, root, found.script) if told.dist_info else []
-        for each in (place, *beside):
-            check_source(each, build, exclude)
-        main = has_main(place, pkg, told.scripts, exclude)
-        executables = find_executables(values, told, root, build, main)
-        here = os.path.relpath(root)
-        file = lock_file(root, found.script)
-        lock = read_lock(file) if locked else None
-        settings = Settings(
-            pkg=pkg,
-            root=here,
-            dir_site=dir_site,
-            source=os.path.relpath(place),
-            beside=tuple(map(os.path.relpath, beside)),
-            program=told,
-            urls=check_urls("COSMO_URL", values["COSMO_URL"], root),
-            zip_urls=check_urls("COSMO_ZIP_URL", values["COSMO_ZIP_URL"], root),
-            sha256=locked_sha256(values["COSMO_SHA256"], lock),
-            lock_file=os.path.relpath(file),
-            lock=lock,
-            offline=check_switch("COSMO_OFFLINE", values["COSMO_OFFLINE"]),
-            cache=cache_folder(os.environ),
-            epoch=source_date(os.environ, root),
-            deps=check_deps(values["COSMO_DEPS"], root),
-            executables=executables,
-            exclude=exclude,
-            keep=check_patterns("COSMO_KEEP", values["COSMO_KEEP"]),
-            ships_source=check_switch("COSMO_SOURCE", values["COSMO_SOURCE"]),
-            optimize=check_optimize(values["COSMO_OPTIMIZE"]),
-            prune=check_prune(values["COSMO_PRUNE"]),
-            smoke=check_smoke(values["COSMO_SMOKE"]),
-        )
-        check_build(Path(settings.build), tuple(Path(each.path) for each in executables))
-    return settings
-
-
-def locked_sha256(given: Value, lock: Lock | None) -> str:
-    """What the interpreter's sha256 must be: COSMO_SHA256, or what is locked; these must agree."""
-    sha256 = check_sha256(given)
-    if lock and sha256 not in ("", lock.sha256):
-        told = f"{sha256} ({given.source}) is not what is locked, {lock.sha256}"
-        raise Stop(f"COSMO_SHA256={told}; remove one of them")
-    return lock.sha256 if lock else sha256
-
-
-def imported_pkg(values: Mapping[str, Value], told: Program, found: Project) -> Value:
-    """PKG where the project's name is no package's: the one that what starts is imported from."""
-    if values["PKG"].text is not None:
-        with suppress(Stop):
-            find_source(found.root, values["COSMO_SRC"], values["PKG"], found.script)
-            return values["PKG"]
-    given = values["COSMO_ENTRY"]
-    everything = Value("*" if told.scripts else None, "[project.scripts]")
-    start = given if given.text is not None else everything
-    targets = find_entries(start, told.scripts, "", True).values()
-    tops = {target.partition(":")[0].partition(".")[0] for target in targets} - {""}
-    if len(tops) == 1:
-        return Value(tops.pop(), "COSMO_ENTRY" if start is given else start.source)
-    return values["PKG"]
-
-
-def find_executables(
-    values: Mapping[str, Value], told: Program, root: Path, build: Path, main: bool
-) -> tuple[Executable, ...]:
-    """The executables to make: one, but for `COSMO_ENTRY=*`."""
-    own, start, pkg = values["COSMO_ARGS"], values["COSMO_ENTRY"], values["PKG"].text or ""
-    out = check_out(values["COSMO_OUT"], root, build)
-    isolated = check_switch("COSMO_ISOLATED", values["COSMO_ISOLATED"])
-    ships = check_switch("COSMO_SOURCE", values["COSMO_SOURCE"])
-    optimized = check_optimize(values["COSMO_OPTIMIZE"]) if ships else 0
-    if own.text is not None and start.text is not None:
-        raise Stop("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
-    found = {pkg: ""} if own.text is not None else find_entries(start, told.scripts, pkg, main)
-    if out is not None and len(found) > 1:
-        raise Stop(f"COSMO_OUT={out} cannot name {len(found)} executables; set it for one entry")
-    folder = os.path.relpath(build)
-    return tuple(
-        Executable(
-            name,
-            os.path.relpath(root / out) if out is not None else os.path.join(folder, name),
-            args_lines(own, isolated, optimized, pkg, call),
-            call,
-        )
-        for name, call in found.items()
-    )
-
-
-def read_settings(environ: Mapping[str, str], here: Path) -> Found:
-    """The project, and each setting's value.
-
-    Raises `Stop` for a `pyproject.toml` that cannot be read, a setting in it that there is not, and
-    a `$NAME` that is not set.
-    """
-    found = find_project(environ, here)
-    for name in found.tables[0].names if found.tables else ():  # those of [tool.cosmo.env]
-        if name.startswith("COSMO_") and name not in [known.name for known in KNOWN]:
-            told = "is no setting; `invoke cosmo.settings` lists them"
-            raise Stop(f"{found.file}: {found.tables[0].source} {name} {told}")
-    defaults = {known.name: known.default for known in KNOWN if known.default is not None}
-    layers = Layers(Table("environment", environ), *found.tables, Table("default", defaults))
-    names = [known.name for known in KNOWN if known.name != "COSMO_PROJECT"]
-    values = {name: layers.expanded(name) for name in names}
-    if values["PKG"].source in ("not set", "[project] name", "[tool.poetry] name"):
-        values["PKG"] = imported_pkg(values, read_program(found), found)
-    return Found(found, {**values, "COSMO_PROJECT": Value(str(found.root), found.source)})
-
-
-# recipes/shell.py -------------------------------------------------------------
-# One line for the shell: its values quoted, its echo plain, its failure one line for a person.
-
-PYTHON = 'env -i PATH="$PATH" HOME=.. TMPDIR=.. PYTHONHASHSEED=0 sh ../python'
-"""The fetched interpreter, called in a folder of the build folder, where it writes its loader. It
-has none of the host's PYTHON* variables, which change what is compiled, and one order for sets.
-`sh` starts what `env` need not know how to start."""
-
-JUNK = ("__pycache__", "*.egg-info", "*~", ".#*", "#*#", ".*.sw[op]", ".DS_Store")
-"""What does not go in: the host's bytecode, what an editable install left, and editors' files."""
-
-
-def here(path: str) -> str:
-    """`path` so that it says where it begins: here, above, or at the root."""
-    return path if path.startswith(("./", "../", "/")) else f"./{path}"
-
-
-def q(path: str) -> str:
-    """`path` quoted for the shell; one that begins with a dash cannot be taken for an option."""
-    return shlex.quote(f"./{path}" if path.startswith("-") else path)
-
-
-def last_line(result: Result) -> str:
-    """The last line that the command printed, of its errors if there are any."""
-    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-    last = re.sub(r"^\S*sh: (line )?\d+: ", "", lines[-1]) if lines else ""
-    return last or f"exit status {result.exited}"
-
-
-def sh(
-    c: Context,
-    line: str,
-    failed: str,
-    *watchers: StreamWatcher,
-    at: str = "",
-    why: Callable[[Result], str] = last_line,
-    then: str = "mend that, and run it again",
-) -> Result:
-    """Run one POSIX line, in the folder `at` if given; `invoke --dry` prints it for a script.
-
-    Where it fails, `Stop` says what `failed`, why, as `why` reads it from the output, and `then`.
-    Invoke's configuration chooses the shell, the echo and the timeout; what the recipes need of the
-    rest is fixed here.
-    """
-    if c.config.run.dry and hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
-    with one_line(failed):
+    while names:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            try:
+                import_all(names, missing, top_level, writing)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        output, data = b"", b"-"
+        while data and select.select([reading], [], [], IMPORT_TIMEOUT)[0]:
+            data = os.read(reading, 65536)
+            output += data
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+        rows = [json.loads(line) for line in output.split(b"\n")[:-1]]
+        yield from rows
+        names = names[len(rows) + 1 :]
+
+
+class ImportRecorder:
+    """A finder that notes the name of each module that is imported, and finds none."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        self.names.add(name)
+
+
+def import_all(names: list[str], missing: list[str], top_level: list[str], writing: int) -> None:
+    """Import the modules, and write a row of JSON about each."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    failing: list[str] = []
+    for name in names:
+        works, reason, recorder, before = True, "", ImportRecorder(), set(sys.modules)
+        sys.meta_path.insert(0, recorder)
         try:
-            result = c.run(
-                f"({go(at)} && {line})" if at else line,
-                warn=True,
-                hide="both",
-                in_stream=False,
-                pty=False,
-                asynchronous=False,
-                disown=False,
-                echo_format="{command}",
-                watchers=list(watchers),
-                shell=configured_shell(c),
-            )
-        except CommandTimedOut as error:
-            raise Stop(f"{failed}: it took longer than {error.timeout} seconds; {then}") from error
-    if result.failed:
-        raise Stop(f"{failed}: {why(result)}; {then}")
-    return result
+            if not any(name.startswith(above + ".") for above in failing):
+                importlib.import_module(name)
+        except BaseException as error:
+            works, reason = False, missing_module(error, missing, top_level)
+            for new in set(sys.modules) - before:
+                del sys.modules[new]
+            failing += [name] if reason else []
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not recorder]
+        row = json.dumps([name, works, reason, sorted(recorder.names)])
+        os.write(writing, row.encode() + b"\n")
 
 
-def configured_shell(c: Context) -> str:
-    """The shell that Invoke is configured to use, where there is such a one."""
-    configured = str(c.config.run.shell or "sh")
-    return configured if shutil.which(configured) else "/bin/sh"
+def missing_module(error: BaseException | None, missing: list[str], top_level: list[str]) -> str:
+    """Which missing module of the distribution `error`, or what caused it, is about; or none."""
+    while error is not None:
+        name = str(error.name) if isinstance(error, ImportError) else ""
+        for module in missing if name else ():
+            leaf = module.rpartition(".")[2]
+            if name == module or f"cannot import name {leaf!r}" in str(error):
+                return module
+        if isinstance(error, ModuleNotFoundError) and name.split(".")[0] in top_level:
+            return name
+        error = error.__cause__ or error.__context__
+    return ""
 
 
-def go(folder: str) -> str:
-    """The `cd` to `folder`, whatever CDPATH says and whichever symbolic link led to where it is."""
-    return f"cd -P {shlex.quote(here(folder))}"
+def module_name(path: str) -> str:
+    """The name of the module in a file; empty for what is none, or not to be imported by itself."""
+    parts = path[:-3].split("/") if path.endswith(".py") else [""]
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    plain = all(part.isidentifier() and not part.startswith("test_") for part in parts)
+    alone = {"__main__", "conftest", "test", "tests"}.isdisjoint(parts)
+    return ".".join(parts) if plain and alone else ""
 
 
-def printf(lines: list[str] | tuple[str, ...]) -> str:
-    """The shell command that prints these lines."""
-    return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))}"
+# recipes/inside/purify.py -----------------------------------------------------
+# Make installed distributions fit for the executable, in which no extension module can run.
+#
+# Extension modules are removed from what is installed. A distribution that cannot be imported without
+# them is removed too, if all that require it do without it, and refused otherwise.
+
+INSTALLER_FILES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
 
 
-def leave_out(patterns: tuple[str, ...], *names: str) -> str:
-    """The line that removes, below the current folder, what is named so or lies at such a path."""
-    tests = [f"-name {shlex.quote(name)}" for name in names]
-    tests += [f"-path {shlex.quote(f'./{pattern}')}" for pattern in patterns]
-    return f"find . -depth \\( {' -o '.join(tests)} \\) -exec rm -rf {{}} +"
+def purify(work: str, packed: str, program: str, suffix: str) -> None:
+    """Make what is installed in `work/site` fit for the executable; note changes in `work/changed`.
 
-
-def tell(c: Context, phase: str, what: str) -> None:
-    """Print one line about a phase, unless the run is dry: then its script is all there is.
-
-    A path may hold what would end the line.
+    `packed` holds the program; a `.py` will get `suffix` behind its name there. `work/forms` has
+    the form that `select` chose of each distribution. Exits with one line for what cannot be
+    packaged.
     """
-    if not c.config.run.dry:
-        say(f"{phase:<9}" + re.sub(r"\s", " ", what))
+    site, own, installed, changes = os.path.join(work, "site"), find_dists(packed), [], []
+    for dist in find_dists(site):
+        if canonical(dist.name) in [canonical(mine.name) for mine in own]:
+            remove_dist(dist)  # a dependency that requires the program
+        elif json.loads(dist.read("direct_url.json") or "{}").get("dir_info", {}).get("editable"):
+            sys.exit(f"{dist} is editable, so its files would stay where they are")
+        else:
+            installed.append(dist)
+    check_conflicts(own, installed, packed, program)
+    sys.path[:0] = [os.path.abspath(packed), os.path.abspath(site)]
+    with open(os.path.join(work, "forms"), encoding="utf-8") as file:
+        chosen = dict(line.rstrip("\n").split("\t") for line in file)
+    removed: list[str] = []
+    for dist in installed:
+        extensions, form = dist.extensions(), chosen.get(canonical(dist.name), "")
+        if dist.name in removed or not (extensions or form):
+            continue
+        if extensions or form != "a pure wheel":
+            form = "its wheel, without the extension" if extensions else form
+            top_level = dist.top_level()
+            needed, _ = find_needed(dist, strip_extensions(dist, extensions))
+            if needed:
+                path = " -> ".join(dependency_path(dist, own + installed, program))
+                dropped = drop_optional(dist, top_level, own, installed)
+                if not dropped:
+                    problem = f"needs its extension module {needed[0]}, which cannot run in the"
+                    sys.exit(f"{dist} {problem} executable ({path})")
+                removed += dropped
+                form = f"left out, every dependent imports without it ({path})"
+        changes.append(f"{dist}: {form}\n")
+    for dist in [*find_dists(packed), *find_dists(site)]:
+        remove_installer_files(dist, suffix)
+    if os.path.exists(f"{site}/.lock"):
+        os.remove(f"{site}/.lock")
+    if not os.path.exists(f"{site}/bin/__init__.py"):
+        shutil.rmtree(f"{site}/bin", ignore_errors=True)
+    with open(os.path.join(work, "changed"), "w", encoding="utf-8") as file:
+        file.writelines(changes)
 
 
-# recipes/download.py ----------------------------------------------------------
-# A download: wget, in a folder of its own, beside what the same address gave before.
+def check_conflicts(own: list[Dist], installed: list[Dist], packed: str, program: str) -> None:
+    """Exit where two distributions, or one and the program, bring different files of one name."""
+    owners: dict[str, Dist] = {}
+    for dist in own + installed:
+        for name in dist.files():
+            if "__pycache__" in name:
+                continue
+            other, beside = owners.setdefault(name, dist), os.path.join(packed, name)
+            if dist.hashes[name] != other.hashes[name]:
+                sys.exit(f"{other} and {dist} both bring {name}")
+            if dist in own:
+                continue
+            if os.path.isfile(os.path.join(packed, module_package_clash(name))):
+                sys.exit(f"{program} and {dist} both are {name.split('/')[0]}")
+            if os.path.isfile(beside):
+                with open(beside, "rb") as one, open(dist.path(name), "rb") as two:
+                    if one.read() != two.read():
+                        sys.exit(f"{program} and {dist} both bring {name}")
 
-WGET = (
-    "LC_ALL=C wget -N --no-if-modified-since --no-config --no-hsts --tries=3 --waitretry=1"
-    " --timeout=30 --progress=dot:mega"
-)
-"""The article's `wget -N`. With `--no-if-modified-since` it also compares sizes; `--no-config` and
-`--no-hsts` keep it from writing where a `.wgetrc` says, and to the home folder. It verifies TLS."""
 
-LONGEST_DOWNLOAD = 2**20
-"""Of how many blocks a download may be; one has 512 bytes, or 1024 where the shell is bash."""
+def module_package_clash(name: str) -> str:
+    """The package that a module would hide or be hidden by, or the module for a package."""
+    if name.endswith("/__init__.py"):
+        return name[: -len("/__init__.py")] + ".py"
+    return name[:-3] + "/__init__.py" if name.endswith(".py") else name + "/no-such-file"
 
 
-def download(c: Context, s: Settings, setting: str, url: str, force: bool) -> None:
-    """Download `url` to `download`, or, offline, take what it gave before.
+def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
+    """The names from the program to the distribution, each of which requires the next."""
+    path = [dist]
+    while True:
+        rest = [other for other in dists if other not in path]
+        above = [other for other in rest if other.requirements(path[0])]
+        above = above or [other for other in rest if other.requirements(path[0], extras=True)]
+        if not above:
+            names = [step.name for step in path]
+            return names if names[0] == program else [program, *names]
+        path.insert(0, above[0])
 
-    Nothing else is in that folder, so that it does not matter what wget calls the file.
+
+def drop_optional(
+    dist: Dist, modules: list[str], own: list[Dist], installed: list[Dist]
+) -> list[str]:
+    """Remove `dist` if every dependent imports without it; return the removed names.
+
+    A dependent that does not is removed in turn, if its own dependents import without it; as for
+    SQLAlchemy, which imports without greenlet. What the program itself requires, and what is
+    required with extras, is not.
     """
-    old = f"{shlex.quote(s.cache)}/{place('url', url)}"
-    take = f'! {is_whole(s.cache)} || cp -L "$file" download || exit'
-    seed = f'for file in {old}/*; do [ ! -f "$file" ] || [ ! -e {old}.time ] || {take}; done'
-    seed = f"{seed} && {{ [ ! -e {old}.time ] || touch -c -r {old}.time download/*; }}"
-    line = f"rm -rf download && mkdir download{'' if force else f' && {seed}'}"
-    sh(c, line, f"{s.build}/download cannot be written", at=s.build)
-    if s.offline:
-        failed, then = f"{url} is not in the cache", "go online once, without COSMO_OFFLINE"
-        sh(c, "ls download | grep -q .", failed, at=s.build, why=lambda _: "and offline", then=then)
-        return
-    then = f"see to the network, correct {setting}, or try `invoke cosmo.fetch --force`"
-    if setting == "COSMO_ZIP_URL":
-        then = f"install zip (apt install zip), or {then}"
-    if not shutil.which("wget"):
-        then = "install wget (apt install wget, brew install wget)"
-    blocks = s.lock.size // 512 + 1 if s.lock and setting == "COSMO_URL" else LONGEST_DOWNLOAD
-    limit, failed = f"ulimit -f {blocks} 2>/dev/null", f"{url} cannot be downloaded"
-    line = f"{{ {limit} || :; }} && {WGET} -P download {shlex.quote(url)}"
-    with bar("fetch", None, "B") as shown:
-        done = sh(c, line, failed, Download(shown), at=s.build, why=wget_reason, then=then)
-    insecure = re.search(r"^Location: (?!https:)\w+:\S*", done.stderr, re.MULTILINE)
-    if url.startswith("https:") and insecure:
-        raise Stop(f"{failed}: it leads on without TLS, {insecure[0]}; correct {setting}")
+    dists = own + installed
+    dependents = [other for other in dists if other.requirements(dist)]
+    lines = (line for one in dists for other in dependents for line in one.requirements(other))
+    if (
+        not dependents
+        or any(line.extras for line in lines)
+        or any(one in own for one in dependents)
+    ):
+        return []
+    remove_dist(dist)
+    names = [dist.name]
+    for other in dependents:
+        needed, tried = find_needed(other, modules)
+        if needed or tried.isdisjoint(modules):
+            more = drop_optional(other, other.top_level(), own, installed)
+            if not more:
+                return []
+            names += more
+    return names
 
 
-def keep_download(c: Context, s: Settings, url: str) -> None:
-    """Put what was downloaded into the cache, and remove it here."""
-    kept = keep(s.cache, '"$file"', place("url", url), '"${file##*/}"')
-    line = f"for file in download/*; do {kept}; done"
-    sh(c, f"{line}; rm -rf download", f"{s.build}/download cannot be removed", at=s.build)
+def remove_dist(dist: Dist) -> None:
+    """Remove a distribution's files, and the folders that are empty then."""
+    for name in dist.files():
+        os.remove(dist.path(name))
+        folder = os.path.dirname(name)
+        while folder and not os.listdir(dist.path(folder)):
+            os.rmdir(dist.path(folder))
+            folder = os.path.dirname(folder)
+    shutil.rmtree(dist.path(dist.info))
 
 
-def wget_reason(result: Result) -> str:
-    """What wget says went wrong; the last thing that it prints may be a line of dots."""
-    if result.exited == 127:
-        return "there is no wget on PATH"
-    told = re.findall(
-        r"ERROR(?: \d+)?: .*|failed: .*|unable to .*|Read error.*|Connection closed at.*"
-        r"|Unable to .*|No space left.*|File too large|\d+ redirections.*"
-        r"|\S*: Unsupported.*",
-        result.stderr,
-    )
-    if result.exited in (153, -25) or "File too large" in told:
-        return "it is longer than a download may be"
-    return told[-1].rstrip(".") if told else f"wget ended with exit status {result.exited}"
+def strip_extensions(dist: Dist, extensions: list[str]) -> list[str]:
+    """Remove a distribution's extensions; return the module names that are missing then."""
+    missing = []
+    for name in extensions:
+        os.remove(dist.path(name))
+        *folders, file = name.split("/")
+        parts = [*folders, file.split(".")[0]]
+        stem = dist.path("/".join(parts))
+        stands_in = os.path.exists(f"{stem}.py") or os.path.exists(f"{stem}/__init__.py")
+        if all(part.isidentifier() for part in parts) and not stands_in:
+            missing.append(".".join(parts))
+    return missing
 
 
-# recipes/base.py --------------------------------------------------------------
-# The interpreter, and the zip beside it: brought to the build folder, and seen to be whole.
-
-ZIP = "TZ=UTC0 LC_ALL=C ZIPOPT= ZIP="
-"""What zip's entries must not depend on: it writes local time and takes options from these."""
-
-
-def zip_program() -> str:
-    """The zip to call in the build folder: the one on PATH, else the one that was fetched."""
-    return f"{ZIP} zip" if shutil.which("zip") else f"{ZIP} TMPDIR=. sh ./zip"
-
-
-def bring_both(c: Context, s: Settings, force: bool) -> str:
-    """Bring the interpreter, and `zip` if none is installed; the interpreter's address."""
-    sh(c, f"mkdir -p {q(s.build)}", f"{s.build} cannot be made")
-    if not shutil.which("zip"):
-        bring(c, s, "COSMO_ZIP_URL", force)
-    return bring(c, s, "COSMO_URL", force)
+def remove_installer_files(dist: Dist, suffix: str) -> None:
+    """Remove what tells of the installation from the metadata, and list the files as packed."""
+    infos = [f"{dist.info}/{name}" for name in os.listdir(dist.path(dist.info))]
+    for name in infos:
+        if name.rpartition("/")[2] in INSTALLER_FILES:
+            os.remove(dist.path(name))
+    names = [*dist.files(), *(name for name in infos if os.path.exists(dist.path(name)))]
+    rows = sorted(name + suffix if name.endswith(".py") else name for name in names)
+    if dist.hashes:
+        with open(dist.path(f"{dist.info}/RECORD"), "w", encoding="utf-8", newline="\n") as file:
+            csv.writer(file, lineterminator="\n").writerows([row, "", ""] for row in rows)
 
 
-def bring(c: Context, s: Settings, setting: str, force: bool) -> str:
-    """Bring what COSMO_URL or COSMO_ZIP_URL names into the build folder; the address it had.
-
-    What is locked comes from the cache, if it is there, else from the first address that has it.
-    """
-    name, addresses = ("python", s.urls) if setting == "COSMO_URL" else ("zip", s.zip_urls)
-    if name == "python" and s.lock and "://" in s.lock.url and s.lock.url not in addresses:
-        addresses = (*addresses, s.lock.url)
-    held = os.path.join(s.cache, "sha256", s.sha256 if name == "python" else "")
-    if Path(held).is_file() and not force:
-        addresses = (held, *addresses)
-    *others, last = addresses
-    found = next((each for each in others if gives(c, s, setting, each, force)), last)
-    if found == last:
-        bring_from(c, s, setting, last, force)
-    line = f"chmod +x {name}.part && mv -f {name}.part {name}"
-    sh(c, line, f"{name} cannot be put in place", at=s.build)
-    return found
+# recipes/inside/__main__.py ---------------------------------------------------
+# Programs that run in the fetched interpreter, by path: `sh dist/cosmo/python FILE MODE ...`.
+#
+#     target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
+#     select PYLOCK FOLDER [HASHED]  part a lock file into those that uv is to install from
+#     purify WORK PACKED PROGRAM SUFFIX
+#                                    make what is installed fit for the executable
+#     check FOLDER PKG SPECIFIERS [ENTRY ...]
+#                                    check that what starts is there, and that this Python suits
+#
+# FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
+# library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
+# `tomli`. A refusal is one line on standard error.
 
 
-def gives(c: Context, s: Settings, setting: str, address: str, force: bool) -> bool:
-    """Bring it from an address, behind which there is another one; whether that has it."""
+def target(specifiers: str = "") -> None:
+    """Print the options by which uv installs for this interpreter; exit if it is another Python."""
+    check_python(specifiers)
+    print("--python-version {}.{}.{} --python-platform linux".format(*sys.version_info))
+
+
+def check_python(specifiers: str) -> None:
+    """Exit with one line where this is none of the Pythons that `requires-python` allows."""
+    version = "{}.{}.{}".format(*sys.version_info)
+    sets = import_module("pip._vendor.packaging.specifiers")
     try:
-        bring_from(c, s, setting, address, force)
-    except Stop as error:
-        tell(c, "fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
-        return False
-    return True
+        suits = sets.SpecifierSet(specifiers).contains(version, prereleases=True)
+    except sets.InvalidSpecifier as error:
+        sys.exit(f"requires-python cannot be {specifiers!r}: {error}; correct it")
+    if not suits:
+        problem = f"it requires Python {specifiers}, and this is {version}"
+        sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
 
 
-def bring_from(c: Context, s: Settings, setting: str, address: str, force: bool) -> None:
-    """Bring it from one address, as `python.part` or `zip.part`, and see that it is what it must.
+def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
+    """Part a lock file into those to install from, in `folder`.
 
-    It must be an Actually Portable Executable; and the interpreter must be the one that is locked,
-    and the zip at its end one that can be read and holds a library. Source for the first bytes:
-    Cosmopolitan, `ape/ape.S`; the second form is that of older releases.
+    `pylock.wheels.toml` has each package of which there is a pure wheel, with that alone, or no
+    sdist. Of each other one, `pylock.sdist-NAME.toml` has the sdist, to be built without a
+    compiler, and `pylock.any-NAME.toml` all that there is, for where that fails. `forms` notes what
+    was chosen in place of a wheel with extension modules. `hashed` is a requirements file: what it
+    gives hashes of must have one of these.
     """
-    tell(c, "fetch", address)
-    name = "zip" if setting == "COSMO_ZIP_URL" else "python"
-    part, then, failed = f"{name}.part", f"correct {setting}", f"{address} cannot be copied"
-    remote = "://" in address
-    if remote:
-        download(c, s, setting, address, force)
-        sh(c, f"cp -p download/* {part}", failed, at=s.build, then=then)
-    else:
-        sh(c, f"cp {q(address)} {q(os.path.join(s.build, part))}", failed, then=then)
-    if name == "python" and s.sha256:
-        failed = f"{address} is not what is locked"
-        new = f"{then}, or lock anew with `invoke cosmo.lock`"
-        line = see_sha256(part, s.sha256)
-        sh(c, line, failed, at=s.build, why=lambda told: other(told, s.sha256), then=new)
-    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
-    failed = f"{address} is no Actually Portable Executable"
-    sh(c, line, failed, at=s.build, why=lambda _: "it begins otherwise", then=then)
-    if name == "python":
-        line = f"{zip_program()} -sf {part} | grep -q '^ *Lib/'"
-        failed = f"{address} holds no Python"
-        why = "no zip at its end that can be read and has a Lib/"
-        sh(c, line, failed, at=s.build, why=lambda _: why, then=then)
-    if remote:
-        keep_download(c, s, address)
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
+    with open(pylock, "rb") as file:
+        packages = toml.load(file).get("packages", [])
+    hashes: dict[str, set[str]] = {}
+    for line, name in requirements_lines(hashed) if hashed else ():
+        if name and "--hash" in line:
+            found = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
+            hashes.setdefault(name, set()).update(found)
+    chosen, forms = [], []
+    for number, package in enumerate(packages):
+        name, version = package["name"], package.get("version", "")
+        anchor_paths(package, os.path.dirname(os.path.abspath(pylock)))
+        sdist, wheels = package.pop("sdist", None), package.pop("wheels", [])
+        files = [file for file in (sdist, *wheels) if file]
+        allowed = hashes.get(name, {file["hashes"]["sha256"] for file in files})
+        files = [file for file in files if file["hashes"]["sha256"] in allowed]
+        if not files and (sdist or wheels):
+            sys.exit(f"{name} {version} has no file with a hash of {hashed}")
+        wheels = [file for file in wheels if file in files]
+        pure = [file for file in wheels if is_pure(file)]
+        if pure or sdist not in files:
+            forms += [f"{name}\ta pure wheel\n"] if pure and pure != wheels else []
+            chosen.append({**package, **({"wheels": pure or wheels} if wheels else {})})
+            continue
+        forms += [f"{name}\tits sdist, built without the extension\n"] if wheels else []
+        write_pylock(
+            folder, f"any-{name}-{number}", [{**package, "sdist": sdist, "wheels": wheels}]
+        )
+        write_pylock(folder, f"sdist-{name}-{number}", [{**package, "sdist": sdist}])
+    write_pylock(folder, "wheels", chosen)
+    with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
+        notes.writelines(forms)
 
 
-def other(told: Result, wanted: str) -> str:
-    """What is wrong with a file's sha256."""
-    found = re.match("[0-9a-f]{64}", told.stderr)
-    return f"expected sha256 {wanted}, found {found[0]}" if found else last_line(told)
+def is_pure(wheel: dict[str, Any]) -> bool:
+    """Whether a wheel runs on any Python 3 and platform. Source: PEP 427, file names."""
+    name = wheel.get("name") or wheel.get("url") or wheel.get("path") or ""
+    return re.search(r"-(py2\.)?py3[0-9]*-none-any\.whl", name) is not None
 
 
-# recipes/excerpt.py -----------------------------------------------------------
-# A script cut out of these recipes: a function and what it needs, to run in another Python.
+def anchor_paths(value: Any, folder: str) -> None:
+    """Make the paths of a package independent of where its lock file lies."""
+    for entry in value if isinstance(value, list) else value.values():
+        if isinstance(entry, dict) and isinstance(entry.get("path"), str):
+            entry["path"] = os.path.join(folder, entry["path"])
+        if isinstance(entry, (dict, list)):
+            anchor_paths(entry, folder)
 
 
-def excerpt(function: Callable[..., object]) -> str:
-    """The source of `function` and of all that it needs of ours, then its call with `sys.argv`.
-
-    It has no annotations, which older Pythons cannot all read. Raises `NameError` for what is bound
-    in a way that is not followed: by a statement below another one, but for an import.
-    """
-    imports = ["import sys"]
-    parts: list[str] = []
-    seen: set[tuple[str, str]] = set()
-
-    def add(module: str, name: str) -> None:
-        bound = bindings(module).get(name)
-        if (module, name) in seen or (bound is None and hasattr(builtins, name)):
-            return
-        if bound is None:
-            raise NameError(f"{module} does not bind {name} where an excerpt can find it")
-        seen.add((module, name))
-        if bound.module:
-            add(bound.module, name)
-            return
-        text = bare(bound.text)
-        for other in needed_names(symtable(text, name, "exec")):
-            add(module, other)
-        (imports if bound.imports else parts).append(text)
-
-    add(function.__module__, function.__name__)
-    call = f"{function.__name__}(*sys.argv[1:])"
-    return "\n\n".join(["\n".join(dict.fromkeys(imports)), *parts, call])
+def write_pylock(folder: str, label: str, packages: list[dict[str, Any]]) -> None:
+    """Write a lock file with these packages. Source: PEP 751."""
+    with open(os.path.join(folder, f"pylock.{label}.toml"), "w", encoding="utf-8") as file:
+        file.write('lock-version = "1.0"\ncreated-by = "cosmo-recipes"\n')
+        file.write("" if packages else "packages = []\n")
+        for package in packages:
+            file.write("\n[[packages]]\n")
+            file.writelines(f"{key} = {toml_value(value)}\n" for key, value in package.items())
 
 
-class Binding(NamedTuple):
-    """The statement that binds a name, or the module of ours that it comes from."""
-
-    text: str
-    imports: bool = False
-    module: str = ""
-
-
-@cache
-def bindings(module: str) -> dict[str, Binding]:
-    """What binds each name of a module; an import is of one name."""
-    there = sys.modules[module]
-    text = inspect.getsource(there)
-    lines = text.split("\n")
-    found: dict[str, Binding] = {}
-    for node in top_level(ast.parse(text).body):
-        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
-        statement = Binding("\n".join(lines[first - 1 : node.end_lineno]))
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            found[node.name] = statement
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            names = (each for each in ast.walk(node) if isinstance(each, ast.Name))
-            found.update({each.id: statement for each in names if isinstance(each.ctx, ast.Store)})
-        elif isinstance(node, ast.Import):
-            for each in node.names:
-                name = each.asname or each.name.partition(".")[0]
-                before = f"{found[name].text}\n" if name in found else ""
-                found[name] = Binding(f"{before}import {ast.unparse(each)}", True)
-        elif isinstance(node, ast.ImportFrom):
-            ours = resolve_name(f"{'.' * node.level}{node.module}", there.__package__ or "")
-            for each in node.names:
-                line = f"from {node.module} import {ast.unparse(each)}"
-                found[each.asname or each.name] = Binding(line, True, ours if node.level else "")
-    return found
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it in one line."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(k)} = {toml_value(v)}' for k, v in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return value.isoformat()
+    return json.dumps(value, ensure_ascii=False)
 
 
-def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module, and the imports below an `if` or `try`."""
-    for node in body:
-        yield node
-        if isinstance(node, (ast.If, ast.Try)):
-            yield from filter(is_import, top_level([*node.body, *node.orelse]))
-
-
-def is_import(node: ast.stmt) -> bool:
-    """Whether a statement is an import."""
-    return isinstance(node, (ast.Import, ast.ImportFrom))
-
-
-def needed_names(table: SymbolTable) -> Iterator[str]:
-    """The names that a module must have, for a statement of its own to run."""
-    for symbol in table.get_symbols():
-        if symbol.is_global() or (table.get_type() == "module" and symbol.is_referenced()):
-            yield symbol.get_name()
-    for inner in table.get_children():
-        yield from needed_names(inner)
-
-
-def bare(text: str) -> str:
-    """`text` without its annotations."""
-    code = text.encode()
-    starts = [0, *accumulate(map(len, code.splitlines(keepends=True)))]
-
-    def end(node: ast.expr) -> int:
-        return starts[(node.end_lineno or 1) - 1] + (node.end_col_offset or 0)
-
-    spans = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.arg) and node.annotation:
-            name = starts[node.lineno - 1] + node.col_offset + len(node.arg.encode())
-            spans.append((name, end(node.annotation)))
-        elif isinstance(node, ast.AnnAssign):
-            if node.value is None:
-                raise NameError(f"{ast.unparse(node)} has no value, and binds nothing")
-            spans.append((end(node.target), end(node.annotation)))
-        elif isinstance(node, ast.FunctionDef) and node.returns:
-            begin = starts[node.returns.lineno - 1] + node.returns.col_offset
-            spans.append((code.rindex(b")", 0, begin) + 1, end(node.returns)))
-    for begin, stop in sorted(spans, reverse=True):
-        code = code[:begin] + code[stop:]
-    return code.decode()
-
-
-# recipes/starts.py ------------------------------------------------------------
-# Runs in the fetched interpreter, in `Lib`: sees that what is to be started is there.
-#
-#     python starts.py package module:function ...
-#
-# The package must be no module of the interpreter's own. This imports no more than the packages that
-# the modules are in. Only the standard library of Python 3.6 is used: older interpreters are fetched
-# too.
+def check(folder: str, package: str, specifiers: str, *entries: str) -> None:
+    """Exit with one line where the package or an entry in `folder` cannot start in this Python."""
+    if specifiers:
+        check_python(specifiers)
+    spec = importlib.util.find_spec(package)
+    if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
+        problem = f"the interpreter has a module {package} of its own, which would run instead"
+        sys.exit(f"{problem}; rename the program")
+    sys.path.insert(0, os.path.abspath(folder))
+    for entry in entries:
+        module, _, function = entry.partition(":")
+        try:
+            spec = importlib.util.find_spec(module)
+        except ImportError:
+            spec = None
+        if spec is None or spec.loader is None:
+            sys.exit(f"there is no module {module}; correct COSMO_ENTRY")
+        source = getattr(spec.loader, "get_source", lambda module: None)(module)
+        if source is None:
+            names = set(dir(import_module(module)))
+        else:
+            names = bound_names(ast.parse(source))
+        if not names & {function.partition(".")[0], "*", "__getattr__"}:
+            sys.exit(f"{module} has no {function.partition('.')[0]}; correct COSMO_ENTRY")
 
 
 def bound_names(tree: ast.AST) -> set[str]:
@@ -1889,1266 +632,1477 @@ def bound_names(tree: ast.AST) -> set[str]:
     return names
 
 
-def see_entry(entry: str) -> None:
-    """End with one line where the entry cannot start."""
-    module, _, function = entry.partition(":")
-    top = function.partition(".")[0]
-    try:
-        spec = importlib.util.find_spec(module)
-    except ImportError:
-        spec = None
-    if spec is None or spec.loader is None:
-        sys.exit(f"there is no module {module}")
-    source = getattr(spec.loader, "get_source", lambda name: None)(module)
-    if source is None:
-        names = set(dir(importlib.import_module(module)))
+PROGRAMS: dict[str, Callable[..., None]] = {
+    "target": target,
+    "select": choose_forms,
+    "purify": purify,
+    "check": check,
+}
+
+if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
+    sys.exit(PROGRAMS[sys.argv[1]](*sys.argv[2:]))
+
+
+import hashlib
+import keyword
+import shlex
+import subprocess
+import threading
+import time
+import unicodedata
+from collections.abc import Iterable
+from collections.abc import Mapping
+from contextlib import contextmanager
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from json import dumps
+from pathlib import Path
+from string import Template
+from textwrap import wrap
+from types import FrameType
+from typing import ClassVar
+from typing import NamedTuple
+from typing import NoReturn
+from urllib.parse import unquote
+from urllib.parse import urlsplit
+
+try:
+    from invoke.collection import Collection
+    from invoke.context import Context
+    from invoke.exceptions import CommandTimedOut
+    from invoke.exceptions import Exit
+    from invoke.executor import Executor
+    from invoke.runners import Local
+    from invoke.runners import Result
+    from invoke.tasks import task
+    from invoke.watchers import StreamWatcher
+    from tqdm import tqdm
+
+    if sys.version_info >= (3, 11):
+        import tomllib
     else:
-        names = bound_names(ast.parse(source))
-    if not names & {top, "*", "__getattr__"}:
-        sys.exit(f"{module} has no {top}")
+        import tomli as tomllib
+except ModuleNotFoundError as error:
+    message = f"{__file__} needs {error.name}, which is not installed; pip install {error.name}"
+    raise SystemExit(f"cosmo: {message}") from None
 
 
-def see_entries(package: str, *entries: str) -> None:
-    """See to the package, and to each of the entries; their modules are in `site-packages`."""
-    spec = importlib.util.find_spec(package)
-    if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
-        sys.exit(f"the interpreter has a module {package} of its own, which would run instead")
-    sys.path.insert(0, "site-packages")
-    for each in entries:
-        see_entry(each)
+# recipes/shell.py -------------------------------------------------------------
+# One line for the shell, its echo and its failure; messages and progress bars.
 
+TIMEOUT = 3.0
+"""For how many seconds the programs of a line may go on after they were told to end."""
 
-# recipes/bytecode.py ----------------------------------------------------------
-# The `.pyc` files: the lines that compile them in the fetched interpreter, and what these tell.
+SHOWN_LINES = 20
+"""How many of the last lines of a tool that failed are shown."""
 
-COMPILE_ERROR = (
-    r"^Compiling .site-packages/(?P<file>[^\n]*).\.\.\.\n"
-    r"\*\*\* (?P<text>.*?)(?=^Compiling |^Listing |\Z)"
-)
-"""How compileall tells of a file that does not compile; alike in Python 3.6 and in 3.13."""
 
-UNCHECKED = "import sys; sys.version_info > (3, 7) and print('--invalidation-mode unchecked-hash')"
-"""What prints the option by which a `.pyc` is taken without a look at its `.py`, if any does."""
+class RecipeError(Exit):
+    """The end of a build: what failed, why, and what to do next, in one line; exit status 1."""
 
-ZIP_SITE = "/zip/Lib/site-packages"
-
-
-def compile_lines(s: Settings, more: bool) -> list[str]:
-    """The lines for the program, each file of which must compile, and with `more` for the rest.
-
-    They run in `Lib`, where no module but those to be packed can be in the compiler's way.
-    All sources have one time, hence `-f`. Before Python 3.9, `-r` is needed below ten folders.
-    """
-    inside = ZIP_SITE if s.top.endswith(".py") else f"{ZIP_SITE}/{s.top}"
-    own = f"{compile_start(s)} -f -r 99 -d {inside} site-packages/{s.top}"
-    rest = f"{compile_start(s)} -r 99 -d {ZIP_SITE} site-packages || true"
-    return [own, rest] if more else [own]
-
-
-def compile_start(s: Settings) -> str:
-    """The start of such a line: with which Python, to which form, and what it leaves alone.
-
-    Where the `.py` is shipped too, its `.pyc` goes to `__pycache__`: Python takes one that lies
-    beside a `.py` for nothing.
-    """
-    optimize = f" -{'O' * s.optimize}" if s.optimize else ""
-    form = f" $({PYTHON} -c {shlex.quote(UNCHECKED)})" if s.ships_source else " -b"
-    keep = "|".join(re.escape(each).replace(r"\*", ".*").replace(r"\?", ".") for each in s.keep)
-    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"{PYTHON}{optimize} -m compileall{form}{left}"
-
-
-def start_line(s: Settings, entries: list[str]) -> str:
-    """The line that sees whether what is to be started is there, and runs."""
-    code, top = shlex.quote(excerpt(see_entries)), s.pkg.partition(".")[0]
-    return f"{PYTHON} -B -c {code} {' '.join(map(shlex.quote, [top, *entries]))}"
-
-
-def compile_reason(result: Result, source: str) -> str:
-    """The first file below `source` that compileall says does not compile, its line and error."""
-    told = re.search(COMPILE_ERROR, result.stdout, re.MULTILINE | re.DOTALL)
-    if told is None:
-        return last_line(result)
-    file, text = os.path.join(source, told["file"]), told["text"]
-    line = re.search(r", line (\d+)", text)
-    error = re.findall(r"\w+(?:Error|Warning): [^\n]+", text)
-    where = f"{file}, line {line[1]}" if line else file
-    return f"{where}: {error[-1] if error else text}"
-
-
-# recipes/foreign.py -----------------------------------------------------------
-# Runs in the host's Python: pip, for another Python.
-#
-#     python foreign.py MARKERS WHEELS install ...
-#
-# pip by itself decides by the Python it runs in which environment markers hold, and builds no sdist
-# for another. MARKERS is what they are there, as JSON; WHEELS says which wheels may be taken:
-# `compiled` takes those for Linux, `pure` only those that run everywhere. Whatever else pip does,
-# and how it is configured, stays as it is.
-
-
-def run_pip(markers: str, wheels: str, command: str, *rest: str) -> None:
-    """Run pip. Its resolver knows of another Python since version 24.2."""
-    del sys.path[0]  # its own folder
-    import pip
-
-    there = json.loads(markers)
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    major, minor = map(int, pip.__version__.split(".")[:2])
-    if there["python_version"] != here and (major, minor) < (24, 2):
-        sys.exit(
-            f"ERROR: pip {pip.__version__} cannot install for another Python than its own; 24.2 can"
-            " (pip install -U pip), and so can uv"
-        )
-    from pip._internal.cli import cmdoptions
-    from pip._vendor.packaging import markers as evaluated
-
-    environment: Any = lambda: dict(there)  # noqa: E731 - it stands for a function
-    evaluated.default_environment = environment
-    cmdoptions.check_dist_restriction = lambda *args, **named: None
-    version = there["python_version"]
-    flags = ["--python-version", version]
-    if wheels == "pure":
-        flags += ["--implementation", "py", "--abi", "none", "--platform", "any"]
-    else:
-        platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(40, 4, -1)]
-        platforms += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
-        flags += [word for each in platforms for word in ("--platform", each)]
-        malloc = "m" if version in ("3.6", "3.7") else ""  # source: PEP 425's `abi tag`, and 3.8
-        flags += ["--implementation", "cp", "--abi", f"cp{version.replace('.', '')}{malloc}"]
-        flags += ["--abi", "abi3", "--abi", "none"]
-    sys.argv[:] = ["pip", command, *flags, *rest]
-    runpy.run_module("pip", run_name="__main__", alter_sys=True)
-
-
-# recipes/installer.py ---------------------------------------------------------
-# What installs, uv if it is there, else pip: its lines, and what it says went wrong.
-
-NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
-"""An sdist is built with no compiler to be found: many leave their extensions out then."""
-
-PIP_ENV = "PIP_USER=0 PIP_ROOT= PIP_PREFIX= PIP_TARGET="
-"""What would lead pip to another place than `--target`."""
-
-UV = "--link-mode copy --no-progress --color never"
-PIP = "--no-color --progress-bar off --no-input --no-compile"
-
-
-def has_uv() -> bool:
-    """Whether uv is there."""
-    return bool(uv())
-
-
-def uv() -> str:
-    """How a line calls uv: the one on PATH, else the one that started this; empty: there is none.
-
-    Source: uv's documentation, which says that `uv run` sets UV.
-    """
-    if shutil.which("uv"):
-        return "uv"
-    return '"$UV"' if shutil.which(os.environ.get("UV", "")) else ""
-
-
-def host_python() -> str:
-    """The host's Python: pip runs in it, and uv builds with it."""
-    return shlex.quote(sys.executable)
-
-
-def wheel_line(project: str, folder: str) -> str:
-    """The line that lets a project's build backend make a wheel of it."""
-    if has_uv():
-        return f"{NO_COMPILER} {uv()} build --wheel --python {host_python()} -o {folder} {project}"
-    pip = f"{host_python()} -m pip wheel --no-deps --ignore-requires-python"
-    return f"{NO_COMPILER} {pip} -w {folder} {project}"
-
-
-def install_line(place: str) -> str:
-    """The start of a line that installs for the interpreter that `$there` tells of.
-
-    Wheels with extension modules for Linux may be taken: which version is resolved does not depend
-    on them, and `sift` sees to them. `place` is the folder of `foreign.py`.
-    """
-    return uv_install("linux") if has_uv() else pip_install(place, "compiled")
-
-
-def pure_lines(place: str) -> tuple[str, str]:
-    """The starts of two lines: one takes a pure wheel, and one builds the sdist.
-
-    What is built without a compiler is kept from the user's cache, in the build folder's own.
-    """
-    alone = f'{NO_COMPILER} UV_CACHE_DIR="$PWD"/{q(place)}/../.cache'
-    if has_uv():
-        # uv knows no platform without extensions; for this one there are hardly any
-        wheel = f"{uv_install('wasm32-pyodide2024')} --only-binary :all:"
-        name = '"$(sed -n \'s/==.*//p\' "$file")"'
-        return wheel, f"{alone} {uv_install('linux')} --no-binary {name}"
-    start = pip_install(place, "pure")
-    return f"{start} --only-binary :all:", f"{alone.replace('UV_', 'PIP_')} {start}"
-
-
-def compile_line() -> str:
-    """The start of the line by which uv tells the hashes of what is pinned."""
-    there = f'--python {host_python()} --python-version "$there" --python-platform linux'
-    return f"{uv()} pip compile -q --generate-hashes --no-deps --no-header --no-annotate {there}"
-
-
-def off(offline: bool) -> str:
-    """What goes before a line that installs, and must ask no server where one is offline."""
-    none = "PIP_PROXY=http://127.0.0.1:9 no_proxy= NO_PROXY="  # for what is asked for by its URL
-    return f"export UV_OFFLINE=1 PIP_NO_INDEX=1 {none} && " if offline else ""
-
-
-def uv_install(platform: str) -> str:
-    """`uv pip install` for the version that `$there` tells of."""
-    there = f'--python {host_python()} --python-version "$there" --python-platform {platform}'
-    return f"{uv()} pip install {there} {UV}"
-
-
-def pip_install(place: str, wheels: str) -> str:
-    """`pip install` where the environment markers that `$there` tells of hold."""
-    start = f"{PIP_ENV} {host_python()} {q(place)}/foreign.py"
-    return f'{start} "$there" {wheels} install {PIP}'
-
-
-def install_reason(result: Result) -> str:
-    """What uv or pip says went wrong, in one line."""
-    text = result.stderr + result.stdout
-    told = re.search(r"^(?:error:|\s*\u00d7)(.*)", text, re.MULTILINE | re.DOTALL)
-    if has_uv() and told:
-        before = [line for line in text[: told.start()].splitlines() if line.strip()]
-        said = f"{before[-1].strip()}: " if "backend" in told[1] and before else ""
-        return said + re.sub(r"[\s\u2500-\u257f\u25b6\u00d7]+", " ", told[1]).strip()
-    if "No module named 'pip'" in text or "No module named pip" in text:
-        return "there is neither uv on PATH nor pip in this Python; install one (pip install uv)"
-    if "MATCH THE HASHES" in text:
-        found = re.search(r"^\s+(\S+) from .*\n\s+(Expected.*)\n\s+(Got.*)", text, re.MULTILINE)
-        return " ".join(("the hash differs of", *(found.groups() if found else ())))
-    missed = re.search(r"No matching distribution found for ([^\n]+)", text)
-    if missed and "WARNING: Retrying" in text:
-        why = re.findall(r"(?:object at \S+|\)): (.*?)'?\)?'?: /", text)
-        return f"the package index cannot be reached, for {missed[1]}: {why[-1] if why else ''}"
-    newer = re.findall(r"Requires-Python ([^;\n]+)", text)
-    if missed and newer:
-        return f"{missed[1]} needs Python {newer[-1]}, and the interpreter is older"
-    if missed:
-        return f"the package index has no {missed[1]}"
-    clash = re.search(r"ERROR: (Cannot install .*?)\.?$", text, re.MULTILINE)
-    if clash:
-        return clash[1]
-    failed = re.search(r"(?:Failed building wheel for|build wheels? for) ([^\s,]+)", text)
-    tried = [failed[1]] if failed else re.findall(r"^Collecting (\S+)", text, re.MULTILINE)
-    why = re.findall(r"^\s+(\S.*)\n\s+\[end of output\]", text, re.MULTILINE)
-    if why:
-        whose = [f"{name} has no wheel that fits, and its sdist does not build" for name in tried]
-        return ": ".join([*whose[-1:], str(why[0])])
-    errors = [each for each in re.findall(r"ERROR: (.*)", text) if each != "Exception:"]
-    return errors[-1] if errors else last_line(result)
-
-
-# recipes/own.py ---------------------------------------------------------------
-# The program's own distribution: its metadata, and what its build backend makes.
-
-RUN = f"{PYTHON} -B"
-"""The fetched interpreter, in `.deps`; imports are tried, which shall leave no `__pycache__`."""
-
-NOT_COPIED = (
-    "./.venv",
-    "./venv",
-    "./.tox",
-    "./.nox",
-    "./node_modules",
-    "*/__pycache__",
-    "./cosmo_recipes.py",
-)
-"""What a build backend has no use for, of the project's copy that it works in. A vendored
-`cosmo_recipes.py` would be a second module to one that looks for modules by itself."""
-
-
-def write_metadata(c: Context, s: Settings, work: str) -> None:
-    """Write the metadata and the requirements that `[project]` tells."""
-    program, failed = s.program, f"the metadata of {s.pkg} cannot be written"
-    if program.requires_python:
-        see_version(c, s, work, shlex.quote(program.requires_python))
-    if program.dist_info:
-        info = shlex.quote(f"own/{program.dist_info}")
-        line = f"mkdir {info} && {printf(program.metadata())} > {info}/METADATA"
-        if program.entry_points:
-            line += f" && {printf(program.entry_points_txt())} > {info}/entry_points.txt"
-        sh(c, line, failed, at=work)
-    if program.dependencies:
-        sh(c, f"{printf(program.dependencies)} > requirements.txt", failed, at=work)
-
-
-def build_wheel(c: Context, s: Settings, work: str) -> None:
-    """Let the build backend make a wheel of a copy of the project, and install that as `own`."""
-    tell(c, "deps", f"a wheel of {s.program.name or s.pkg}, by its build backend")
-    left = [os.path.join(".", os.path.relpath(s.build, s.root)), *NOT_COPIED]
-    without = " ".join(f"--exclude={shlex.quote(each)}" for each in left)
-    line = f"tar -C {q(s.root)} {without} -cf {q(work)}/project.tar ."
-    sh(c, line, f"{s.root} cannot be copied")
-    line = "mkdir project && tar -C project -xf project.tar && chmod -R u+w project"
-    sh(c, line, f"{s.root} cannot be copied", at=work)
-    failed = f"{s.pkg} cannot be built by its own build backend"
-    line = f"{off(s.offline)}{wheel_line('./project', './wheel')}"
-    sh(c, line, failed, at=work, why=install_reason)
-    failed = f"the wheel of {s.pkg} cannot be read"
-    lib = 'for lib in own/*.data/*lib; do [ ! -d "$lib" ] || cp -R "$lib"/. own; done'
-    line = f"{RUN} -m zipfile -e wheel/*.whl own && {lib} && rm -rf own/*.data project*"
-    sh(c, line, failed, at=work)
-    headers = "sed -n '/^.\\{0,1\\}$/q; s/^Requires-%s: //p' own/*.dist-info/METADATA"
-    sh(c, f"{headers % 'Dist'} > requirements.txt", failed, at=work)
-    asked = f"$({headers % 'Python'})"
-    see_version(c, s, work, f'"{asked}"')
-
-
-def see_version(c: Context, s: Settings, work: str, specifier: str) -> None:
-    """See that the program is for the interpreter's Python."""
-    line = f"{RUN} -m sift fits {specifier}"
-    failed = f"{s.program.name or s.pkg} is not for this interpreter"
-    sh(c, line, failed, at=work, then="fetch another one with COSMO_URL")
-
-
-# recipes/sift/dists.py --------------------------------------------------------
-# Distributions as they are installed: their files, and who asks for whom.
-
-EXTENSION = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
-TOLD_BY_INSTALLER = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
-
-
-def canonical(name: str) -> str:
-    """A name in the form in which two names are compared."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-class Dist:
-    """An installed distribution: its name, version, requirements and files below `folder`."""
-
-    def __init__(self, folder: str, info: str) -> None:
-        self.folder, self.info = folder, info
-        self.name, self.version = "", ""
-        self.requires: list[str] = []
-        with open(os.path.join(folder, info, "METADATA"), encoding="utf-8") as file:
-            for line in iter(file.readline, ""):
-                key, _, value = line.rstrip().partition(": ")
-                if line in ("\n", "\r\n"):
-                    break
-                if key in ("Name", "Version"):
-                    setattr(self, key.lower(), value)
-                if key == "Requires-Dist":
-                    self.requires.append(value)
-        self.rows: dict[str, str] = {}
-        record = os.path.join(folder, info, "RECORD")
-        if os.path.exists(record):
-            with open(record, encoding="utf-8", newline="") as file:
-                self.rows = {row[0]: row[1] for row in csv.reader(file) if len(row) > 1}
-
-    @property
-    def title(self) -> str:
-        """Its name and version."""
-        return f"{self.name} {self.version}"
-
-    def has(self, name: str) -> bool:
-        """Whether its metadata has a file of that name."""
-        return os.path.exists(os.path.join(self.folder, self.info, name))
-
-    def is_editable(self) -> bool:
-        """Whether it was asked for with `-e`. Source: the direct URL specification."""
-        if not self.has("direct_url.json"):
-            return False
-        with open(
-            os.path.join(self.folder, self.info, "direct_url.json"), encoding="utf-8"
-        ) as file:
-            return bool(json.load(file).get("dir_info", {}).get("editable"))
-
-    def files(self) -> list[str]:
-        """Its files that are there, but for its metadata and its scripts."""
-        scripts = "bin/" if "bin/__init__.py" not in self.rows else "../"
-        others = ("../", "/", scripts, self.info + "/")
-        mine = (path for path in self.rows if not path.startswith(others))
-        return [path for path in mine if os.path.isfile(os.path.join(self.folder, path))]
-
-    def extensions(self) -> list[str]:
-        """Its compiled modules and libraries."""
-        return [path for path in self.files() if EXTENSION.search(path)]
-
-    def is_asked_with_extras(self, found: list[Dist]) -> bool:
-        """Whether a distribution requires this one with some of its extras."""
-        lines = [line for dist in found for line in dist.requires]
-        names = [re.match(r"([A-Za-z0-9._-]+)\s*\[", line) for line in lines]
-        return any(name and canonical(name.group(1)) == canonical(self.name) for name in names)
-
-    def tops(self) -> list[str]:
-        """The names of its top-level modules and packages."""
-        code = [path for path in self.files() if path.endswith(".py") or EXTENSION.search(path)]
-        return sorted({path.split("/")[0].split(".")[0] for path in code})
-
-    def needs(self, name: str, extras: bool) -> bool:
-        """Whether it requires the distribution `name`; with `extras`, in some extra of its own."""
-        for line in self.requires:
-            found = re.match(r"[A-Za-z0-9._-]+", line)
-            same = found is not None and canonical(found.group()) == canonical(name)
-            if same and (extras or not re.search(r"\bextra\s*==", line)):
-                return True
-        return False
-
-
-def find_dists(folder: str) -> list[Dist]:
-    """What is installed in a folder."""
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    return [
-        Dist(folder, name)
-        for name in names
-        if name.endswith(".dist-info") and os.path.exists(os.path.join(folder, name, "METADATA"))
-    ]
-
-
-def see_conflicts(found: list[Dist], packed: str, program: str) -> None:
-    """Refuse two distributions, or one and the program, that have other files of the same name."""
-    owners: dict[str, Dist] = {}
-    for dist in found:
-        for path in dist.files():
-            if "__pycache__" in path:
-                continue
-            other = owners.setdefault(path, dist)
-            same = other is dist or dist.rows[path] == other.rows[path]
-            theirs = f"{other.title} and {dist.title}"
-            beside = os.path.join(packed, path)
-            if same and dist.folder.endswith("site") and os.path.isfile(beside):
-                theirs = f"{program} and {dist.title}"
-                with open(beside, "rb") as one, open(os.path.join(dist.folder, path), "rb") as two:
-                    same = one.read() == two.read()
-            if dist.folder.endswith("site") and os.path.isfile(os.path.join(packed, twin(path))):
-                sys.exit("{} and {} both are {}".format(program, dist.title, path.split("/")[0]))
-            if not same:
-                sys.exit(f"{theirs} both bring {path}")
-
-
-def twin(path: str) -> str:
-    """The package that a module would be, or the module that a package would be."""
-    if path.endswith("/__init__.py"):
-        return path[: -len("/__init__.py")] + ".py"
-    return path[:-3] + "/__init__.py" if path.endswith(".py") else path + "/no such file"
-
-
-def chain(dist: Dist, found: list[Dist], program: str) -> list[str]:
-    """The names from the program to the distribution, each of which asks for the next."""
-    names = [dist.name]
-    while True:
-        for extras in (False, True):
-            above = [each for each in found if each.needs(names[0], extras)]
-            above = [each for each in above if each.name not in names]
-            if above:
-                break
-        if not above:
-            return names if names[0] == program else [program, *names]
-        names.insert(0, above[0].name)
-
-
-def tidy(dist: Dist, suffix: str) -> None:
-    """Leave what was installed out of the metadata: how, by which tool, and with which scripts."""
-    folder = os.path.join(dist.folder, dist.info)
-    for name in TOLD_BY_INSTALLER:
-        if os.path.exists(os.path.join(folder, name)):
-            os.remove(os.path.join(folder, name))
-    if not dist.rows:
-        return
-    there = [*dist.files(), *(dist.info + "/" + name for name in os.listdir(folder))]
-    names = (path + suffix if path.endswith(".py") else path for path in there)
-    with open(os.path.join(folder, "RECORD"), "w", encoding="utf-8", newline="\n") as file:
-        csv.writer(file, lineterminator="\n").writerows([name, "", ""] for name in sorted(names))
-
-
-# recipes/sift/later.py --------------------------------------------------------
-# Reads what a distribution's functions import when they are called.
-
-GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
-
-
-class Reader(ast.NodeVisitor):
-    """Gathers what a module's functions import unguarded, and the last words of its strings."""
-
-    def __init__(self, package: list[str]) -> None:
-        self.package = package
-        self.imported: set[str] = set()
-        self.named: set[str] = set()
-        self.outside: set[str] = set()
-        self.inside, self.guarded = 0, 0
-
-    def visit_FunctionDef(self, node: ast.AST) -> None:
-        self.inside += 1
-        self.generic_visit(node)
-        self.inside -= 1
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-    visit_Lambda = visit_FunctionDef
-
-    def visit_Try(self, node: ast.Try) -> None:
-        caught = [
-            name.id
-            for handler in node.handlers
-            for name in ast.walk(handler.type or handler)
-            if isinstance(name, ast.Name)
-        ]
-        bare = any(handler.type is None for handler in node.handlers)
-        guards = bare or bool(GUARDS.intersection(caught))
-        self.guarded += guards
-        for line in node.body:
-            self.visit(line)
-        self.guarded -= guards
-        rest: list[ast.AST] = [*node.handlers, *node.orelse, *node.finalbody]
-        for each in rest:
-            self.visit(each)
-
-    def visit_Import(self, node: ast.Import) -> None:
-        self.add(*(each.name for each in node.names))
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        above = self.package[: len(self.package) - node.level + 1] if node.level else []
-        base = ".".join([*above, *filter(None, [node.module])])
-        self.add(base, *(base + "." + each.name for each in node.names))
-
-    def visit_Constant(self, node: ast.AST) -> None:
-        self.name(getattr(node, "value", None))
-
-    def visit_Str(self, node: ast.AST) -> None:  # before Python 3.8
-        self.name(getattr(node, "s", None))
-
-    def name(self, value: object) -> None:
-        if isinstance(value, str):
-            self.named.add(value.rpartition(".")[2])
-
-    def add(self, *names: str) -> None:
-        if self.inside and not self.guarded:
-            self.imported.update(names)
-        if not self.inside:
-            self.outside.update(names)
-
-
-def read_later(dist: Dist) -> dict[str, Reader]:
-    """What was read of each file of the distribution that is a module."""
-    found: dict[str, Reader] = {}
-    for path in dist.files():
-        if path.endswith(".py") and not set(path.split("/")) & {"test", "tests"}:
-            with open(os.path.join(dist.folder, path), "rb") as file:
-                try:
-                    tree = ast.parse(file.read())
-                except (SyntaxError, ValueError):
-                    continue
-            found[path] = Reader(path.split("/")[:-1])
-            found[path].visit(tree)
-    return found
-
-
-# recipes/sift/needed.py -------------------------------------------------------
-# Finds out whether a distribution can do without its extension modules.
-
-PATIENCE = 20
-"""For how many seconds a module may be imported."""
-
-
-class Asked:
-    """Notes each module that is asked for; it finds none."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Note the name."""
-        self.names.add(name)
-
-
-def unmet(dist: Dist, lost: list[str]) -> str:
-    """An extension module that the distribution cannot do without; empty if there is none."""
-    if lost and not any(path.endswith(".py") for path in dist.files()):
-        return lost[0]
-    needed, _ = tried(dist, lost)
-    return needed[0] if needed else ""
-
-
-def does_without(dist: Dist, lost: list[str]) -> bool:
-    """Whether the distribution asks for modules that are not there, and makes do without."""
-    needed, asked = tried(dist, lost)
-    return not needed and bool(asked.intersection(lost))
-
-
-def tried(dist: Dist, lost: list[str]) -> tuple[list[str], set[str]]:
-    """Which of the lost modules the distribution needs, and all modules that it asks for.
-
-    Every module of it is imported. One that fails for want of a lost one may do so if another asks
-    for it and yet can be imported, as in PyYAML; or if it is private, and another that names it can
-    be imported, as in SQLAlchemy. What a function imports is needed later, as in cffi, but where it
-    makes do without.
-    """
-    names = sorted(filter(None, map(module_name, dist.files())), key=lambda name: name.split("."))
-    read = read_later(dist)
-    ever: set[str] = set()
-    spared: set[str] = set()
-    failing: dict[str, str] = {}
-    for name, works, reason, asked in try_imports(names, lost):
-        ever.update(asked)
-        spared.update(asked if works else ())
-        if reason:
-            failing[name] = reason
-    for path, reader in read.items():
-        if module_name(path) not in failing:
-            private = (
-                name for name in reader.outside if ("." + name).rpartition(".")[2][:1] == "_"
-            )
-            spared.update(private)
-    needed = [reason for name, reason in failing.items() if name not in spared]
-    inside = {name for reader in read.values() for name in reader.imported}
-    named = {name for reader in read.values() for name in reader.named}
-    needed += [name for name in lost if any((each + ".").startswith(name + ".") for each in inside)]
-    needed += [name for name in lost if name not in ever and name.rpartition(".")[2] in named]
-    return needed, ever
-
-
-def try_imports(names: list[str], lost: list[str]) -> Iterator[tuple[str, bool, str, list[str]]]:
-    """Of each module: whether it can be imported, which lost one it fails for, what it asked for.
-
-    They are imported in a process of their own, without input and output. Where one of them ends
-    it, or takes too long, the next process goes on behind that one; nothing is known of it then.
-    """
-    left = list(names)
-    while left:
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
-            try:
-                import_all(left, lost, writing)
-            finally:
-                os._exit(0)
-        os.close(writing)
-        told = b""
-        while select.select([reading], [], [], PATIENCE)[0]:
-            data = os.read(reading, 65536)
-            if not data:
-                break
-            told += data
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(reading)
-        rows = [json.loads(line) for line in told.split(b"\n")[:-1]]
-        yield from rows
-        left = left[len(rows) + 1 :]
-
-
-def import_all(names: list[str], lost: list[str], writing: int) -> None:
-    """Import the modules, and write a row about each."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
-    failing: list[str] = []
-    for name in names:
-        works, reason, asked, before = True, "", Asked(), set(sys.modules)
-        sys.meta_path.insert(0, asked)
-        try:
-            if not any(name.startswith(above + ".") for above in failing):
-                importlib.import_module(name)
-        except BaseException as error:
-            works, reason = False, missing_name(error, lost)
-            for new in set(sys.modules) - before:
-                del sys.modules[new]
-            failing += [name] if reason else []
-        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not asked]
-        row = json.dumps([name, works, reason, sorted(asked.names)])
-        os.write(writing, row.encode() + b"\n")
-
-
-def module_name(path: str) -> str:
-    """The module that a file is; empty for what is none, or is not to be imported by itself."""
-    parts = path[:-3].split("/") if path.endswith(".py") else [""]
-    parts = parts[:-1] if parts[-1] == "__init__" else parts
-    tests = ("__main__", "conftest", "test", "tests")
-    plain = all(part.isidentifier() and not part.startswith("test_") for part in parts)
-    return ".".join(parts) if plain and parts and not set(parts) & set(tests) else ""
-
-
-def missing_name(error: BaseException | None, lost: list[str]) -> str:
-    """Which of the lost modules `error`, or what caused it, is about."""
-    while error is not None:
-        if isinstance(error, ImportError):
-            for name in lost:
-                leaf = name.rpartition(".")[2]
-                if error.name == name or f"cannot import name {leaf!r}" in str(error):
-                    return name
-        error = error.__cause__ or error.__context__
-    return ""
-
-
-# recipes/sift/requirements.py -------------------------------------------------
-# Reads what a requirements file says of where distributions come from, and of their hashes.
-
-INDEX = r"(-i|-f|--index-url|--extra-index-url|--find-links|--no-index|--trusted-host)\b"
-NESTED = r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)"
-
-
-class Requirements:
-    """The index options of a file and those that it leads to, and the hashes by a canonical name.
-
-    Source: pip's documentation, "requirements file format".
-    """
-
-    def __init__(self) -> None:
-        self.options: list[str] = []
-        self.hashes: dict[str, list[str]] = {}
-        self.read: list[str] = []
-
-    def add(self, path: str) -> None:
-        """Read a file. One that cannot be read leaves what it says unsaid."""
-        path = os.path.abspath(path)
-        if path in self.read or not os.path.isfile(path):
-            return
-        self.read.append(path)
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
-            lines = re.sub(r"\\\r?\n", " ", file.read()).splitlines()
-        for line in map(str.strip, lines):
-            nested = re.match(NESTED, line)
-            name = re.match(r"([A-Za-z0-9._-]+)", line)
-            if nested:
-                self.add(os.path.join(os.path.dirname(path), nested.group(1)))
-            elif re.match(INDEX, line):
-                self.options.append(self.absolute(line, path))
-            elif name and "--hash" in line:
-                found = self.hashes.setdefault(canonical(name.group(1)), [])
-                found += re.findall(r"--hash[= ]\S+", line)
-
-    def absolute(self, option: str, path: str) -> str:
-        """An option with the folder that it names, beside the file, as an absolute path."""
-        word, _, value = option.replace("=", " ", 1).partition(" ")
-        folder = os.path.join(os.path.dirname(path), value.strip())
-        there = value and "://" not in value and os.path.exists(folder)
-        return f"{word} {folder}" if there else option
-
-
-# recipes/sift/forms.py --------------------------------------------------------
-# Gives each distribution with extension modules a form without them, if it has one.
-
-
-def compiled(work: str, requirements: str) -> None:
-    """Write a requirements file for each distribution with extensions, to `pure/NAME.txt`.
-
-    It has the index options and hashes that were told; `pure/flags` is to go with it. One that did
-    not come from an index is left alone: another may have its name there.
-    """
-    told = Requirements()
-    told.add(requirements)
-    with open(os.path.join(work, "pure", "flags"), "w") as file:
-        file.write("--require-hashes" if told.hashes else "")
-    for dist in find_dists(os.path.join(work, "site")):
-        if dist.extensions() and not dist.has("direct_url.json"):
-            name = canonical(dist.name)
-            pinned = [f"{dist.name}=={dist.version}", *told.hashes.get(name, [])]
-            with open(os.path.join(work, "pure", name + ".txt"), "w", encoding="utf-8") as file:
-                file.write("\n".join([*told.options, " ".join(pinned)]) + "\n")
-
-
-def settle(work: str, packed: str, program: str, suffix: str) -> Iterator[str]:
-    """Make `site` and `own` fit to be packed; tell the form of each distribution that changed.
-
-    A `.py` will be there with `suffix` after its name. The program itself is never a dependency.
-    """
-    site, own = os.path.join(work, "site"), os.path.join(work, "own")
-    found = find_dists(own)
-    mine = [canonical(dist.name) for dist in found]
-    for dist in find_dists(site):
-        if canonical(dist.name) in mine:
-            remove_dist(dist)
-        elif dist.is_editable():
-            sys.exit(f"{dist.title} is editable, so it would stay where it is")
-        else:
-            found.append(dist)
-    see_conflicts(found, packed, program)
-    rest = [path for path in sys.path if path not in ("", os.getcwd())]
-    sys.path[:] = [os.path.abspath(own), os.path.abspath(site), *rest]
-    gone: list[str] = []
-    for dist in found:
-        lost = dist.extensions()
-        if lost and dist.name not in gone:
-            tops = dist.tops()
-            now, form = changed(dist, os.path.join(work, "pure"))
-            needed = unmet(now, strip_dist(now, lost)) if form != "a pure wheel" else ""
-            if needed:
-                asked = " -> ".join(chain(dist, found, program))
-                spared = spare(now, tops, found, own)
-                if not spared:
-                    sys.exit(
-                        f"{dist.title} needs its extension module {needed}, which cannot run in the"
-                        f" executable ({asked})"
-                    )
-                gone += spared
-                form = f"left out, for what asks for it does without ({asked})"
-            yield f"{dist.title}: {form}"
-    for dist in [*find_dists(own), *find_dists(site)]:
-        tidy(dist, suffix)
-
-
-def spare(dist: Dist, tops: list[str], found: list[Dist], own: str) -> list[str]:
-    """Remove a distribution that those who ask for it can do without, and name it; else nothing.
-
-    One that cannot do without is removed in turn, if those who ask for that one can. SQLAlchemy,
-    for example, does without greenlet. The program's own word that it needs something stands.
-    """
-    askers = [each for each in found if each.needs(dist.name, extras=False)]
-    if not askers or any(each.folder == own or each.is_asked_with_extras(found) for each in askers):
-        return []
-    remove_dist(dist)
-    names = [dist.name]
-    for each in askers:
-        if not does_without(each, tops):
-            more = spare(each, each.tops(), found, own)
-            if not more:
-                return []
-            names += more
-    return names
-
-
-def changed(dist: Dist, pure: str) -> tuple[Dist, str]:
-    """The distribution in the form that lies below `pure`, if any does, and what form it has."""
-    for folder in sorted(os.listdir(pure)):
-        for other in find_dists(os.path.join(pure, folder)):
-            if canonical(other.title) == canonical(dist.title) and not other.extensions():
-                with open(os.path.join(pure, folder + ".form"), encoding="utf-8") as file:
-                    return swap_dist(dist, other), file.read().strip()
-    return dist, "its wheel, without the extension"
-
-
-def remove_dist(dist: Dist) -> None:
-    """Remove a distribution's files, and the folders that are empty then."""
-    for path in dist.files():
-        os.remove(os.path.join(dist.folder, path))
-        folder = os.path.dirname(path)
-        while folder and not os.listdir(os.path.join(dist.folder, folder)):
-            os.rmdir(os.path.join(dist.folder, folder))
-            folder = os.path.dirname(folder)
-    shutil.rmtree(os.path.join(dist.folder, dist.info))
-
-
-def swap_dist(dist: Dist, other: Dist) -> Dist:
-    """Put another form of a distribution in its place."""
-    remove_dist(dist)
-    shutil.copytree(os.path.join(other.folder, other.info), os.path.join(dist.folder, other.info))
-    for path in other.files():
-        target = os.path.join(dist.folder, path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(os.path.join(other.folder, path), target)
-    return Dist(dist.folder, other.info)
-
-
-def strip_dist(dist: Dist, lost: list[str]) -> list[str]:
-    """Remove the extensions of `lost` that are there; name those that no other file stands for."""
-    gone = []
-    for path in lost:
-        whole = os.path.join(dist.folder, path)
-        if os.path.exists(whole):
-            os.remove(whole)
-        folder, _, name = path.rpartition("/")
-        parts = [*filter(None, folder.split("/")), name.split(".")[0]]
-        stem = os.path.join(dist.folder, *parts)
-        if not all(part.isidentifier() for part in parts):
-            continue
-        if not os.path.exists(stem + ".py") and not os.path.exists(stem + "/__init__.py"):
-            gone.append(".".join(parts))
-    return gone
-
-
-# recipes/sift/command.py ------------------------------------------------------
-# What the command line asks for.
-
-
-def markers() -> dict[str, str]:
-    """Source: the dependency specifiers specification, less what differs between machines."""
-    version = sys.version_info
-    full = "{}.{}.{}".format(*version[:3])
-    return {
-        "implementation_name": sys.implementation.name,
-        "implementation_version": full,
-        "os_name": os.name,
-        "platform_machine": "x86_64",
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": "Linux",
-        "platform_version": "",
-        "python_full_version": full,
-        "python_version": "{}.{}".format(*version[:2]),
-        "sys_platform": sys.platform,
-    }
-
-
-def fits(specifiers: str) -> None:
-    """Refuse a program for another Python. Source: the version specifiers specification."""
-    here = sys.version_info[:3]
-    for each in filter(None, re.split(r"\s*,\s*", specifiers.strip("() "))):
-        match = re.match(r"(~=|===?|!=|<=?|>=?)\s*v?(\d+(?:\.\d+)*)(\.\*)?", each)
-        if not match:
-            continue
-        sign, text, star = match.groups()
-        numbers = tuple(map(int, text.split(".")))
-        that = (*numbers, 0, 0)[:3]
-        same = here[: len(numbers)] == numbers if star else here == that
-        holds = {
-            "==": same,
-            "===": same,
-            "!=": not same,
-            "<": here < that,
-            "<=": here <= that,
-            ">": here > that,
-            ">=": here >= that,
-            "~=": here >= that and here[: len(numbers) - 1] == numbers[:-1],
-        }
-        if not holds[sign]:
-            sys.exit("it requires Python {}, and this is {}.{}.{}".format(specifiers, *here))
-
-
-def sift(mode: str, *words: str) -> None:
-    """Do what the command line asks for."""
-    if mode == "markers":
-        print(json.dumps(markers()))
-    elif mode == "version":
-        print(markers()["python_full_version"])
-    elif mode == "fits":
-        fits(words[0])
-    elif mode == "compiled":
-        compiled(*words)
-    else:
-        for line in settle(*words):
-            print(line)
-
-
-# recipes/deps.py --------------------------------------------------------------
-# The program's dependencies and metadata: resolved for the fetched interpreter, fit to run there.
-#
-# All of it lies in `.deps` in the build folder until it is seen to be whole:
-#
-#     own         the program's metadata, and what its build backend adds
-#     site        its dependencies
-#     pure/NAME   the form without extension modules of one of these, if there is one; beside it,
-#                 NAME.txt asks for it, NAME.log is what was said, NAME.form tells what it is
-#     forms       which form each of them was given
-#     sift.py     what does the sifting, in the interpreter
-#     foreign.py  what starts pip, in the host's Python
-
-WORK = ".deps"
-
-
-def has_deps(s: Settings) -> bool:
-    """Whether there is something to install, or metadata to write."""
-    program = s.program
-    told = program.built or program.dist_info or program.dependencies or program.requires_python
-    return s.deps != "none" and bool(told or s.deps)
-
-
-def install_deps(c: Context, s: Settings) -> None:
-    """Install the dependencies and metadata beside the program."""
-    work = prepare(c, s)
-    if s.lock is None:
-        if asks(s):
-            resolve(c, s, work)
-    else:
-        see_asked(c, s, s.lock, work)
-        if s.lock.packages:
-            install_locked(c, s, s.lock, work)
-    settle_deps(c, s, work)
-
-
-def prepare(c: Context, s: Settings) -> str:
-    """Write the program's metadata, and what it asks for, in a folder made anew; its path."""
-    folders = " ".join(f"{WORK}/{each}" for each in ("own", "site", "pure"))
-    sh(c, f"rm -rf {WORK} && mkdir -p {folders}", f"{s.build} cannot be written", at=s.build)
-    work = os.path.join(s.build, WORK)
-    failed = f"{work} cannot be written"
-    sh(c, f"{printf([excerpt(sift)])} > sift.py", failed, at=work)
-    if not has_uv():
-        sh(c, f"{printf([excerpt(run_pip)])} > foreign.py", failed, at=work)
-    if s.program.built:
-        build_wheel(c, s, work)
-    else:
-        write_metadata(c, s, work)
-    sh(c, leave_out(s.exclude, *JUNK), failed, at=os.path.join(work, "own"))
-    return work
-
-
-def asks(s: Settings) -> bool:
-    """Whether there may be something to install."""
-    return bool(s.deps or s.program.built or s.program.dependencies)
-
-
-def resolve(c: Context, s: Settings, work: str, report: bool = False) -> None:
-    """Install what is asked for; for each one with extension modules, look for a pure form too.
-
-    With a lock, it is what `locked.txt` holds; with `report`, pip writes what it took.
-    """
-    place = os.path.relpath(work, s.root)
-    file = os.path.join(place, "locked.txt" if s.lock else "requirements.txt")
-    file = file if s.deps is None or s.lock else relative(s.deps, s.root)
-    told = ", ".join(s.program.dependencies) or "what its metadata asks for"
-    told = told if s.deps is None else s.deps
-    tell(c, "deps", f"{len(s.lock.packages)} packages, as locked" if s.lock else told)
-    failed = f"the dependencies of {s.pkg} cannot be installed"
-    then = "correct the requirements, or see to the network"
-    site = f"{q(place)}/site"
-    words = [install_line(place), f"--target {site} -r {q(file)}"]
-    words += ["--no-deps --require-hashes"] if s.lock else []
-    words += [f"--report {site}.json"] if report else []
-    line = f"{off(s.offline)}{ask(place)} && {' '.join(words)}"
-    sh(c, line, failed, at=s.root, why=install_reason, then=then)
-    line = "{ [ -e bin/__init__.py ] || rm -rf bin; } && rm -f .lock"
-    line = f"{line} && {leave_out(s.exclude, '__pycache__')}"
-    sh(c, line, failed, at=os.path.join(work, "site"))
-    listed = os.path.relpath(os.path.join(s.root, file), work)
-    sh(c, f"{RUN} -m sift compiled . {q(listed)}", failed, at=work)
-    line = f"{off(s.offline)}{ask(place)} && {purify(place, report)}"
-    sh(c, line, failed, at=s.root, why=install_reason, then=then)
-
-
-def ask(place: str) -> str:
-    """The line that sets `there` to what the installer must know of the interpreter."""
-    mode = "version" if has_uv() else "markers"
-    return f'there="$(cd -P {shlex.quote(here(place))} && {RUN} -m sift {mode})"'
-
-
-def asked(s: Settings, work: str) -> tuple[str, ...]:
-    """What the dependencies are resolved for: requirements, or the hash of the files with them."""
-    if s.deps is not None and s.deps != "none":
-        told = Requirements()
-        told.add(s.deps)
-        content = b"".join(Path(each).read_bytes() for each in told.read)
-        return (f"-r {Path(s.deps).name} sha256:{hashlib.sha256(content).hexdigest()}",)
-    if s.deps is None and s.program.built:
-        return tuple(Path(work, "requirements.txt").read_text(encoding="utf-8").splitlines())
-    return s.program.dependencies if s.deps is None else ()
-
-
-def see_asked(c: Context, s: Settings, lock: Lock, work: str) -> None:
-    """See that the packages were locked for what is asked for now."""
-    if c.config.run.dry and s.program.built:
-        return
-    now = asked(s, work)
-    if now != lock.asked:
-        told = (
-            f"{', '.join(lock.asked) or 'nothing'}, and {', '.join(now) or 'nothing'} is asked for"
-        )
-        raise Stop(f"{s.lock_file} is for {told}; lock anew with `invoke cosmo.lock`")
-
-
-def install_locked(c: Context, s: Settings, lock: Lock, work: str) -> None:
-    """Install what is locked, and nothing else; what that gave is kept in the cache."""
-    link = place("deps", "\n".join([lock.sha256, *lock.packages, *s.exclude, excerpt(sift)]))
-    held, failed = held_file(s.cache, f"{link}/deps"), f"{work} cannot be written"
-    if held is not None:
-        file = q(str(held))
-        line = f"cp {file} deps.tar && {see_sha256('deps.tar', held.name)}"
-        tell(c, "deps", f"{len(lock.packages)} packages, from the cache")
-        with suppress(Stop):
-            sh(c, f"{line} && tar -xf deps.tar && rm -f deps.tar", failed, at=work)
-            return
-        sh(c, f"rm -f {file}", failed)  # it was damaged
-    told = Requirements()
-    told.add(s.deps or "")
-    line = "rm -rf site pure && mkdir site pure"
-    locked = printf([*told.options, *lock.packages])
-    sh(c, f"{line} && {locked} > locked.txt", failed, at=work)
-    resolve(c, s, work)
-    line = f"tar -cf deps.tar site pure && {keep(s.cache, 'deps.tar', link, 'deps')}"
-    sh(c, f"{line}; rm -f deps.tar", failed, at=work)
-
-
-def relative(path: str, root: str) -> str:
-    """`path` as it is called in `root`."""
-    return path if os.path.isabs(path) else os.path.relpath(path, root)
-
-
-def purify(place: str, report: bool) -> str:
-    """The line that installs, for each distribution that has one, the form without extensions.
-
-    Both ways to it may fail: then there is none.
-    """
-    wheel, sdist = pure_lines(place)
-    told = ' --report "$to.json"' if report else ""
-    rest = f'$flags --no-deps --target "$to" -r "$file"{told} </dev/null >>"$to.log" 2>&1'
-    return (
-        f'flags="$(cat {q(place)}/pure/flags)" && for file in {q(place)}/pure/*.txt; do'
-        f' [ -e "$file" ] || break; to="${{file%.txt}}"; form=\'a pure wheel\';'
-        f" {wheel} {rest} || {{ rm -rf \"$to\"; form='its sdist, built without the extension';"
-        f' {sdist} {rest}; }} || rm -rf "$to"; echo "$form" > "$to.form"; done'
-    )
-
-
-def settle_deps(c: Context, s: Settings, work: str) -> None:
-    """See that all of it can run in the interpreter, and put it beside the program."""
-    failed = f"{s.pkg} cannot be packaged with its dependencies"
-    packed = os.path.relpath(s.site, work)
-    suffix = "''" if s.ships_source else "c"
-    words = f"settle . {q(packed)} {shlex.quote(s.program.name or s.pkg)} {suffix}"
-    line = f"{RUN} -m sift {words} </dev/null > forms"
-    then = "do without it, or leave such files out, as with COSMO_EXCLUDE='*.so'"
-    sh(c, line, failed, at=work, then=then)
-    failed = f"{s.site} cannot be written"
-    sh(c, f"cp -R site/. own/. {q(packed)}", failed, at=work)
-    sh(c, leave_out(s.exclude, "__pycache__"), failed, at=s.site)
-
-
-def swapped(s: Settings) -> list[str]:
-    """What the last build says of the distributions whose extension modules were left out."""
-    told = Path(s.build, WORK, "forms")
-    return told.read_text(encoding="utf-8").splitlines() if has_deps(s) and told.is_file() else []
-
-
-# recipes/pin.py ---------------------------------------------------------------
-# Writes `cosmo.lock`: what a build would take today.
-
-
-def pin(c: Context, s: Settings, address: str) -> None:
-    """Write the lock for the interpreter that came from `address`, and what is asked for."""
-    s = replace(s, exclude=())  # what is left out of the executable is locked all the same
-    packages: tuple[str, ...] = ()
-    work = ""
-    if has_deps(s):
-        work = prepare(c, s)
-        if asks(s):
-            resolve(c, s, work, report=not has_uv())
-            packages = () if c.config.run.dry else hashed(c, s, work)
-    python = Path(s.build, "python")
-    version = sh(c, "TMPDIR=. sh ./python --version", "python does not start", at=s.build).stdout
-    if c.config.run.dry:
-        return
-    with one_line(f"{s.lock_file} cannot be written"):
-        when = time.gmtime(python.stat().st_mtime)
-        lock = Lock(
-            url=address if "://" in address else Path(address).name,
-            size=python.stat().st_size,
-            sha256=hashlib.sha256(python.read_bytes()).hexdigest(),
-            version=version.split()[1],
-            last_modified=time.strftime("%Y-%m-%dT%H:%M:%SZ", when) if "://" in address else "",
-            asked=asked(s, work),
-            packages=packages,
-        )
-        part = Path(s.build, "lock.part")
-        part.write_text(lock.text(), encoding="utf-8")
-        part.replace(s.lock_file)
-    say(f"lock     {s.lock_file}: Python {lock.version}, {len(packages)} packages; commit it")
-
-
-def hashed(c: Context, s: Settings, work: str) -> tuple[str, ...]:
-    """A line with its version and hashes for each package that was installed."""
-    found = sorted(find_dists(os.path.join(work, "site")), key=lambda dist: canonical(dist.name))
-    for each in found:
-        if each.has("direct_url.json"):
-            origin = Path(each.folder, each.info, "direct_url.json").read_text(encoding="utf-8")
-            told = f"it comes from {json.loads(origin)['url']}, and only an index tells hashes"
-            raise Stop(f"{each.name} cannot be locked: {told}; ask for a release of it")
-    pinned = [f"{each.name}=={each.version}" for each in found]
-    lines = told_by_uv(c, s, work, pinned) if has_uv() else told_by_pip(work, found)
-    if len(lines) != len(pinned):
-        told = "not all come from an index that tells hashes"
-        raise Stop(f"{', '.join(pinned)} cannot be locked: {told}; ask an index for them")
-    return tuple(lines)
-
-
-def told_by_uv(c: Context, s: Settings, work: str, pinned: list[str]) -> list[str]:
-    """What uv says of all files of these releases."""
-    told, place = Requirements(), os.path.relpath(work, s.root)
-    told.add(s.deps or "")
-    failed = "the dependencies cannot be locked"
-    sh(c, f"{printf([*told.options, *pinned])} > pinned.txt", failed, at=work)
-    line = f"{off(s.offline)}{ask(place)} && {compile_line()} {q(place)}/pinned.txt"
-    text = sh(c, line, failed, at=s.root, why=install_reason, then="see to the network").stdout
-    lines = (re.sub(r"\s+", " ", line) for line in re.sub(r"\\\n", " ", text).splitlines())
-    return [line.strip() for line in lines if re.fullmatch(PACKAGE, line.strip())]
-
-
-def told_by_pip(work: str, found: list[Dist]) -> list[str]:
-    """What pip reports of the files that it took."""
-    hashes: dict[str, set[str]] = {}
-    for path in (Path(work, "site.json"), *Path(work, "pure").glob("*.json")):
-        for each in json.loads(path.read_text(encoding="utf-8"))["install"]:
-            sha256 = each["download_info"]["archive_info"]["hashes"]["sha256"]
-            hashes.setdefault(canonical(each["metadata"]["name"]), set()).add(sha256)
-    return [
-        " ".join([f"{each.name}=={each.version}", *(f"--hash=sha256:{it}" for it in sorted(known))])
-        for each in found
-        for known in [hashes.get(canonical(each.name), set())]
-        if known
-    ]
-
-
-def see_lock(s: Settings) -> None:
-    """End with status 1 where the lock is not there, or is for other requirements than now."""
-    if s.lock is None:
-        raise Stop(f"{s.lock_file} is not there; write it with `invoke cosmo.lock`")
-    if s.deps is None and s.program.built:
-        say(f"lock     {s.lock_file}: what it asks for is known when it is built")
-        return
-    if asked(s, "") != s.lock.asked:
-        raise Stop(f"{s.lock_file} is for other requirements; lock anew with `invoke cosmo.lock`")
-    say(f"lock     {s.lock_file} is current")
-
-
-# recipes/turn.py --------------------------------------------------------------
-# A phase's turn: alone in its build folder, and ended as a whole when it is interrupted.
-
-HELD: dict[str, int] = {}
-"""The build folders that are this process's until it ends, and the open file that holds each."""
-
-PATIENCE_AT_END = 3.0
-"""For how many seconds the programs that a line started may take to end."""
+    def __init__(self, message: str) -> None:
+        super().__init__("cosmo: " + " ".join(message.split()), code=1)
 
 
 @contextmanager
-def turn(c: Context, locked: bool = True) -> Iterator[Settings]:
-    """The settings, for one phase. Raises `Stop` where they are wrong, or another build runs."""
-    with interruptible():
-        s = load_settings(locked)
-        if not c.config.run.dry:
-            hold(s.build)
-        yield s
+def exit_on_error(failed: str) -> Iterator[None]:
+    """Turn an error of the system, or a value that it cannot take, into a `RecipeError`."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RecipeError(f"{failed}: {error}; fix this and run it again") from error
 
 
-def hold(build: str) -> None:
+def log(message: str) -> None:
+    """Print about the work, on standard error; standard output has only what was asked for."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def print_result(text: str) -> None:
+    """Print what was asked for. A reader that stops early is no error.
+
+    Python's own flush at its end must not fail again. Source: its "Note on SIGPIPE".
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise RecipeError(f"the result cannot be printed: {error}; run it again") from error
+
+
+class LineRunner(Local):
+    """Runs a line in a process group of its own, so that it can be ended with all it started."""
+
+    running: ClassVar[dict[int, subprocess.Popen[bytes]]] = {}
+
+    def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
+        """Start the line, without input."""
+        self.process = subprocess.Popen(
+            [shell, "-c", command],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.running[self.process.pid] = self.process
+
+    def kill(self) -> None:
+        """End the line at once, as Invoke does where it took too long."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def end_running() -> None:
+    """End the lines that are running, and all that they started; at last by force."""
+    for group, process in LineRunner.running.items():
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            end = time.monotonic() + TIMEOUT
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, number)
+                while time.monotonic() < end:
+                    process.poll()
+                    os.killpg(group, 0)
+                    time.sleep(0.02)
+
+
+class Shell:
+    """Runs the lines of one task through Invoke; a dry run prints them as a script.
+
+    `exports` are the variables that the lines expand, and those on which what is built must not
+    depend. No `PYTHON*` variable of the user reaches a line.
+    """
+
+    exported: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, c: Context, task: str, exports: Mapping[str, str]) -> None:
+        self.c, self.task, self.exports = c, task, dict(exports)
+        self.dry, self.comment = bool(c.config.run.dry), f"# cosmo.{task}"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a line: the user's, Invoke's `run.env`, and `exports`."""
+        env = {**os.environ, **self.c.config.run.env}
+        for name in [name for name in env if name.startswith("PYTHON") or name == "CDPATH"]:
+            del env[name]
+        return {**env, **self.exports, "TMPDIR": os.path.abspath(self.exports["TMPDIR"])}
+
+    def announce(self) -> None:
+        """Print the exports that are new to the script, and the task's name as a comment."""
+        if not Shell.exported:
+            print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
+        line = "export"
+        for name, value in self.exports.items():
+            if Shell.exported.get(name) != value:
+                word = f"{name}={quote(value)}"
+                if name == "TMPDIR":
+                    word = f'TMPDIR="$PWD"/{quote(value)}'
+                if len(line) + len(word) > 100:
+                    print(line)
+                    line = "export"
+                line += f" {word}"
+        if line != "export":
+            print(line)
+        Shell.exported = {**Shell.exported, **self.exports}
+        if self.comment:
+            print(self.comment)
+            self.comment = ""
+
+    def run(
+        self,
+        line: str,
+        failed: str = "",
+        remedy: str = "fix this and run it again",
+        at: str = "",
+        progress: Progress | None = None,
+        reason: Callable[[Result], str] | None = None,
+    ) -> Result:
+        """Run one POSIX line, in the folder `at` if given.
+
+        Where it fails, `RecipeError` says what `failed`, why, and the remedy. `reason` says why;
+        else one line of output does, and more of it is shown before the error. Invoke's
+        configuration chooses the shell, the echo and the timeout.
+        """
+        failed = failed or f"cosmo.{self.task} failed"
+        if at:  # whichever symbolic links lead to the current folder
+            line = f"(cd {'-P ' if at.startswith('..') else ''}{quote(at)} && {line})"
+        if self.dry and hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
+        if self.dry or self.c.config.run.echo:
+            self.announce()
+        fixed = {"pty": False, "asynchronous": False, "disown": False, "in_stream": False}
+        runner = LineRunner(self.c)
+        with exit_on_error(failed):
+            try:
+                result: Result = self.c._run(
+                    runner,
+                    line,
+                    **fixed,
+                    warn=True,
+                    hide="both",
+                    echo_format="{command}",
+                    watchers=[progress] if progress else [],
+                    shell=configured_shell(self.c),
+                    env=self.environment(),
+                    replace_env=True,
+                )
+            except CommandTimedOut as error:
+                why = f"it took longer than {error.timeout} seconds"
+                raise RecipeError(f"{failed}: {why}; {remedy}") from error
+        LineRunner.running.clear()
+        if result.failed:
+            why = reason(result) if reason else show_output(result, progress)
+            raise RecipeError(f"{failed}: {why}" + (f"; {remedy}" if remedy else ""))
+        return result
+
+    def remove(self, folder: str, tests: list[str]) -> None:
+        """Run the line that removes, below a folder, what passes one of these tests of `find`."""
+        if tests:
+            self.run(rf"find {folder} \( {' -o '.join(tests)} \) -exec rm -rf {{}} +")
+
+    def log(self, phase: str, message: str) -> None:
+        """Print one line about a phase, unless the run is dry: then the script is all there is."""
+        if not self.dry:
+            log(f"{phase:<9}" + re.sub(r"\s", " ", message))
+
+
+def show_output(result: Result, progress: Progress | None) -> str:
+    """Show the last lines of a tool that failed; return the reason, for a line of ours."""
+    output = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+    counted = [bool(progress and progress.pattern.match(line)) for line in (*output, "")]
+    counted[-1] = True  # of the lines that are counted, one stays before others: it may name a file
+    lines = [line for at, line in enumerate(output) if not (counted[at] and counted[at + 1])]
+    if len(lines) == 1:
+        return re.sub(r"^\S*sh: (line )?\d+: ", "", lines[0])
+    for line in lines[-SHOWN_LINES:]:
+        log(line)
+    return "see above" if lines else f"exit status {result.exited}"
+
+
+def configured_shell(c: Context) -> str:
+    """The shell that Invoke is configured to use, where it is installed, else sh."""
+    return shutil.which(str(c.config.run.shell or "sh")) or "/bin/sh"
+
+
+def quote(path: str) -> str:
+    """`path`, quoted for the shell; one that begins with a dash cannot be taken for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
+
+
+@contextmanager
+def progress_bar(name: str, total: int | None, unit: str) -> Iterator[tqdm[NoReturn]]:
+    """A progress bar on standard error, on a terminal only. The unit `B` is scaled (kB, MB)."""
+    scaled, silent = unit == "B", not sys.stderr.isatty()
+    bar: tqdm[NoReturn] = tqdm(
+        desc=name, total=total, unit=unit, unit_scale=scaled, disable=silent, leave=False
+    )
+    with bar:
+        yield bar
+        bar.total = bar.n
+        bar.refresh()
+
+
+class Progress(StreamWatcher):
+    """Moves a bar on by one for each line of output that `start` matches.
+
+    Each of Invoke's threads has a watcher of its own, made with the same arguments.
+    """
+
+    def __init__(self, bar: tqdm[NoReturn], start: str) -> None:
+        super().__init__()
+        self.bar, self.pattern, self.read = bar, re.compile(start), 0
+
+    def submit(self, stream: str) -> Iterable[str]:
+        """Count the lines that came since the last call; nothing is ever answered."""
+        whole = stream.rfind("\n") + 1
+        lines = stream[self.read : whole].splitlines()
+        self.bar.update(sum(1 for line in lines if self.pattern.match(line)))
+        self.read = max(self.read, whole)
+        return ()
+
+
+class DownloadProgress(Progress):
+    """Moves a bar on to the size of what is in a folder, whenever wget prints one of its dots."""
+
+    def __init__(self, bar: tqdm[NoReturn], folder: str) -> None:
+        super().__init__(bar, r"\s*\d+K[ .]")
+        self.folder = Path(folder)
+
+    def submit(self, stream: str) -> Iterable[str]:
+        """Move the bar on; nothing is ever answered."""
+        with suppress(OSError):
+            self.bar.update(sum(path.stat().st_size for path in self.folder.iterdir()) - self.bar.n)
+        return ()
+
+
+# recipes/parsers.py -----------------------------------------------------------
+# What each setting has to be: a parser gives the value a build uses, or raises `RecipeError`.
+
+SWITCH = {**dict.fromkeys(("1", "true", "yes", "on"), True)}
+SWITCH.update(dict.fromkeys(("0", "false", "no", "off", ""), False))
+APE_STARTS = (b"MZqFpD", b"jartsr")
+"""How an Actually Portable Executable begins. Source: Cosmopolitan, `ape/ape.S`."""
+
+
+class Value(NamedTuple):
+    """A setting's text, None where it is not set, the source of that, and the project's folder."""
+
+    name: str
+    text: str | None
+    source: str
+    root: Path
+
+    def error(self, problem: str) -> RecipeError:
+        """The error that there is something wrong with this value."""
+        return RecipeError(f"{self.name}={self.text or ''!r} ({self.source}){problem}")
+
+    def path(self) -> Path:
+        """The path that it names, from the project's folder, or from here if the environment does."""
+        base = Path() if self.source == "environment" else Path(os.path.relpath(self.root))
+        return base / Path(self.text or "").expanduser()
+
+
+def parse_text(value: Value) -> str | None:
+    """Any text, None where it is not set."""
+    return value.text
+
+
+def parse_words(value: Value) -> tuple[str, ...] | None:
+    """Its words, split as a shell does; None where it is not set."""
+    try:
+        return None if value.text is None else tuple(shlex.split(value.text))
+    except ValueError as error:
+        raise value.error(f": {error}; correct it") from error
+
+
+def parse_patterns(value: Value) -> tuple[str, ...]:
+    """Patterns for paths below `site-packages`, or, in COSMO_PRUNE, of zip's.
+
+    One that zip would take for an option is refused.
+    """
+    forbidden = "[-@]" if value.name == "COSMO_PRUNE" else r"/|.*[\n\r\[\]\\]"
+    words = parse_words(value) or ()
+    for word in words:
+        if not word or re.match(forbidden, word, re.DOTALL):
+            raise value.error(f": {word!r} is not a pattern; write a path, as `hello/templates/*`")
+    return words
+
+
+def parse_switch(value: Value) -> bool:
+    """1 or 0, or another word for on and off."""
+    if (value.text or "").lower() not in SWITCH:
+        raise value.error(": write 1 or 0")
+    return SWITCH[(value.text or "").lower()]
+
+
+def parse_optimize(value: Value) -> int:
+    """How often Python is given `-O`."""
+    if value.text not in ("", "0", "1", "2"):
+        raise value.error(": write 0, 1 or 2")
+    return int(value.text or 0)
+
+
+def parse_sha256(value: Value) -> str:
+    """64 hexadecimal digits, empty where it is not set."""
+    if value.text is not None and not re.fullmatch("[0-9a-fA-F]{64}", value.text):
+        raise value.error(": write 64 hexadecimal digits")
+    return (value.text or "").lower()
+
+
+def parse_pkg(value: Value) -> str:
+    """An identifier path that leaves the build's own files their names."""
+    if value.text is None:
+        file = value.root / "pyproject.toml"
+        none = "" if file.exists() else ", which is not there (COSMO_PROJECT names another project)"
+        raise RecipeError(
+            f"PKG is not set, neither in the environment nor in {file}{none}: name the package to"
+            " run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
+        )
+    first, *rest = value.text.split(".")
+    if not all(part.isidentifier() for part in (first, *rest)):
+        rule = "use a Python identifier, or several joined by dots"
+        raise value.error(f" is not the name of a package: {rule}")
+    if is_reserved(first) or first == "__main__":
+        raise value.error(": Python or the build folder needs that name; rename the package")
+    return value.text
+
+
+def parse_urls(value: Value) -> tuple[str, ...]:
+    """URLs for wget, as they stand; or one path, also by a file URL."""
+    words = (value.text or "").split()
+    if len(words) > 1 and all("://" in word for word in words):
+        return tuple(url for word in words for url in parse_urls(value._replace(text=word)))
+    text, path = value.text or "", value.path()
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme in ("http", "https") and parts.netloc:
+        if text.isascii() and text.isprintable() and " " not in text:
+            return (text,)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        path = Path(unquote(parts.path))
+    elif not text or "://" in text:
+        raise value.error(": give an https, http or file URL, or a path")
+    if not path.is_file():
+        raise value.error(f": there is no file {path}; correct it")
+    return (str(path),)
+
+
+def parse_deps(value: Value) -> str | None:
+    """The path of a requirements file, `none`, or None where it is not set."""
+    if value.text is None or value.text == "none":
+        return value.text
+    if not value.text or not value.path().is_file():
+        raise value.error(f": there is no file {value.path()}; name a requirements file, or none")
+    return str(value.path())
+
+
+def parse_dir_site(value: Value) -> str:
+    """A folder of its own inside the project, which ends in Lib/site-packages."""
+    text, root = value.text or "", value.root
+    clean, site = os.path.normpath(text), root / text
+    parts, build = clean.split(os.sep), site.parent.parent.resolve()
+    if os.path.isabs(text) or ".." in text.split("/"):
+        problem = "must lie inside the project and be relative to it"
+    elif parts[-2:] != ["Lib", "site-packages"] or len(parts) < 3:
+        problem = "must be a folder of the project's, then Lib/site-packages"
+    elif root not in build.parents:
+        problem = f"leads out of the project, to {build}"
+    elif (root / "src").resolve() in (build, *build.parents):
+        problem = "lies among the sources"
+    elif site.is_symlink() or site.parent.is_symlink():
+        problem = "is a symbolic link"
+    else:
+        return clean
+    raise value.error(f" {problem}; dist/cosmo/Lib/site-packages is usual")
+
+
+def parse_src(value: Value) -> str | None:
+    """A folder in the project, None where it is not set."""
+    folder = value.root / (value.text or "")
+    if value.text is not None and not (value.text and folder.is_dir() and is_inside(folder, value)):
+        raise value.error(": no such folder in the project; name the one that PKG is in")
+    return value.text
+
+
+def parse_out(value: Value) -> str | None:
+    """A path inside the project that an executable may be put at, None where it is not set."""
+    if value.text is None:
+        return None
+    root, path = value.root, Path(os.path.normpath(value.root / value.text))
+    if os.path.isabs(value.text) or root not in path.parents or ".." in Path(value.text).parts:
+        problem = "must lie inside the project and be relative to it"
+    elif not is_inside(path.parent, value):
+        problem = f"leads out of the project, to {path.parent.resolve()}"
+    elif value.text.endswith("/") or path.is_dir():
+        problem = "is a folder; name a file in it"
+    elif path.is_symlink() or (path.exists() and not path.is_file()):
+        problem = "exists, and is no file; move it away, or name another"
+    elif path.exists() and path.read_bytes()[:6] not in APE_STARTS:
+        problem = "exists, and is no executable that a build made; move it away, or name another"
+    else:
+        return str(path.relative_to(root))
+    raise value.error(f" {problem}")
+
+
+def is_inside(folder: Path, value: Value) -> bool:
+    """Whether `folder` is the project's or in it, as it is written and as symbolic links lead."""
+    paths = (Path(os.path.normpath(folder)), folder.resolve())
+    return all(value.root in (path, *path.parents) for path in paths)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the build folder needs a file's name for its own files."""
+    reserved = name.lower() in ("python", "zip", "lib", "download")
+    return reserved or name.startswith(".") or name.endswith((".zip", ".part"))
+
+
+# recipes/settings.py ----------------------------------------------------------
+# The settings: one table of name, default, parser and meaning, and where a value comes from.
+#
+# A value is looked up in the task's options, the environment, `[tool.cosmo.env]` of `pyproject.toml`,
+# the article's `[tool.ds.scripts]` `_.env`, and what `[project]` says; a default comes last.
+
+SETTINGS: dict[str, Setting] = {}
+MAX_LENGTH = 10_000
+"""How many characters a setting may have, its `$NAME`s expanded."""
+
+
+class Setting:
+    """A setting: its name, default (None: there is none), parser and meaning."""
+
+    def __init__(self, name: str, default: str | None, parse: Callable[[Value], Any]) -> None:
+        self.name, self.default, self.parse, self.meaning = name, default, parse, ""
+
+    def means(self, meaning: str) -> None:
+        """List this setting, with its meaning."""
+        self.meaning = meaning
+        SETTINGS[self.name] = self
+
+
+Setting("PKG", None, parse_pkg).means(
+    "the package or module to run: a Python identifier, or several joined by dots; without it, the"
+    " name of `[project]`, or what its scripts are imported from"
+)
+Setting("DIR_SITE", "dist/cosmo/Lib/site-packages", parse_dir_site).means(
+    "the folder, inside the project, that the program is gathered and compiled in; it ends in"
+    " `Lib/site-packages`, and what is above that is the build folder"
+)
+Setting("COSMO_URL", "https://cosmo.zip/pub/cosmos/bin/python", parse_urls).means(
+    "the interpreter, CPython 3.10 or newer: an https, http or file URL, or a path; or several URLs,"
+    " separated by spaces, of which the first that answers with what is locked is used"
+)
+Setting("COSMO_SHA256", None, parse_sha256).means(
+    "the sha256 that the interpreter's file must have, where there is no `pylock.cosmo.toml`"
+)
+Setting("COSMO_OFFLINE", "0", parse_switch).means(
+    "1 takes what is in the user's cache and asks no server for anything"
+)
+Setting("COSMO_ZIP_URL", "https://cosmo.zip/pub/cosmos/bin/zip", parse_urls).means(
+    "the `zip` to fetch where none is on PATH; given like COSMO_URL"
+)
+Setting("COSMO_SRC", None, parse_src).means(
+    "the folder that PKG is in; without it, `src`, else the project's own folder"
+)
+Setting("COSMO_DEPS", None, parse_deps).means(
+    "a requirements file to install, in place of `[project]` dependencies; `none`: neither"
+    " dependencies nor metadata"
+)
+Setting("COSMO_ENTRY", None, parse_text).means(
+    "what starts: `module:function`, or the name of a `[project.scripts]` entry; `*` makes an"
+    " executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one script"
+)
+Setting("COSMO_EXCLUDE", "", parse_patterns).means(
+    "what of the program and its dependencies to leave out: patterns for paths below"
+    " `site-packages`, as shell words; `*` stands for any text, `/` too"
+)
+Setting("COSMO_KEEP", "", parse_patterns).means(
+    "`.py` files that are data, a template's for example: patterns like COSMO_EXCLUDE's; what they"
+    " name is neither compiled nor removed"
+)
+Setting("COSMO_SOURCE", "0", parse_switch).means(
+    "1 ships the `.py` files too, so that tracebacks show lines and `inspect.getsource` works"
+)
+Setting("COSMO_OPTIMIZE", "0", parse_optimize).means(
+    "1 compiles like `python -O` (no `assert`), 2 like `-OO` (no docstrings either)"
+)
+Setting("COSMO_PRUNE", "Lib/site-packages/pip* usr/*", parse_patterns).means(
+    "which of the interpreter's own files to leave out: `zip`'s patterns, as shell words; empty:"
+    " none. Your program's files are never pruned"
+)
+Setting("COSMO_ISOLATED", "0", parse_switch).means(
+    "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can change"
+    " what runs"
+)
+Setting("COSMO_ARGS", None, parse_words).means(
+    "the lines of `.args`, as shell words, in place of the usual ones; end with `...`, which stands"
+    " for the command line's arguments"
+)
+Setting("COSMO_SMOKE", None, parse_words).means(
+    "arguments to try the new executable with, as shell words, `--version` for example, in an empty"
+    " directory and environment; it replaces the old one only if it ends with status 0"
+)
+Setting("COSMO_OUT", None, parse_out).means(
+    "the path of the executable, inside the project, `dist/tool.com` for example; without it, PKG in"
+    " the build folder"
+)
+Setting("COSMO_SCRIPT", None, parse_text).means(
+    "a script to package in place of a project, with the metadata in its comments (PEP 723); as"
+    " `invoke cosmo.script FILE` does"
+)
+Setting("COSMO_PROJECT", None, parse_text).means(
+    "the folder of the project to package; without it, the one that holds `pyproject.toml`, at or"
+    " above the current one; else the current one, if PKG is in it, or the one that holds"
+    " `setup.py`, `setup.cfg` or `tasks.py`"
+)
+
+
+class Table(NamedTuple):
+    """Some settings, and where they stand, as an error message says it."""
+
+    source: str
+    values: Mapping[str, str]
+
+
+class Settings:
+    """The settings of a project: each one is parsed, and so checked, when it is first used.
+
+    Of the tables that they are looked up in, the first counts most.
+    """
+
+    def __init__(self, root: Path, *tables: Table) -> None:
+        defaults = {name: one.default for name, one in SETTINGS.items() if one.default is not None}
+        self.root, self.tables = root, (*tables, Table("default", defaults))
+        self.parsed: dict[str, Any] = {}
+
+    def find(self, name: str) -> tuple[str | None, str]:
+        """The text of a setting as it is written, None where it is not set, and its source."""
+        tables = (table for table in self.tables if name in table.values)
+        return next(((table.values[name], table.source) for table in tables), (None, "not set"))
+
+    def value(self, name: str, trail: tuple[str, ...] = ()) -> Value:
+        """A setting's text, with each $NAME in it replaced, and its source.
+
+        `trail` are the settings in which it is being replaced.
+        """
+        text, source = self.find(name)
+        if text is not None:
+            text = Template(text).safe_substitute(Names(self, (*trail, name)))
+            if len(text) > MAX_LENGTH:
+                problem = f"is longer than {MAX_LENGTH} characters; shorten it"
+                raise RecipeError(f"{name} ({source}) {problem}")
+        return Value(name, text, source, self.root)
+
+    def get(self, name: str) -> Any:
+        """What the parser of a setting makes of it. Raises `RecipeError` for what it cannot be."""
+        if name not in self.parsed:
+            with exit_on_error(name):
+                self.parsed[name] = SETTINGS[name].parse(self.value(name))
+        return self.parsed[name]
+
+
+class Names(dict[str, str]):
+    """What each $NAME in a setting stands for."""
+
+    def __init__(self, settings: Settings, trail: tuple[str, ...]) -> None:
+        self.settings, self.trail = settings, trail
+
+    def __missing__(self, name: str) -> str:
+        text, source = self.settings.find(name)
+        if text is None or name in self.trail:
+            problem = "is not set" if text is None else "leads back to itself"
+            user, where = self.settings.find(self.trail[-1])
+            raise RecipeError(f"{self.trail[-1]}={user} ({where}): ${name} {problem}; correct it")
+        # what the environment has, the shell that set it has expanded
+        return text if source == "environment" else self.settings.value(name, self.trail).text or ""
+
+
+def is_setting(name: str) -> bool:
+    """Whether `name` is, or looks like, a setting."""
+    return name in ("PKG", "DIR_SITE") or name.startswith("COSMO_")
+
+
+# recipes/pyproject.py ---------------------------------------------------------
+# `pyproject.toml`: its accessors, where the project lies, and the tables that hold settings.
+#
+# Errors name the file, the key and what is allowed there.
+
+ARTICLE = "[tool.ds.scripts] _.env"
+NAMED_BY = ("[project] name", "[tool.poetry] name")
+SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
+"""Metadata in a script's comments. Source: PEP 723, its reference implementation."""
+
+KINDS = {dict: "a table", list: "an array", str: "a string", bool: "a boolean", int: "an integer"}
+
+
+class Toml(NamedTuple):
+    """A table of a TOML file: the file it is from, its data, and the keys that lead to it."""
+
+    file: Path | str
+    data: Mapping[str, Any] = {}
+    keys: tuple[str, ...] = ()
+    remedy: str = "correct it there"
+
+    def error(self, key: str, problem: str) -> RecipeError:
+        """The error that there is something wrong with a key."""
+        return RecipeError(f"{self.file}: {'.'.join((*self.keys, key))} {problem}; {self.remedy}")
+
+    def get(self, key: str, kind: type, default: Any) -> Any:
+        """The value at `key`, which must be of a kind, else `default`."""
+        value = self.data.get(key, default)
+        if type(value) is not kind:
+            found = KINDS.get(type(value), "a date or a number")
+            raise self.error(key, f"is {found}, and must be {KINDS[kind]}")
+        return value
+
+    def table(self, *keys: str) -> Toml:
+        """The table at `keys`, empty where there is none."""
+        table = self
+        for key in keys:
+            table = table._replace(data=table.get(key, dict, {}), keys=(*table.keys, key))
+        return table
+
+    def tables(self, key: str) -> list[Toml]:
+        """The array of tables at `key`."""
+        values = self.get(key, list, [])
+        if not all(isinstance(value, dict) for value in values):
+            raise self.error(key, "must hold tables")
+        return [self._replace(data=value, keys=(*self.keys, key)) for value in values]
+
+    def string(self, key: str, pattern: str = r"[^\n\r]*", default: str | None = "") -> str:
+        """The string at `key`, which must match `pattern`; without a default, it must be there."""
+        if key not in self.data and default is None:
+            raise self.error(key, "is missing")
+        value: str = self.get(key, str, default)
+        if key in self.data and not re.fullmatch(pattern, value):
+            raise self.error(key, f"cannot be {value!r}")
+        return value
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        """The array at `key` of strings, each of one line that begins with a letter or digit."""
+        values = self.get(key, list, [])
+        for value in values:
+            if not isinstance(value, str) or not value[:1].isalnum() or not value.isprintable():
+                raise self.error(key, f"cannot hold {value!r}")
+        return tuple(values)
+
+    def items(self) -> dict[str, str]:
+        """The table as names and strings, each of one line."""
+        for key, value in self.data.items():
+            if not isinstance(value, str) or not (key + value).isprintable():
+                raise self.error(key, f"cannot be {value!r}")
+        return dict(self.data)
+
+
+def parse_toml(file: Path | str, content: bytes) -> Toml:
+    """The TOML in the content of `file`; `RecipeError` where it is none."""
+    text = ""
+    try:
+        text = content.decode()
+        return Toml(file, tomllib.loads(text))
+    except (ValueError, RecursionError) as error:
+        end = f"at line {len(text.splitlines())}, the end"
+        reason = str(error).replace("at end of document", end)
+        raise RecipeError(f"{file} is not valid TOML: {reason}; correct it there") from error
+
+
+def read_toml(path: Path) -> Toml:
+    """The TOML file at `path`, empty where there is none."""
+    with exit_on_error(f"{path} cannot be read"):
+        return parse_toml(path, path.read_bytes()) if path.exists() else Toml(path)
+
+
+class Location(NamedTuple):
+    """Where a project lies, what named it, its `pyproject.toml` (or a script's), its settings."""
+
+    root: Path
+    source: str
+    pyproject: Toml
+    tables: tuple[Table, ...]
+    script: Path | None = None
+
+
+def locate_project(here: Path, *given: Table) -> Location:
+    """The project that COSMO_SCRIPT or COSMO_PROJECT names, else that at or above `here`.
+
+    The nearest `pyproject.toml` counts, which may itself send on with one of these, once. Without
+    any, it is `here`, if PKG is in it, else where the nearest `setup.py`, `setup.cfg` or `tasks.py`
+    lies.
+    """
+
+    def nearest(*names: str) -> Path | None:
+        folders = (here, *here.parents)
+        return next((path for path in folders if any((path / n).is_file() for n in names)), None)
+
+    locators = {"COSMO_SCRIPT": locate_script, "COSMO_PROJECT": locate_folder}
+    settings = Settings(here, *given)
+    for name, locate in locators.items():
+        text, source = settings.find(name)
+        if text is not None:
+            return locate(here, text, source)
+    top = (settings.find("PKG")[0] or "").partition(".")[0]
+    is_here = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
+    root = nearest("pyproject.toml")
+    root = root or (here if is_here else nearest("setup.py", "setup.cfg", "tasks.py") or here)
+    location = locate_folder(root, ".", "default")
+    for table in location.tables:
+        for name in locators.keys() & table.values.keys():
+            for other in filter(is_setting, table.values.keys() - {name}):
+                problem = f"{other} beside {name} is not read; write it there where that leads"
+                raise RecipeError(f"{location.pyproject.file}: {problem}")
+            value = Settings(root, *given, *location.tables).value(name)
+            return locators[name](root, value.text or "", value.source)
+    return location
+
+
+def locate_folder(base: Path, folder: str, source: str) -> Location:
+    """The project in `folder`, which is relative to `base`."""
+    root = base / Path(folder).expanduser()
+    if not folder or not root.is_dir():
+        problem = f"no such folder: {root}; name a project's folder"
+        raise RecipeError(f"COSMO_PROJECT={folder!r} ({source}): {problem}")
+    root = root.resolve()
+    pyproject = read_toml(root / "pyproject.toml")
+    article = pyproject.table("tool", "ds", "scripts", "_", "env")
+    tables = [settings_table(pyproject, ""), as_variables(ARTICLE, article)]
+    for keys, where in zip((("project",), ("tool", "poetry")), NAMED_BY):
+        name = pyproject.table(*keys).data.get("name")
+        tables += [name_table(where, name)] if isinstance(name, str) else []
+    return Location(root, source, pyproject, tuple(tables))
+
+
+def locate_script(base: Path, file: str, source: str) -> Location:
+    """The script at `file`, relative to `base`, as a project in the script's folder."""
+    path = (base / Path(file).expanduser()).resolve()
+    if not path.is_file() or path.suffix != ".py":
+        problem = "is no name of a Python file" if path.is_file() else "is no such file"
+        problem = f"{path} {problem}; name a script, *.py"
+        raise RecipeError(f"COSMO_SCRIPT={file!r} ({source}): {problem}")
+    with exit_on_error(f"{path} cannot be read"):
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    blocks = [match["content"] for match in re.finditer(SCRIPT_BLOCK, text)]
+    if not blocks and re.search("(?m)^# /// script$", text):
+        raise RecipeError(f"{path} has a `# /// script` block without an end; end it with `# ///`")
+    if len(blocks) > 1:
+        raise RecipeError(f"{path} has several `# /// script` blocks, where one may be; join them")
+    content = re.sub("(?m)^# ?", "", "".join(blocks)).encode()
+    toml = parse_toml(f"the `# /// script` block of {path}", content)
+    keys = {"dependencies", "requires-python"} & toml.data.keys()
+    metadata = Toml(path, {"project": {key: toml.data[key] for key in keys}})
+    tables = settings_table(toml, " of the script"), name_table("the script's name", path.stem)
+    return Location(path.parent, source, metadata, tables, path)
+
+
+def name_table(source: str, name: str) -> Table:
+    """PKG where it follows from a name, in which `-` and `.` stand for `_`."""
+    return Table(source, {"PKG": re.sub(r"[-.]", "_", name)})
+
+
+def settings_table(toml: Toml, owner: str) -> Table:
+    """The table `[tool.cosmo.env]`; `RecipeError` for keys beside it, which nothing would read."""
+    for key in toml.table("tool", "cosmo").data.keys() - {"env"}:
+        problem = f"tool.cosmo.{key} is not read; write it under [tool.cosmo.env]"
+        raise RecipeError(f"{toml.file}: {problem}")
+    return as_variables(f"[tool.cosmo.env]{owner}", toml.table("tool", "cosmo", "env"))
+
+
+def as_variables(source: str, toml: Toml) -> Table:
+    """A table as environment variables: strings; numbers and booleans are spelt out.
+
+    What else it holds is left out, but for a setting, which must be one of these.
+    """
+    values: dict[str, str] = {}
+    for name, value in toml.data.items():
+        if isinstance(value, (str, int, float)):
+            values[name] = str(int(value) if isinstance(value, bool) else value)
+        elif is_setting(name):
+            toml.get(name, str, "")
+    return Table(source, values)
+
+
+# recipes/lockfile.py ----------------------------------------------------------
+# `pylock.cosmo.toml`: the interpreter and the dependencies that a build takes, or stops.
+#
+# It is a lock file by PEP 751, as uv writes and installs it; the interpreter is in a table of its own,
+# `[tool.cosmo-recipes.python]`.
+
+HEAD = "# What `invoke cosmo` builds from; commit it. `invoke cosmo.lock` writes it anew."
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What is locked: the interpreter, and the dependencies where there are any.
+
+    `url`, `size` in bytes, `sha256` and `last_modified`, in UTC and empty where no server gave it,
+    are those of the interpreter's file; `version` is its Python's. `inputs` is what the packages
+    were resolved for, and `packages` are their names.
+    """
+
+    url: str
+    size: int
+    sha256: str
+    version: str
+    last_modified: str
+    inputs: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+def lock_name(script: Path | None) -> str:
+    """The name of a project's lock file, or a script's; PEP 751 allows no further dot in it."""
+    return f"pylock.cosmo-{script.stem.replace('.', '-')}.toml" if script else "pylock.cosmo.toml"
+
+
+def read_lock(path: Path, old: str) -> Lock | None:
+    """The lock at `path`; None where there is none. `RecipeError` for what cannot be one.
+
+    `old` is the name that earlier releases gave it; that is refused, not ignored.
+    """
+    if not path.exists():
+        if path.with_name(old).exists():
+            remedy = "write the new one with `invoke cosmo.lock`, and remove it"
+            raise RecipeError(f"{path.with_name(old)} is no longer read; {remedy}")
+        return None
+    lock = read_toml(path)._replace(remedy="write it anew with `invoke cosmo.lock`")
+    lock.string("lock-version", r"1\.0", default=None)
+    ours = lock.table("tool", "cosmo-recipes")
+    python = ours.table("python")
+    if python.get("size", int, 0) < 0:
+        raise python.error("size", "cannot be negative")
+    return Lock(
+        url=python.string("url", r"\S(.*\S)?", default=None),
+        size=python.get("size", int, None),
+        sha256=python.string("sha256", "[0-9a-f]{64}", default=None),
+        version=python.string("version", r"\d+\.\d[0-9a-z.+]*", default=None),
+        last_modified=python.string("last-modified", r"[-0-9TZ:]*"),
+        inputs=ours.strings("inputs"),
+        packages=tuple(map(check_package, lock.tables("packages"))),
+    )
+
+
+def check_package(package: Toml) -> str:
+    """The name of a locked package, which must have files, each with its sha256."""
+    name = package.string("name", r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", default=None)
+    for key in package.data.keys() & {"directory", "vcs"}:
+        source = package.table(key).data
+        where = source.get("path") or source.get("url")
+        problem = f"it comes from {where}, whose content has no hash"
+        raise RecipeError(f"{name} cannot be locked: {problem}; require a release of it")
+    single = [package.table(key) for key in ("sdist", "archive") if key in package.data]
+    files = [*single, *package.tables("wheels")]
+    for file in files:
+        file.table("hashes").string("sha256", "[0-9a-f]{64}", default=None)
+    if not files:
+        raise package.error(name, "has neither wheel nor sdist")
+    return name
+
+
+def lock_text(pylock: str, lock: Lock) -> str:
+    """The text of a lock file, from that of what uv resolved.
+
+    Without `requires-python`, for uv refuses to install what is not for the host's own Python.
+    """
+    lines = pylock.splitlines() or ['lock-version = "1.0"', 'created-by = "cosmo-recipes"']
+    lines = [line for line in lines if not re.match("#|requires-python = |packages = ", line)]
+    lines += [] if "[[packages]]" in lines else ["packages = []"]
+    inputs = [f"    {json.dumps(text, ensure_ascii=False)}," for text in lock.inputs]
+    lines += ["", "[tool.cosmo-recipes]", "inputs = [", *inputs, "]", ""]
+    lines += ["[tool.cosmo-recipes.python]"]
+    for key in ("url", "size", "sha256", "version", "last_modified"):
+        lines.append(f"{key.replace('_', '-')} = {json.dumps(getattr(lock, key))}")
+    return "\n".join([HEAD, *lines, ""])
+
+
+# recipes/metadata.py ----------------------------------------------------------
+# The program's metadata, as `[project]` has it, and its entry points.
+
+FROM_BACKEND = {"version", "dependencies", "scripts", "gui-scripts", "entry-points"}
+ENTRY_POINT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+"""`module:function`. Source: the entry points specification."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `[project]` says of a program; `built` if only its build backend knows all of it.
+
+    `name` and `version` are empty where they are not given; `entry_points` has the groups of the
+    `entry_points.txt` of an installed distribution.
+    """
+
+    name: str = ""
+    version: str = ""
+    summary: str = ""
+    requires_python: str = ""
+    dependencies: tuple[str, ...] = ()
+    entry_points: dict[str, dict[str, str]] = field(default_factory=dict)
+    built: bool = False
+
+    @property
+    def scripts(self) -> dict[str, str]:
+        """The commands that it installs, and the `module:function` that each of them calls."""
+        return self.entry_points.get("console_scripts", {})
+
+    @property
+    def dist_info(self) -> str:
+        """The name of its metadata folder; empty where it has no name or no version."""
+        name = re.sub(r"[-_.]+", "_", self.name).lower()
+        return f"{name}-{self.version}.dist-info" if self.name and self.version else ""
+
+    def files(self) -> dict[str, list[str]]:
+        """The lines of the files in its metadata folder.
+
+        Source: the core metadata specification, version 2.1; the entry points specification.
+        """
+        lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
+        lines += [f"Summary: {self.summary}"] if self.summary else []
+        lines += [f"Requires-Python: {self.requires_python}"] if self.requires_python else []
+        lines += [f"Requires-Dist: {requirement}" for requirement in self.dependencies]
+        points: list[str] = []
+        for group, entries in self.entry_points.items():
+            points += [f"[{group}]", *(f"{name} = {entry}" for name, entry in entries.items())]
+        return {"METADATA": lines, **({"entry_points.txt": points} if points else {})}
+
+
+def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
+    """The metadata in a `pyproject.toml` or a script; `RecipeError` for what it cannot be."""
+    project = pyproject.table("project")
+    if not project.data:
+        scripts = pyproject.table("tool", "poetry", "scripts").data
+        texts = {name: value for name, value in scripts.items() if isinstance(value, str)}
+        return Metadata(entry_points={"console_scripts": texts}, built=has_backend)
+    tables = {
+        "console_scripts": project.table("scripts"),
+        "gui_scripts": project.table("gui-scripts"),
+        **{
+            group: project.table("entry-points", group)
+            for group in project.table("entry-points").data
+        },
+    }
+    return Metadata(
+        name=project.string("name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
+        version=project.string("version", r"[A-Za-z0-9.!+_-]+"),
+        summary=project.string("description"),
+        requires_python=project.string("requires-python"),
+        dependencies=project.strings("dependencies"),
+        entry_points={group: table.items() for group, table in tables.items() if table.data},
+        built=bool(FROM_BACKEND & set(project.strings("dynamic"))),
+    )
+
+
+def find_entries(
+    entry: Value, scripts: Mapping[str, str], pkg: str, has_main: bool
+) -> dict[str, str]:
+    """The `module:function` of each executable by its name; an empty one stands for `-m PKG`.
+
+    An executable that stands for the whole program bears PKG as its name.
+    """
+    names = f"[project.scripts] has {', '.join(scripts)}" if scripts else "there are no scripts"
+    text = entry.text
+    if text is None and has_main:
+        return {pkg: ""}
+    if text is None and len(scripts) == 1:
+        text = next(iter(scripts))
+    if text is None:
+        remedy = "name one with COSMO_ENTRY" if scripts else "write one, or set COSMO_ENTRY"
+        problem = f"has no __main__, so `python -m` cannot start it; {names}; {remedy}"
+        raise RecipeError(f"PKG={pkg} {problem}")
+    if text not in scripts and not is_entry_point(text) and not (text == "*" and scripts):
+        raise entry.error(f" is neither `module:function` nor a script's name; {names}; correct it")
+    chosen = {name: name for name in scripts} if text == "*" else {pkg: text}
+    entries = {}
+    for name, script in chosen.items():
+        call = re.sub(r"\s*\[.*\]\s*$", "", scripts.get(script, script)).replace(" ", "")
+        if text == "*" and (is_reserved(name) or not re.fullmatch(r"\w[\w.-]*", name)):
+            raise RecipeError(f"COSMO_ENTRY=*: no file can be called {name!r}; rename it")
+        if not is_entry_point(call):
+            remedy = "write `module:function` in [project.scripts]"
+            raise RecipeError(f"the script {script} cannot start {scripts[script]!r}: {remedy}")
+        entries[name] = call
+    return entries
+
+
+def is_entry_point(text: str) -> bool:
+    """Whether `text` is a `module:function` that Python can import.
+
+    In a statement Python reads each name in its NFKC form, and finds no file of another one.
+    """
+    plain = ENTRY_POINT.fullmatch(text) and unicodedata.normalize("NFKC", text) == text
+    return bool(plain) and not any(map(keyword.iskeyword, re.split(r"[.:]", text)))
+
+
+def args_lines(
+    given: Value, words: tuple[str, ...] | None, options: tuple[str, ...], pkg: str, entry: str
+) -> tuple[str, ...]:
+    """The lines of `.args`: COSMO_ARGS, else the options and what calls `entry`, or runs PKG.
+
+    A line can be neither empty nor hold a newline. Source: the interpreter splits the file at
+    newlines and skips what is empty; the newest take a backslash and an n for a newline.
+    """
+    if words is None:
+        module, _, function = entry.partition(":")
+        name = function.partition(".")[0]
+        call = f"import sys; sys.argv[0] = sys.executable; from {module} import {name};"
+        start = ("-c", f"{call} sys.exit({function}())") if entry else ("-m", pkg)
+        return (*options, *start, "...")
+    if not words or not all(words) or any(re.search(r"\n|\r|\\n", word) for word in words):
+        problem = "a line of .args can neither be empty nor hold a newline, spelt out or as \\n"
+        remedy = "write the lines as shell words: `-m name ...`"
+        raise RecipeError(f"COSMO_ARGS ({given.source}): {problem}; {remedy}")
+    if "-I" in options and not isolates(words):
+        remedy = "begin it with -I, or set COSMO_ISOLATED=0"
+        problem = "replaces the -I that COSMO_ISOLATED puts in .args"
+        raise RecipeError(f"COSMO_ARGS ({given.source}) {problem}; {remedy}")
+    return words
+
+
+def isolates(words: tuple[str, ...]) -> bool:
+    """Whether a Python command line has `-I` among its own options, before what it runs."""
+    for word in words:
+        if not word.startswith("-"):
+            return False
+        if "I" in re.split("[cmWX]", word)[0]:
+            return True
+        if re.search("[cm]", word):
+            return False
+    return False
+
+
+# recipes/project.py -----------------------------------------------------------
+# The project: what its settings and `pyproject.toml` say of its source, and what is made of it.
+
+FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
+"""The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
+
+WORK_FILES = (".args", ".deps", ".lock", ".new", ".smoke", "download", "python.part", "zip.part")
+"""What a build writes in the build folder, beside Lib, the interpreter and the executables."""
+
+NATIVE = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
+
+
+class Executable(NamedTuple):
+    """One output file: its name while it is made, its path, its `.args`, and its entry point."""
+
+    name: str
+    path: str
+    args: tuple[str, ...]
+    entry: str
+
+
+class Project(Settings):
+    """A project to package. Its paths are relative to the current directory.
+
+    What is wrong in a setting or in `pyproject.toml` raises `RecipeError` when it is first used.
+    """
+
+    def __init__(self, location: Location, *given: Table) -> None:
+        super().__init__(location.root, *given, *location.tables)
+        self.location, self.script = location, location.script
+        self.folder = os.path.relpath(location.root)
+        for name in location.tables[0].values if location.tables else ():  # [tool.cosmo.env]
+            if name.startswith("COSMO_") and name not in SETTINGS:
+                where = f"{location.pyproject.file}: {location.tables[0].source} {name}"
+                raise RecipeError(f"{where} is no setting; `invoke cosmo.settings` lists them")
+        if self.find("PKG")[1] in ("not set", *NAMED_BY):
+            inferred = self.infer_pkg()
+            super().__init__(location.root, *inferred, *given, *location.tables)
+
+    @property
+    def pkg(self) -> str:
+        """The article's `$PKG`."""
+        return str(self.get("PKG"))
+
+    @property
+    def site(self) -> str:
+        """The article's `$DIR_SITE`."""
+        path = os.path.normpath(os.path.join(self.folder, self.get("DIR_SITE")))
+        return f"./{path}" if path.startswith("-") else path
+
+    @property
+    def build(self) -> str:
+        """The article's `dist/cosmo`: whatever a build writes lies in it."""
+        return os.path.dirname(os.path.dirname(self.site))
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        """What `[project]` says."""
+        pyproject = self.location.pyproject
+        backend = "build-system" in pyproject.data or (self.root / "setup.py").is_file()
+        return read_metadata(pyproject, backend)
+
+    @cached_property
+    def source(self) -> Path:
+        """The package's folder, or the module or script, that goes in."""
+        _ = self.pkg
+        return self.script or find_source(self.root, self.get("COSMO_SRC"), self.value("PKG"))
+
+    @property
+    def top(self) -> str:
+        """The name of the program's package or module in DIR_SITE."""
+        return self.pkg.partition(".")[0] + (".py" if self.source.suffix == ".py" else "")
+
+    @cached_property
+    def beside(self) -> list[Path]:
+        """What else an installation brings, where the source's folder holds packages alone."""
+        folder = self.source.parent
+        if self.script or folder.resolve() == self.root or not self.metadata.dist_info:
+            return []
+        return [
+            path
+            for path in sorted(folder.iterdir())
+            if path != self.source and path.stem.isidentifier() and not path.is_symlink()
+            if path.suffix == ".py" or (path.is_dir() and any(path.rglob("*.py")))
+        ]
+
+    @cached_property
+    def executables(self) -> tuple[Executable, ...]:
+        """The executables to make: one, but for `COSMO_ENTRY=*`."""
+        entry, words, out = self.value("COSMO_ENTRY"), self.get("COSMO_ARGS"), self.out
+        options = ("-I",) if self.get("COSMO_ISOLATED") else ()
+        if self.get("COSMO_SOURCE") and self.get("COSMO_OPTIMIZE"):
+            options += ("-" + "O" * self.get("COSMO_OPTIMIZE"),)
+        if words is not None and entry.text is not None:
+            raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
+        scripts, entries = self.metadata.scripts, {self.pkg: ""}
+        if words is None:
+            main = has_main(self.source, self.pkg, scripts, self.get("COSMO_EXCLUDE"))
+            entries = find_entries(entry, scripts, self.pkg, main)
+        if out and len(entries) > 1:
+            problem = f"cannot name {len(entries)} executables; set it for one entry"
+            raise RecipeError(f"COSMO_OUT={out} {problem}")
+        given, made = self.value("COSMO_ARGS"), []
+        for name, call in entries.items():
+            lines = args_lines(given, words, options, self.pkg, call)
+            made.append(Executable(name, out or os.path.join(self.build, name), lines, call))
+        return tuple(made)
+
+    @property
+    def out(self) -> str:
+        """The path in COSMO_OUT, empty where it is not set; none of the build folder's own names."""
+        out = self.get("COSMO_OUT")
+        path = os.path.relpath(os.path.join(self.folder, out)) if out else ""
+        first, *rest = os.path.relpath(path or ".", self.build).split(os.sep)
+        if out and first != ".." and (rest or is_reserved(first)):
+            raise self.value("COSMO_OUT").error(" is a name that the build folder needs itself")
+        return path
+
+    @property
+    def lock_file(self) -> Path:
+        """Where the lock lies: beside `pyproject.toml`, or beside a script, under its name."""
+        return Path(self.folder, lock_name(self.script))
+
+    @cached_property
+    def lock(self) -> Lock | None:
+        """What is locked, None where nothing is. COSMO_SHA256 must agree with it."""
+        old = f"{self.script.stem}.cosmo.lock" if self.script else "cosmo.lock"
+        lock = read_lock(self.lock_file, old)
+        if lock and self.get("COSMO_SHA256") not in ("", lock.sha256):
+            problem = f" is not what is locked, {lock.sha256}; remove one of them"
+            raise self.value("COSMO_SHA256").error(problem)
+        return lock
+
+    @property
+    def installs(self) -> bool:
+        """Whether there are, or may be, dependencies to install."""
+        deps, metadata = self.get("COSMO_DEPS"), self.metadata
+        return deps != "none" and bool(deps or metadata.built or metadata.dependencies)
+
+    @property
+    def writes_metadata(self) -> bool:
+        """Whether there are dependencies to install, or metadata to write.
+
+        The article knows neither: where its table configures the build, and there is nothing to
+        install, the executable holds what the article puts in.
+        """
+        faithful = self.find("PKG")[1] == ARTICLE
+        bare = self.get("COSMO_DEPS") == "none" or faithful or not self.metadata.dist_info
+        return self.installs or not bare
+
+    @property
+    def uses_uv_lock(self) -> bool:
+        """Whether the project's own `uv.lock` says what to install: where there is no other lock."""
+        own = self.installs and self.get("COSMO_DEPS") is None and not self.script
+        return own and self.lock is None and (self.root / "uv.lock").is_file()
+
+    def excluded(self, folder: str) -> list[str]:
+        """The tests of `find` for what COSMO_EXCLUDE names below a folder."""
+        patterns = self.get("COSMO_EXCLUDE")
+        return [f"-path {folder}/{shlex.quote(pattern)}" for pattern in patterns]
+
+    @cached_property
+    def epoch(self) -> int:
+        """The time, in seconds since 1970, of all that goes in.
+
+        SOURCE_DATE_EPOCH, else the time of the last commit, else 1980; kept to what a zip and a
+        `.pyc` can hold. Source: the specification of SOURCE_DATE_EPOCH, reproducible-builds.org.
+        """
+        given = os.environ.get("SOURCE_DATE_EPOCH")
+        if given is not None and not re.fullmatch("[0-9]{1,18}", given):
+            rule = "write a time in seconds since 1970, or unset it"
+            raise RecipeError(f"SOURCE_DATE_EPOCH={given!r}: {rule}")
+        seconds = int(given) if given is not None else last_commit(self.root)
+        return min(max(seconds, FIRST_TIME), LAST_TIME)
+
+    def check(self) -> None:
+        """Check all settings, the source, the lock, and that no folder is in a result's place."""
+        with exit_on_error("the settings cannot be read"):
+            for name in SETTINGS:
+                self.get(name)
+            for path in (self.source, *self.beside):
+                check_source(path, Path(self.build), self.get("COSMO_EXCLUDE"))
+        results = [executable.path for executable in self.executables]
+        for result in (*results, f"{self.build}/python", f"{self.build}/zip"):
+            if Path(result).is_dir():
+                raise RecipeError(f"{result} is a folder, in the place of a file to make; move it")
+        _ = self.lock, self.epoch
+
+    def check_build_folder(self) -> None:
+        """Check that nothing a build writes leads out of the build folder."""
+        build = Path(self.build)
+        paths = [*(build / name for name in WORK_FILES), *(build / "download").rglob("*")]
+        for path in (*paths, *build.glob(".ape*")):
+            if path.is_symlink():
+                problem = "is a symbolic link, and a build would write through it; remove it"
+                raise RecipeError(f"{path} {problem}")
+
+    def infer_pkg(self) -> list[Table]:
+        """PKG from what starts, where the project's name, if it has one, is no package's."""
+        pkg, entry = self.value("PKG"), self.value("COSMO_ENTRY")
+        if pkg.text is not None:
+            with suppress(RecipeError):
+                _ = self.script or find_source(self.root, self.get("COSMO_SRC"), pkg)
+                return []
+        scripts, where = self.metadata.scripts, "COSMO_ENTRY"
+        if entry.text is None:
+            entry, where = entry._replace(text="*" if scripts else None), "[project.scripts]"
+        entries = find_entries(entry, scripts, "", True).values()
+        tops = {re.split("[.:]", target)[0] for target in entries} - {""}
+        return [Table(where, {"PKG": tops.pop()})] if len(tops) == 1 else []
+
+
+def load_project(options: Mapping[str, str] | None = None) -> Project:
+    """The project that the options of a task, the environment or the current directory name."""
+    with exit_on_error("the settings cannot be read"):
+        given = (Table("option", options or {}), Table("environment", os.environ))
+        return Project(locate_project(Path.cwd(), *given), *given)
+
+
+def find_source(root: Path, src: str | None, pkg: Value) -> Path:
+    """The package's folder or module, in COSMO_SRC, else in `src` or in the project's folder."""
+    top = (pkg.text or "").partition(".")[0]
+    folders = [root / "src", root] if src is None else [root / src]
+    for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
+        if path.is_file() if path.suffix else path.is_dir():
+            return Path(os.path.relpath(path))
+    problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
+    remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
+    raise RecipeError(f"PKG={pkg.text} ({pkg.source}): {problem}, nor such a .py; {remedy}")
+
+
+def has_main(source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...]) -> bool:
+    """Whether `python -m PKG` starts it: a module that has scripts must itself say so.
+
+    What is excluded starts nothing.
+    """
+    module = source.joinpath(*pkg.split(".")[1:])
+    for main in (module / "__main__.py", module / "__main__.pyc"):
+        if main.is_file() and not is_excluded(source, main, exclude):
+            return True
+    file = source if source.is_file() else module.with_name(f"{module.name}.py")
+    if (module == source and not source.is_file()) or is_excluded(source, file, exclude):
+        return False
+    return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
+
+
+def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
+    """Check that a source can be packaged, but for what is excluded."""
+    if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
+        usual = "dist/cosmo/Lib/site-packages is usual"
+        raise RecipeError(f"DIR_SITE lies among the sources, in {source}; {usual}")
+    for path in source.rglob("*"):
+        if re.search(r"[\n\r]", path.name):
+            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
+        if path.is_symlink() and not path.exists():
+            kind = "an editor's lock: close" if path.name.startswith(".#") else "a link: correct"
+            raise RecipeError(f"{path} is {kind} or remove it, for it leads to no file")
+        if NATIVE.search(path.name) and not is_excluded(source, path, exclude):
+            problem = "cannot run in the executable, as no compiled module can"
+            remedy = "if the program works without, name it in COSMO_EXCLUDE"
+            raise RecipeError(f"{path} {problem}; {remedy}")
+
+
+def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
+    """Whether COSMO_EXCLUDE names a file of the source, or a folder that it is in."""
+    inner = path.relative_to(source.parent)
+    names = [str(part) for part in (inner, *inner.parents)]
+    return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
+
+
+def last_commit(folder: Path) -> int:
+    """The time of the last commit where a project lies, in seconds; 0 where git has none.
+
+    The environment's GIT_* variables make no difference; git's own safeguards hold.
+    """
+    env = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
+    git = ["git", "-c", "log.showSignature=false", "log", "-1", "--format=%ct"]
+    try:
+        done = subprocess.run(  # no shell, and no value of a setting
+            git,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return 0
+    if done.returncode and any((path / ".git").exists() for path in (folder, *folder.parents)):
+        reason = (done.stderr.strip().splitlines() or ["git does not say why"])[0]
+        log(f"epoch    1980, for git has no last commit here: {reason}")
+    return int(done.stdout) if done.stdout.strip().isdigit() else 0
+
+
+# recipes/session.py -----------------------------------------------------------
+# Build-folder lock and signal handling for one task.
+
+OPTIONS = "cosmo_recipes"
+"""Where, in Invoke's configuration, the options of a task stand for the tasks that it runs."""
+
+LOCKED_DIRS: dict[str, int] = {}
+"""The build folders that this process has locked until it ends, and the open file of each lock."""
+
+
+@contextmanager
+def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
+    """The project and the shell for one task, alone in the build folder.
+
+    Raises `RecipeError` where another build runs there, or something in it leads out of it.
+    """
+    with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
+        p = load_project(dict(c.config.get(OPTIONS, {})))
+        p.check_build_folder()
+        sh = Shell(c, task, build_exports(p))
+        if not sh.dry:
+            lock_build_folder(p.build)
+        yield p, sh
+
+
+def build_exports(p: Project) -> dict[str, str]:
+    """The article's settings, and what zip, Python and the sorting of names must not depend on.
+
+    An Actually Portable Executable writes its loader to TMPDIR. Source: Cosmopolitan, `ape/ape.S`.
+    """
+    article = {"PKG": p.value("PKG").text or "", "DIR_SITE": p.site}
+    fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
+    return {**article, **fixed, "TMPDIR": p.build}
+
+
+def lock_build_folder(build: str) -> None:
     """Keep other builds out of the build folder until this process ends, however it does."""
     try:
         import fcntl
     except ImportError:  # no POSIX system
         return
     path = Path(build).resolve() / ".lock"
-    if str(path) in HELD:
+    if str(path) in LOCKED_DIRS:
         return
-    with one_line(f"{build} cannot be written"):
+    with exit_on_error(f"{build} cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(number)
-        raise Stop(
-            f"{build} is in use by another build; run this again when that has ended"
-        ) from None
+        problem = "is in use by another build; run this again when that has ended"
+        raise RecipeError(f"{build} {problem}") from None
     except OSError:
         pass  # a file system without locks
-    HELD[str(path)] = number
+    LOCKED_DIRS[str(path)] = number
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """While it lasts, an interruption ends what was started too, and is told in one line."""
+def handle_signals() -> Iterator[None]:
+    """While it lasts, a signal ends the line that runs, and all it started, with one message."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = [signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
     before = {number: signal.getsignal(number) for number in numbers}
-    heeded = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+    handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
-        for each in heeded:
-            signal.signal(each, signal.SIG_IGN)
-        end_children()
+        for other in handled:
+            signal.signal(other, signal.SIG_IGN)
+        end_running()
         name = signal.Signals(number).name
-        told = f"cosmo: interrupted by {name}; what is there is whole; run it again"
-        raise Exit(told, code=128 + number)
+        message = f"cosmo: interrupted by {name}; what a build made before is whole; run it again"
+        raise Exit(message, code=128 + number)
 
     try:
-        for number in heeded:
+        for number in handled:
             signal.signal(number, stop)
         yield
     finally:
@@ -3156,1033 +2110,713 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class Process(NamedTuple):
-    """A process: its number, its parent's, its state, and when it began, which tells it apart."""
+# recipes/interpreter.py -------------------------------------------------------
+# The fetched interpreter, and the zip beside it: downloaded by wget, verified, cached.
+#
+# The user's cache keeps what was downloaded once, for all projects of this machine:
+#
+#     sha256/HASH     a file, by its content
+#     url/HASH.json   what an address gave last: its sha256, file name and time, for `wget -N`
+#     uv/             what uv built without a compiler
 
-    number: int
-    parent: int
-    state: str
-    began: str
+WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
+"""The article's `wget -N`, with options that wget and wget2 both take. TLS is verified, no `.wgetrc`
+is read, and nothing is written to the home folder."""
 
+NO_HTTP = "; export http_proxy=http://127.0.0.1:9/"
+"""Where https leads on to http, wget is to fail: it meets a proxy that is not there."""
 
-def end_children() -> None:
-    """End what this process started, and what that started; at last by force."""
-    left = descendants()
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for each in left:
-            with suppress(ProcessLookupError):
-                os.kill(each.number, number)
-        end = time.monotonic() + PATIENCE_AT_END
-        while left and time.monotonic() < end:
-            time.sleep(0.02)
-            living = {(each.number, each.began) for each in processes() if each.state != "Z"}
-            left = [each for each in left if (each.number, each.began) in living]
+MAX_DOWNLOAD = 2**30
+"""How many bytes a download may have, where no lock says it."""
 
-
-def descendants() -> list[Process]:
-    """The processes below this one that have not ended."""
-    below: dict[int, list[Process]] = {}
-    for each in processes():
-        if each.state != "Z":
-            below.setdefault(each.parent, []).append(each)
-    found = list(below.get(os.getpid(), []))
-    for each in found:
-        found += below.get(each.number, [])
-    return found
+FETCHED = {"python": "COSMO_URL", "zip": "COSMO_ZIP_URL"}
+"""What is fetched, by its name in the build folder, and the setting that says where from."""
 
 
-def processes() -> Iterator[Process]:
-    """All processes. Source: proc(5), and `ps` in POSIX."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, parent, *rest = path.read_text(errors="replace").rpartition(")")[2].split()
-            yield Process(int(path.parent.name), int(parent), state, rest[17])
-    if not Path("/proc/self/stat").exists():
-        ps = ["ps", "-A", "-o", "pid=,ppid=,state=,lstart="]
-        done = subprocess.run(ps, capture_output=True, text=True, check=False)  # noqa: S603
-        for line in done.stdout.splitlines():
-            number, parent, state, *began = line.split()
-            yield Process(int(number), int(parent), state[0], " ".join(began))
+def zip_command() -> str:
+    """The zip to call in the build folder: the one on PATH, else the one that was fetched."""
+    return "zip" if shutil.which("zip") else "sh ./zip"
 
 
-# recipes/cosmo.py -------------------------------------------------------------
+def fetch_tools(p: Project, sh: Shell, force: bool = False) -> str:
+    """Fetch the interpreter, and zip if none is installed; return the interpreter's address."""
+    if not shutil.which("zip"):
+        fetch_tool(p, sh, "zip", force)
+    return fetch_tool(p, sh, "python", force)
+
+
+def wanted_sha256(p: Project, name: str) -> str:
+    """The sha256 that a fetched file must have, empty where any will do."""
+    return "" if name == "zip" else p.lock.sha256 if p.lock else str(p.get("COSMO_SHA256"))
+
+
+def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
+    """Fetch a file from the cache, or the first address that has it; return its address."""
+    addresses: tuple[str, ...] = p.get(FETCHED[name])
+    if name == "python" and p.lock and "://" in p.lock.url and p.lock.url not in addresses:
+        default = p.value("COSMO_URL").source == "default"
+        addresses = (p.lock.url,) if default else (*addresses, p.lock.url)
+    cached = None if force else cached_file(wanted_sha256(p, name))
+    if cached:
+        sh.log("fetch", f"{addresses[0]}, from the cache")
+        take_file(p, sh, name, str(cached), force)
+        return addresses[0]
+    for address in addresses[:-1]:
+        try:
+            sh.log("fetch", address)
+            take_file(p, sh, name, address, force)
+        except RecipeError as error:
+            sh.log("fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
+        else:
+            return address
+    sh.log("fetch", addresses[-1])
+    take_file(p, sh, name, addresses[-1], force)
+    return addresses[-1]
+
+
+def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> None:
+    """Bring a file from one address into the build folder, and put it in place once it is verified.
+
+    It must be an Actually Portable Executable, and the interpreter what is locked, with a zip at
+    its end that can be read and holds a library. Source for the first bytes: Cosmopolitan,
+    `ape/ape.S`; the second form is that of older releases.
+    """
+    file = os.path.join(p.build, name)
+    part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
+    failed = f"{address} cannot be copied"
+    if "://" in address:
+        downloaded = download(p, sh, name, address, force)
+        sh.run(f"mv -f {quote(p.build)}/download/* {part}", failed, remedy)
+    else:
+        sh.run(f"mkdir -p {quote(p.build)} && cp {quote(address)} {part}", failed, remedy)
+
+    def verify(line: str, problem: str, reason: Callable[[], str], remedy: str = remedy) -> None:
+        sh.run(line, f"{address} {problem}", remedy, reason=lambda _: reason())
+
+    sha256 = wanted_sha256(p, name)
+    if sha256:
+        program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
+        verify(
+            f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
+            "is not what is locked",
+            lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
+            f"{remedy}, or lock anew with `invoke cosmo.lock`",
+        )
+    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
+    verify(line, "is no Actually Portable Executable", lambda: "it begins with other bytes")
+    if name == "python":
+        line = f"(cd {quote(p.build)} && {zip_command()} -sf python.part | grep -q '^ *Lib/')"
+        verify(line, "holds no Python", lambda: "it has no readable zip with a Lib/ at its end")
+    if downloaded and not sh.dry:
+        cache_download(address, Path(f"{file}.part"), downloaded)
+    sh.run(f"chmod +x {part} && mv -f {part} {quote(file)}", f"{file} cannot be put in place")
+
+
+def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
+    """Download `url` to the folder `download`, or, offline, take what it gave before.
+
+    Nothing else is in that folder, so that it does not matter how wget names the file; its name is
+    returned.
+    """
+    folder = os.path.join(p.build, "download")
+    sh.run(f"rm -rf {quote(folder)} && mkdir -p {quote(folder)}")
+    entry = {} if force else cached_download(url)
+    if entry:
+        when = time.strftime("%Y%m%d%H%M.%S", time.gmtime(entry["time"]))
+        target = quote(os.path.join(folder, entry["name"]))
+        sh.run(f"cp {quote(entry['file'])} {target} && touch -t {when} {target}")
+    if p.get("COSMO_OFFLINE"):
+        if not entry:
+            problem = "is not in the cache, and COSMO_OFFLINE is set; go online once, without it"
+            raise RecipeError(f"{url} {problem}")
+        return str(entry["name"])
+    remedy = f"check the network, correct {FETCHED[name]}, or try `invoke cosmo.fetch --force`"
+    remedy = f"install zip (apt install zip), or {remedy}" if name == "zip" else remedy
+    failed = f"{url} cannot be downloaded"
+    if not shutil.which("wget") and not sh.dry:
+        remedy = "install wget (apt install wget, brew install wget)"
+        raise RecipeError(f"{failed}: there is no wget on PATH; {remedy}")
+    size = p.lock.size if p.lock and name == "python" else None
+    limits = f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
+    if url.startswith("https:"):
+        limits += NO_HTTP + ("" if os.environ.get("https_proxy") else " no_proxy=")
+    line = f"({limits}\n{WGET} -P {quote(folder)} {shlex.quote(url)})"
+
+    def reason(result: Result) -> str:
+        too_long = result.exited in (153, -25)  # SIGXFSZ, by `ulimit`
+        return "it is longer than it may be" if too_long else show_output(result, progress)
+
+    with progress_bar("fetch", size, "B") as bar:
+        progress = DownloadProgress(bar, folder)
+        sh.run(line, failed, remedy, progress=progress, reason=reason)
+        progress.submit("")
+    return "" if sh.dry else next(iter(os.listdir(folder)), "")
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(2**20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """The folder of these recipes in the user's cache.
+
+    Source: XDG Base Directory Specification, by which a relative path counts for nothing; without
+    XDG_CACHE_HOME, on macOS, its File System Programming Guide.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        base = str(Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache"))
+    return Path(base, "cosmo-recipes")
+
+
+def cached_file(sha256: str) -> Path | None:
+    """The file of that content in the cache, None where it has none; a damaged one is removed."""
+    path = cache_folder() / "sha256" / sha256
+    with suppress(OSError):
+        if re.fullmatch("[0-9a-f]{64}", sha256) and path.is_file() and not path.is_symlink():
+            if file_sha256(path) == sha256:
+                os.utime(path)  # it was used, which `cosmo.cache --prune` asks for
+                return path
+            path.unlink()
+    return None
+
+
+def cached_download(url: str) -> dict[str, Any]:
+    """What an address gave last: `file`, `name` and `time`; empty where nothing whole is cached."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        entry = json.loads(url_entry(url).read_text("utf-8"))
+        file, name = cached_file(str(entry["sha256"])), str(entry["name"])
+        if file and re.fullmatch(r"[\w%?=&+~,:@-][\w.%?=&+~,:@-]*", name):
+            return {"file": str(file), "name": name, "time": float(entry["time"])}
+    return {}
+
+
+def url_entry(url: str) -> Path:
+    """Where the cache notes what an address gave last."""
+    return cache_folder() / "url" / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.json"
+
+
+def cache_download(url: str, file: Path, name: str) -> None:
+    """Put what an address gave into the cache, by renames; one that cannot be written is left."""
+    sha256 = file_sha256(file)
+    entry = {"url": url, "sha256": sha256, "name": name, "time": file.stat().st_mtime}
+    with suppress(OSError):
+        for path in (cache_folder() / "sha256" / sha256, url_entry(url)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{os.getpid()}.part")
+            if path.suffix == ".json":
+                part.write_text(json.dumps(entry), "utf-8")
+            else:
+                shutil.copyfile(file, part)
+            part.replace(path)
+
+
+# recipes/dependencies.py ------------------------------------------------------
+# The program's dependencies and metadata: resolved and installed by uv for the interpreter.
+#
+# All of it lies in `.deps` in the build folder until it is fit for the executable:
+#
+#     target       uv's options for the interpreter
+#     pylock.toml  what was resolved, where it is not locked; `pylock.NAME.toml` are parts of it
+#     site         what is installed; `forms` and `changed` note what became of extension modules
+#     wheel        the program's own wheel, where its build backend makes it
+
+NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
+"""An sdist is built with no compiler to be found: many leave their extensions out then."""
+
+NOT_COPIED = (
+    *("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__"),
+    "./cosmo_recipes.py",  # a second module, to a backend that looks for modules
+)
+"""What a build backend does not need, of the project's copy that it works in."""
+
+
+def find_uv() -> str:
+    """How a line calls uv: as on PATH, or the one beside this Python, or that which started it.
+
+    Empty where there is none. Source: uv's documentation, by which `uv run` sets UV.
+    """
+    places = [str(Path(sys.executable).with_name("uv")), os.environ.get("UV", "")]
+    found = next(filter(None, map(shutil.which, places)), None)
+    return "uv" if shutil.which("uv") else quote(found or "")
+
+
+def check_uv(p: Project, dry: bool) -> str:
+    """How a line calls uv; `RecipeError` where there are dependencies to install and no uv."""
+    uv = find_uv()
+    if uv == "''" and not dry and p.installs:
+        raise RecipeError(
+            f"the dependencies of {p.pkg} cannot be installed: there is no uv on PATH; get it with"
+            " `pip install uv`, or leave them out with COSMO_DEPS=none"
+        )
+    return "uv" if uv == "''" else uv
+
+
+def inside_command(p: Project, mode: str, *words: str) -> str:
+    """The line that runs a program of `inside` in the fetched interpreter.
+
+    In a vendored file the programs are in that file itself.
+    """
+    path = Path(__file__)
+    path = path.with_name("inside") if __name__ == "recipes.dependencies" else path
+    file = str(path) if os.path.relpath(path).startswith("..") else os.path.relpath(path)
+    return f"sh {quote(p.build)}/python -IB {quote(file)} {' '.join([mode, *words])}"
+
+
+def install_dependencies(p: Project, sh: Shell) -> None:
+    """Install the dependencies and metadata beside the program."""
+    uv, work = prepare(p, sh)
+    folder = f'"$DIR_SITE"/{p.metadata.dist_info}'
+    if p.metadata.dist_info and not p.metadata.built:
+        sh.run(f"mkdir -p {folder}")
+        for name, lines in p.metadata.files().items():
+            text = "\n".join(lines)
+            sh.run(f"cat > {folder}/{name} <<'END'\n{text}\nEND")
+    if p.lock:
+        check_lock_matches(p, p.lock, work, sh.dry)
+    if p.installs:
+        if p.lock is None:
+            resolve(p, sh, uv, work)
+        if p.lock is None or p.lock.packages or p.metadata.built:
+            install(p, sh, uv, work)
+        sh.remove('"$DIR_SITE" -depth', [*p.excluded('"$DIR_SITE"'), "-name __pycache__"])
+
+
+def prepare(p: Project, sh: Shell) -> tuple[str, str]:
+    """Make the folder `.deps` anew, ask the interpreter which Python it is, build the own wheel.
+
+    Return how a line calls uv, and that folder.
+    """
+    work, metadata, uv = os.path.join(p.build, ".deps"), p.metadata, check_uv(p, sh.dry)
+    sh.run(f"rm -rf {quote(work)} && mkdir -p {quote(work)}/site")
+    if not p.installs:
+        return uv, work
+    sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
+    sh.exports.update({"UV_OFFLINE": "1"} if p.get("COSMO_OFFLINE") else {})
+    specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
+    line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
+    sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
+    if metadata.built:
+        build_wheel(p, sh, uv, work)
+    return uv, work
+
+
+def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
+    """Let the build backend make a wheel of a copy of the project, and install that."""
+    sh.log("deps", f"a wheel of {p.metadata.name or p.pkg}, by its build backend")
+    own = os.path.join(".", os.path.relpath(p.build, p.folder))
+    options = " ".join(f"--exclude={shlex.quote(pattern)}" for pattern in (own, *NOT_COPIED))
+    sh.run(f"tar -C {quote(p.folder)} {options} -cf {quote(work)}/project.tar .")
+    line = "mkdir project && tar -C project -xf project.tar && chmod -R u+w project"
+    sh.run(line, at=work)
+    failed = f"{p.pkg} cannot be built by its own build backend"
+    remedy = "correct [build-system], or what it builds"
+    sh.run(f"{NO_COMPILER} {uv} build --wheel -o wheel project", failed, remedy, at=work)
+    pip = f'{uv} pip install -q --no-deps $(cat {quote(work)}/target) --target "$DIR_SITE"'
+    sh.run(f"{pip} {quote(work)}/wheel/*.whl", f"the wheel of {p.pkg} cannot be installed")
+    sed = r"sed -n '/^.\{0,1\}$/q; s/^Requires-Dist: //p'"
+    sh.run(f'{sed} "$DIR_SITE"/*.dist-info/METADATA > {quote(work)}/requirements.txt')
+
+
+def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
+    """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current."""
+    folder, deps = quote(os.path.relpath(work, p.folder)), p.get("COSMO_DEPS")
+    sh.log("deps", deps or ", ".join(p.metadata.dependencies) or "what its metadata requires")
+    file = p.script.name if p.script else "pyproject.toml"
+    if deps:
+        file = deps if os.path.isabs(deps) else os.path.relpath(deps, p.folder)
+    elif p.metadata.built:
+        file = f"{os.path.relpath(work, p.folder)}/requirements.txt"
+    line = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}"
+    if p.uses_uv_lock:
+        line = f"{uv} export -q --locked --no-dev --no-emit-project --format pylock.toml"
+    line = f"{line} -o {folder}/pylock.toml >/dev/null"
+    remedy = "correct the requirements, or check the network"
+    failed = f"the dependencies of {p.pkg} cannot be resolved"
+    sh.run(line, failed, remedy, at=p.folder if p.folder != "." else "")
+
+
+def install(p: Project, sh: Shell, uv: str, work: str) -> None:
+    """Install what is resolved or locked, in a form that can run, and put it beside the program.
+
+    Of a package with extension modules the pure wheel is taken; else its sdist is built without a
+    compiler; else its wheel is taken, and `purify` removes them.
+    """
+    folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
+    remedy, pylock = "correct the requirements, or check the network", f"{folder}/pylock.toml"
+    hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
+    if p.lock:
+        sh.log("deps", f"{len(p.lock.packages)} packages, as locked")
+        pylock, hashed = quote(str(p.lock_file)), []
+    sh.run(inside_command(p, "select", pylock, folder, *hashed), failed, remedy)
+    pip = f"{uv} pip install -q --target site $(cat target) -r"
+    sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
+    cache = cache_folder()
+    shared = os.access(cache, os.W_OK) or not cache.exists()
+    loop = (
+        'for lock in pylock.sdist-*.toml; do [ -e "$lock" ] || continue',
+        f"  (export {NO_COMPILER} UV_CACHE_DIR={quote(str(cache)) if shared else '..'}/uv",
+        f'   {pip} "$lock") ||',
+        f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
+    )
+    sh.run("\n".join(loop), failed, remedy, at=work)
+    sh.remove(f"{folder}/site -depth", p.excluded(f"{folder}/site"))
+    name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
+    failed = f"{p.pkg} cannot be packaged with its dependencies"
+    remedy = "do without it, or leave such files out, as with COSMO_EXCLUDE='*.so'"
+    sh.run(inside_command(p, "purify", folder, '"$DIR_SITE"', name, suffix), failed, remedy)
+    sh.run(f'cp -R {folder}/site/. "$DIR_SITE"')
+
+
+def lock_inputs(p: Project, work: str) -> tuple[str, ...]:
+    """What the dependencies are resolved for: requirements, or a digest of the file with them."""
+    deps = p.get("COSMO_DEPS")
+    if deps not in (None, "none"):
+        text = "\n".join(line for line, _ in requirements_lines(deps))
+        return (
+            f"requirements {Path(deps).name} sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+        )
+    if deps is None and p.metadata.built:
+        return tuple(Path(work, "requirements.txt").read_text("utf-8").splitlines())
+    return p.metadata.dependencies if deps is None else ()
+
+
+def check_lock_matches(p: Project, lock: Lock, work: str, dry: bool = False) -> None:
+    """Check that the packages were locked for what is required now."""
+    inputs = lock.inputs if dry and p.metadata.built else lock_inputs(p, work)
+    if inputs != lock.inputs:
+        locked, now = (", ".join(texts) or "nothing" for texts in (lock.inputs, inputs))
+        problem = f"is for {locked}, and {now} is required; lock anew with `invoke cosmo.lock`"
+        raise RecipeError(f"{p.lock_file} {problem}")
+
+
+def check_lock(p: Project) -> None:
+    """Raise `RecipeError` where there is no lock, or it is for other requirements than now."""
+    if p.lock is None:
+        raise RecipeError(f"{p.lock_file} does not exist; write it with `invoke cosmo.lock`")
+    if p.metadata.built and p.get("COSMO_DEPS") is None:
+        log(f"lock     {p.lock_file}: what it must be for is known once the program is built")
+        return
+    check_lock_matches(p, p.lock, "")
+    log(f"lock     {p.lock_file} is current")
+
+
+def write_lock(p: Project, sh: Shell, address: str) -> None:
+    """Write the lock for the interpreter that came from `address`, and what is required now."""
+    uv, work = prepare(p, sh)
+    if p.installs:
+        resolve(p, sh, uv, work)
+    shown = sh.run("sh ./python --version", at=p.build).stdout
+    if sh.dry:
+        return
+    python, pylock = Path(p.build, "python"), Path(work, "pylock.toml")
+    modified, remote = time.gmtime(python.stat().st_mtime), "://" in address
+    with exit_on_error(f"{p.lock_file} cannot be written"):
+        lock = Lock(
+            url=address if remote else Path(address).name,
+            size=python.stat().st_size,
+            sha256=file_sha256(python),
+            version=shown.split()[1],
+            last_modified=time.strftime("%Y-%m-%dT%H:%M:%SZ", modified) if remote else "",
+            inputs=lock_inputs(p, work),
+        )
+        text = lock_text(pylock.read_text("utf-8") if p.installs else "", lock)
+        packages = parse_toml(pylock, text.encode()).tables("packages")
+        names = [check_package(package) for package in packages]
+        pylock.write_text(text, "utf-8")
+        pylock.replace(p.lock_file)
+    log(f"lock     {p.lock_file}: Python {lock.version}, {len(names)} packages; commit it")
+
+
+# recipes/phases.py ------------------------------------------------------------
 # The article's recipe: one task a phase, in the article's order, each of them its shell lines.
+
+IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
+IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
+"""What does not go in: the host's bytecode, what an editable install left, and editors' files."""
 
 
 @task
 def clean(c: Context) -> None:
     """Remove what an earlier build gathered; the executable and the interpreter stay."""
-    with turn(c) as s:
-        tell(c, "clean", s.site)
-        sh(c, f"rm -rf {q(s.site)}", f"{s.site} cannot be removed")
+    with session(c, "clean") as (p, sh):
+        sh.log("clean", p.site)
+        sh.run('rm -rf "$DIR_SITE"')
 
 
 @task(pre=[clean])
 def setup(c: Context) -> None:
     """Copy the package into DIR_SITE, and write the .args that starts it."""
-    with turn(c) as s:
-        tell(c, "setup", f"{s.source} -> {s.site}")
-        site, failed = q(s.site), f"{s.source} cannot be copied to {s.site}"
-        sh(c, f"mkdir -p {site}", failed)
-        sh(c, f"cp -RL {q(s.source)} {site}/{s.top} && chmod -R u+w {site}", failed)
-        if s.beside and has_deps(s):
-            sh(c, f"cp -RL {' '.join(map(q, s.beside))} {site} && chmod -R u+w {site}", failed)
-        sh(c, leave_out(s.exclude, *JUNK), failed, at=s.site)
-        sh(c, write_args(s.executables[0].args), ".args cannot be written", at=s.build)
+    with session(c, "setup") as (p, sh):
+        sh.log("setup", f"{p.source} -> {p.site}")
+        target = '"$DIR_SITE"' if p.source.name == p.top else f'"$DIR_SITE"/{p.top}'
+        copy = f"cp -RL {quote(str(p.source))} {target}"
+        sh.run(f'mkdir -p "$DIR_SITE" && {copy} && chmod -R u+w "$DIR_SITE"')
+        if p.beside and p.writes_metadata:
+            beside = " ".join(quote(str(path)) for path in p.beside)
+            sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
+        sh.remove('"$DIR_SITE" -depth', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
+        sh.remove('"$DIR_SITE" -type f', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
+        sh.remove('"$DIR_SITE" -depth', p.excluded('"$DIR_SITE"'))
+        sh.run(write_args(p, p.executables[0]))
 
 
-def write_args(args: tuple[str, ...]) -> str:
+def write_args(p: Project, executable: Executable) -> str:
     """The line that writes `.args`."""
-    form = r"\n".join(["%s"] * len(args))
-    return f"printf '{form}' {' '.join(map(shlex.quote, args))} > .args"
+    form = r"\n".join(["%s"] * len(executable.args))
+    words = ['"$PKG"' if word == p.pkg else shlex.quote(word) for word in executable.args]
+    return f"printf '{form}' {' '.join(words)} > {quote(p.build)}/.args"
 
 
 @task(help={"force": "Download again, even where the file is unchanged."})
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
-    with turn(c) as s:
-        if not s.sha256:
-            tell(c, "lock", "none, so what is current goes in; `invoke cosmo.lock` writes one")
-        bring_both(c, s, force)
+    with session(c, "fetch") as (p, sh):
+        sh.log("lock", lock_message(p))
+        fetch_tools(p, sh, force)
+
+
+def lock_message(p: Project) -> str:
+    """What is locked, and what serves as a mirror of it."""
+    if p.lock is None and p.get("COSMO_SHA256"):
+        return "none; the interpreter is the one that COSMO_SHA256 names"
+    if p.lock is None:
+        also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
+        return f"none{also}, so what is current goes in; `invoke cosmo.lock` writes one"
+    url = p.value("COSMO_URL")
+    other = url.source != "default" and p.lock.url not in (url.text or "").split()
+    mirror = f"; COSMO_URL ({url.source}) counts as a mirror of that alone" if other else ""
+    return f"{p.lock_file}: Python {p.lock.version}, {len(p.lock.packages)} packages{mirror}"
 
 
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
-    """Install what the program depends on, for the Cosmopolitan Python, and its metadata."""
-    with turn(c) as s:
-        if has_deps(s):
-            install_deps(c, s)
+    """Install the program's dependencies with uv, for the Cosmopolitan Python, and its metadata."""
+    with session(c, "deps") as (p, sh):
+        if p.writes_metadata:
+            install_dependencies(p, sh)
 
 
 @task(pre=[deps], name="compile")
 def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
-    with turn(c) as s:
-        entries = [made.entry for made in s.executables if made.entry]
-        failed = f"{' and '.join(entries) or s.pkg} cannot start"
-        then = "correct COSMO_ENTRY" if entries else "rename the program"
-        sh(c, start_line(s, entries), failed, at=os.path.dirname(s.site), then=then)
-        files = 0 if c.config.run.dry else sum(1 for _ in Path(s.site).rglob("*.py"))
-        tell(c, "compile", f"{files} files")
-        failed = f"{s.site} cannot be written"
-        sh(c, touch(s.epoch, q(s.site)), failed)
-        with bar("compile", files, "files") as shown:
-            for line in compile_lines(s, has_deps(s)):
-                sh(
-                    c,
-                    line,
-                    f"{s.source} does not compile",
-                    Lines(shown, "Compiling "),
-                    at=os.path.dirname(s.site),
-                    why=lambda result: compile_reason(result, os.path.dirname(s.source)),
-                )
-        if not s.ships_source:
-            compiled = 'for file; do [ ! -f "${file}c" ] || rm -f "$file"; done'
-            sh(
-                c,
-                f"find . -name '*.py' -type f -exec sh -c '{compiled}' sh {{}} +",
-                failed,
-                at=s.site,
-            )
+    with session(c, "compile") as (p, sh):
+        entries = [executable.entry for executable in p.executables if executable.entry]
+        words = [p.pkg.partition(".")[0], p.metadata.requires_python, *entries]
+        line = inside_command(p, "check", '"$DIR_SITE"', shlex.join(words))
+        sh.run(line, f"{' and '.join(entries) or p.pkg} cannot start", remedy="")
+        files = 0 if sh.dry else sum(1 for _ in Path(p.site).rglob("*.py"))
+        sh.log("compile", f"{files} files")
+        sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +')
+        with progress_bar("compile", files, "files") as bar:
+            lib, counted = os.path.dirname(p.site), Progress(bar, "Compiling ")
+            own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
+            remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
+            failed = f"{p.source} does not compile"
+            sh.run(compile_line(p, own), failed, remedy, at=lib, progress=counted)
+            if p.writes_metadata:
+                sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
+        if not p.get("COSMO_SOURCE"):
+            compiled = "-exec test -f {}c ';' -exec rm -f {} +"
+            sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}")
+
+
+def compile_line(p: Project, path: str) -> str:
+    """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
+
+    It runs there, where no module but those to be packed can be in the compiler's way. Where the
+    `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
+    ignores one that lies beside a `.py`.
+    """
+    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
+    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
+    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
+    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
+    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
+    return f"sh ../python{options} -m compileall -f {form}{left} -p /zip/Lib {path}"
+
+
+def touch(p: Project) -> str:
+    """The command that gives files the time of all that goes in."""
+    return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
 
 
 @task
 def report(c: Context) -> None:
-    """Tell the executable's path, size, sha256 and Python, and how to start it."""
-    with turn(c) as s:
-        if c.config.run.dry:
+    """Print the executable's path, size, sha256 and Python, and how to start it."""
+    with session(c, "report") as (p, sh):
+        if sh.dry:
             return
-        for made in s.executables:
-            if not Path(made.path).is_file():
-                raise Stop(f"{made.path} is not there; make it with `invoke cosmo`")
-        line, failed = "TMPDIR=. sh ./python --version", "python does not start"
-        version = sh(c, line, failed, at=s.build).stdout
-        with one_line("the report cannot be printed"):
-            show("\n".join(line for made in s.executables for line in told_of(s, made, version)))
-
-
-def told_of(s: Settings, made: Executable, version: str) -> list[str]:
-    """The lines of the report on one executable."""
-    data = Path(made.path).read_bytes()
-    start, name = q(here(made.path)), Path(made.path).name
-    renamed = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
-    return [
-        made.path,
-        f"  size    {len(data):,} bytes",
-        f"  sha256  {hashlib.sha256(data).hexdigest()}",
-        f"  python  {version.strip()}",
-        *(f"  pure    {form}" for form in swapped(s)),
-        f"  start   {start}{renamed}",
-    ]
+        for executable in p.executables:
+            if not Path(executable.path).is_file():
+                raise RecipeError(f"{executable.path} does not exist; make it with `invoke cosmo`")
+        version = sh.run("sh ./python --version", at=p.build).stdout.strip()
+        changes = Path(p.build, ".deps", "changed")
+        forms = changes.read_text("utf-8").splitlines() if p.installs and changes.is_file() else []
+        for path in (Path(executable.path) for executable in p.executables):
+            exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
+            start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
+            rows = {"size": f"{path.stat().st_size:,} bytes", "sha256": file_sha256(path)}
+            lines = [(name, row) for name, row in {**rows, "python": version}.items()]
+            lines += [*(("pure", form) for form in forms), ("start", f"{start}{exe}")]
+            print_result("\n".join([str(path), *(f"  {name:<7} {row}" for name, row in lines)]))
 
 
 @task(pre=[compile_site], post=[report])
 def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
-    with turn(c) as s:
-        first, *others = s.executables
-        new, failed = zipped(first), f"{first.path} cannot be made"
-        zip_ = f"{zip_program()} -b .zip"  # a folder of its own for what a kill would leave behind
-        files = 0 if c.config.run.dry else 1 + count_files(Path(s.build, "Lib"))
-        tell(c, "update", f"{files} files into {', '.join(made.path for made in s.executables)}")
-        line = f"rm -rf .zip python.zip {new} && mkdir .zip && ln -s python python.zip"
-        sh(c, line, failed, at=s.build)
-        prune = f" -x {' '.join(map(shlex.quote, s.prune))}" if s.prune else ""
-        line = f"{zip_} -q -U python.zip '*' --out {new}{prune} && rm -f python.zip"
-        sh(c, line, failed, at=s.build, then="correct COSMO_PRUNE, or fetch the interpreter again")
-        line = f"chmod -R u=rwX,go=rX .args Lib && {touch(s.epoch, '.args', 'Lib')}"
-        sh(c, line, failed, at=s.build)
-        listed = "find .args Lib -type f > .list && LC_ALL=C sort -o .list .list"
-        add = f"{listed} && {zip_} -MM -X -g {new} -@ < .list"
-        with bar("update", files, "entries") as shown:
-            sh(c, add, failed, Lines(shown, "(adding|updating): "), at=s.build)
-        for made in others:
-            copy, failed = zipped(made), f"{made.path} cannot be made"
-            sh(c, f"rm -f {copy} && cp {new} {copy}", failed, at=s.build)
-            write = f"{write_args(made.args)} && chmod u=rw,go=r .args && {touch(s.epoch, '.args')}"
-            sh(c, f"{write} && {zip_} -q -MM -X {copy} .args", failed, at=s.build)
-        for made in s.executables:
-            sh(c, f"chmod +x {zipped(made)}", failed, at=s.build)
-            if s.smoke is not None:
-                smoke(c, s, made)
-        for made in s.executables:
-            sh(c, in_place(zipped(made), os.path.relpath(made.path, s.build)), failed, at=s.build)
+    with session(c, "update") as (p, sh):
+        first, *others = p.executables
+        files = 0 if sh.dry else 1 + sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
+        sh.log("update", f"{files} files into {', '.join(made.path for made in p.executables)}")
+        sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
+        new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")
+        line = f"{zip_} -q -U .new/python.zip '*' --out {new}"
+        line += f" -x {shlex.join(prune)}" if prune else ""
+        sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
+        line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
+        sh.run(line, at=p.build)
+        with progress_bar("update", files, "entries") as bar:
+            line = f"find .args Lib -type f | sort | {zip_} -MM -X -g {new} -@ && chmod +x {new}"
+            sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
+        for other in others:
+            sh.run(f"{write_args(p, other)} && chmod u=rw,go=r {quote(p.build)}/.args")
+            line = f"cp {new} {new_zip(other)} && {touch(p)} .args"
+            sh.run(f"{line} && {zip_} -q -MM -X {new_zip(other)} .args", at=p.build)
+        for executable in p.executables:
+            if p.get("COSMO_SMOKE") is not None:
+                try_executable(p, sh, executable)
+        for executable in p.executables:
+            place(p, sh, executable)
 
 
-def in_place(new: str, target: str) -> str:
-    """The line that puts a whole executable in its place, by one rename.
+def new_zip(executable: Executable) -> str:
+    """The path that an executable has in the build folder until it is whole."""
+    return f".new/{shlex.quote(executable.name)}.zip"
+
+
+def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
+    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder and environment."""
+
+    def show(result: Result) -> str:
+        for text in filter(str.strip, (result.stdout, result.stderr)):
+            log(text.rstrip())
+        return f"exit status {result.exited}"
+
+    words = shlex.join(p.get("COSMO_SMOKE"))
+    sh.log("smoke", f"{Path(executable.path).name} {words}")
+    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
+    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
+    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) && rm -rf .smoke"
+    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
+    sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
+
+
+def place(p: Project, sh: Shell, executable: Executable) -> None:
+    """Put a whole executable in its place, by one rename.
 
     Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
     """
-    folder, name = os.path.split(target)
-    if not folder:
-        return f"mv -f {new} {q(target)}"
-    part = q(os.path.join(folder, f".{name}.part"))
-    moved = f"mv -f {new} {part} && mv -f {part} {q(target)}"
-    return f"mkdir -p {q(folder)} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
+    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
+    line = f"mv -f {new} {quote(executable.path)}"
+    if folder != p.build:
+        part = quote(os.path.join(folder, f".{name}.part"))
+        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
+        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
+    sh.run(line, f"{executable.path} cannot be put in place")
 
 
-def count_files(folder: Path) -> int:
-    """How many files there are below a folder."""
-    return sum(path.is_file() for path in folder.rglob("*"))
-
-
-def zipped(made: Executable) -> str:
-    """The name that an executable has in the build folder until it is whole."""
-    return shlex.quote(f"{made.name}.zip")
-
-
-def smoke(c: Context, s: Settings, made: Executable) -> None:
-    """Try a new executable; where it fails, show what it printed, and stop.
-
-    It gets a HOME and a TMPDIR, for an Actually Portable Executable writes its loader there.
-    Source: Cosmopolitan, `ape/ape.S`.
-    """
-    words = " ".join(map(shlex.quote, s.smoke or ()))
-    tell(c, "smoke", f"{Path(made.path).name} {words}")
-    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
-    start = f"{env} sh ../{zipped(made)} {words}"
-    line = (
-        f"rm -rf .smoke && mkdir .smoke && (cd -P ./.smoke && {start} </dev/null) && rm -rf .smoke"
-    )
-    failed = f"{made.path} does not pass COSMO_SMOKE ({words})"
-    sh(c, line, failed, at=s.build, why=shown, then="mend the program; the last executable stays")
-
-
-def shown(result: Result) -> str:
-    """Show all that a command printed, and tell its status."""
-    for text in (result.stdout, result.stderr):
-        if text.strip():
-            say(text.rstrip())
-    return f"exit status {result.exited}"
-
-
-@task(post=[update], default=True, help={"offline": "Ask no server: take what the cache has."})
+@task(default=True, help={"offline": "Ask no server: take what the cache has."})
 def build(c: Context, offline: bool = False) -> None:
     """Package the project into one executable: every phase, in order."""
-    if offline:
-        os.environ["COSMO_OFFLINE"] = "1"
+    package(c, {"COSMO_OFFLINE": "1"} if offline else {})
 
 
-@task(post=[build], help={"file": "The script; what it needs stands in its comments (PEP 723)."})
+@task(help={"file": "The script; what it needs stands in its comments (PEP 723)."})
 def script(c: Context, file: str) -> None:
     """Package a single script, with the dependencies that its comments name."""
-    os.environ["COSMO_SCRIPT"] = file
+    package(c, {"COSMO_SCRIPT": file})
 
 
-@task(help={"check": "Write nothing: end with status 1 if it is not for what is asked for now."})
+def package(c: Context, options: dict[str, str]) -> None:
+    """Check all settings, and run every phase with these options, which no later task sees."""
+    options = {**c.config.get(OPTIONS, {}), **options}
+    with handle_signals():
+        p = load_project(options)
+        p.check()
+        check_uv(p, bool(c.config.run.dry))
+    config = c.config.clone()
+    config.update({OPTIONS: options})
+    Executor(cosmo, config).execute("update")
+
+
+@task(help={"check": "Write nothing: end with status 1 if it is not for what is required now."})
 def lock(c: Context, check: bool = False) -> None:
-    """Write cosmo.lock: which interpreter and dependencies builds take from now on."""
+    """Write pylock.cosmo.toml: the interpreter and dependencies that builds take from now on."""
     if check:
-        see_lock(load_settings())
+        check_lock(load_project())
         return
-    with turn(c, locked=False) as s:
-        pin(c, s, bring_both(c, s, force=False))
+    with session(c, "lock") as (p, sh):
+        p.lock = None
+        write_lock(p, sh, fetch_tools(p, sh))
 
 
-@task(name="settings", help={"json": "Print them as JSON, for a machine."})
-def show_settings(c: Context, json: bool = False) -> None:
+@task(help={"prune": "Remove what no build used for so many days, and what uv built (0: all)."})
+def cache(c: Context, prune: str = "") -> None:
+    """Print what the user's cache holds, and its size; --prune DAYS makes it smaller."""
+    folder = cache_folder()
+    if prune and not prune.isdecimal():
+        raise RecipeError(f"--prune={prune!r}: write a number of days")
+    if prune:
+        shutil.rmtree(folder / "uv", ignore_errors=True)
+        for path in filter(Path.is_file, folder.rglob("*")):
+            if path.stat().st_mtime <= time.time() - int(prune) * 86400:
+                path.unlink()
+    sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
+    print_result(f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB")
+
+
+@task(
+    name="settings",
+    help={"json": "Print them as JSON, for a machine.", "explain": "Also print what each means."},
+)
+def show_settings(c: Context, json: bool = False, explain: bool = False) -> None:
     """Print each setting, its value and where that comes from."""
-    with one_line("the settings cannot be read"):
-        values = read_settings(os.environ, Path.cwd()).values
-    rows = [{"name": name, "value": v.text, "source": v.source} for name, v in values.items()]
-    if json:
-        print(dumps(rows, indent=2))
-        return
-    wide = max(len(row["value"] or "") for row in rows)
-    for row in rows:
-        print(f"{row['name']:<15}{row['value'] or '':<{wide}}  {row['source']}")
+    p = load_project()
+    values = {name: p.value(name) for name in SETTINGS}
+    here = values["COSMO_PROJECT"]._replace(text=str(p.root), source=p.location.source)
+    values["COSMO_PROJECT"] = here
+    wide = max(len(value.text or "") for value in values.values())
+    lines = []
+    for name, value in values.items():
+        lines.append(f"{name:<15}{value.text or '':<{wide}}  {value.source}")
+        meaning = wrap(SETTINGS[name].meaning, 76) if explain else ()
+        lines += [f"    {line}" for line in meaning]
+    rows = [{"name": n, "value": v.text, "source": v.source} for n, v in values.items()]
+    print_result(dumps(rows, indent=2) if json else "\n".join(lines))
 
 
 cosmo = Collection(
     "cosmo",
     *(clean, setup, fetch, deps, compile_site, update, build),
-    *(report, script, lock, show_settings),
+    *(report, script, lock, cache, show_settings),
 )
-
-
-# recipes/standin/archive.py ---------------------------------------------------
-# The zip at the end of a stand-in, as the file system below `/zip` sees it.
-
-ROOT = "/zip"
-S_IFDIR = 0o040555
-
-
-class Entry:
-    """One file of the archive: where its bytes lie and what `stat` says of it."""
-
-    def __init__(self, header: bytes) -> None:
-        number = int.from_bytes
-        self.method = number(header[10:12], "little")
-        clock, day = number(header[12:14], "little"), number(header[14:16], "little")
-        self.modified = (
-            (day >> 9) + 1980,
-            day >> 5 & 15,
-            day & 31,
-            clock >> 11,
-            clock >> 5 & 63,
-            (clock & 31) * 2,
-        )
-        self.packed = number(header[20:24], "little")
-        self.size = number(header[24:28], "little")
-        self.mode = number(header[40:42], "little")
-        self.offset = number(header[42:46], "little")
-
-
-class Archive:
-    """The zip at the end of `path`, read once; of two entries with one name the first wins."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.files: dict[str, Entry] = {}
-        self.folders: dict[str, dict[str, None]] = {ROOT: {}}
-        with _io.open(path, "rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - 0x10016))
-            tail = file.read()
-            end = tail.rindex(b"PK\5\6")
-            length = int.from_bytes(tail[end + 12 : end + 16], "little")
-            start = int.from_bytes(tail[end + 16 : end + 20], "little")
-            file.seek(start)
-            directory = file.read(length)
-        place = 0
-        while directory[place : place + 4] == b"PK\1\2":
-            name, extra, comment = (
-                int.from_bytes(directory[place + at : place + at + 2], "little")
-                for at in (28, 30, 32)
-            )
-            self._add(
-                directory[place + 46 : place + 46 + name].decode("utf-8", "surrogateescape"),
-                directory[place : place + 46],
-            )
-            place += 46 + name + extra + comment
-
-    def _add(self, name: str, header: bytes) -> None:
-        path = ROOT + "/" + name.rstrip("/")
-        if name.endswith("/"):
-            self.folders.setdefault(path, {})
-        elif path not in self.files:
-            self.files[path] = Entry(header)
-        while path != ROOT:
-            folder, _, child = path.rpartition("/")
-            known = folder in self.folders
-            self.folders.setdefault(folder, {})[child] = None
-            if known:
-                break
-            path = folder
-
-    def read(self, path: str) -> bytes:
-        """The bytes of the file at `path`, a path below `/zip`."""
-        entry = self.files[path]
-        with _io.open(self.path, "rb") as file:
-            file.seek(entry.offset)
-            header = file.read(30)
-            name, extra = header[26:28], header[28:30]
-            file.seek(int.from_bytes(name, "little") + int.from_bytes(extra, "little"), 1)
-            data = file.read(entry.packed)
-        if entry.method == 0:
-            return data
-        import zlib
-
-        return zlib.decompress(data, -15)
-
-    def stat(self, path: str) -> posix.stat_result:
-        """What `os.stat` says of `path`; `FileNotFoundError` where there is nothing."""
-        entry = self.files.get(path)
-        if entry is not None:
-            when = int(time.mktime((*entry.modified, 0, 0, -1)))
-            return stat_result(entry.mode, entry.size, when)
-        if path in self.folders:
-            return stat_result(S_IFDIR, 0, 0)
-        above = path.rpartition("/")[0]
-        raise failure(errno.ENOTDIR if above in self.files else errno.ENOENT, path)
-
-    def list(self, path: str) -> list[str]:
-        """The names in the folder `path`."""
-        if path in self.files:
-            raise failure(errno.ENOTDIR, path)
-        if path not in self.folders:
-            raise failure(errno.ENOENT, path)
-        return list(self.folders[path])
-
-
-def stat_result(mode: int, size: int, when: int) -> posix.stat_result:
-    """An `os.stat_result`; `when` is in seconds and stands for all three times."""
-    nanoseconds = dict.fromkeys(("st_atime_ns", "st_mtime_ns", "st_ctime_ns"), when * 10**9)
-    return posix.stat_result((mode, 1, 1, 1, 0, 0, size, when, when, when), nanoseconds)
-
-
-def failure(code: int, path: object) -> OSError:
-    """The `OSError` that the system would raise for `code`."""
-    return OSError(code, posix.strerror(code), path)
-
-
-def below(path: Any) -> str | None:
-    """`path` with its dots resolved if it lies at or below `/zip`, else None."""
-    if isinstance(path, int) or path is None:
-        return None
-    try:
-        text = posix.fspath(path)
-    except TypeError:
-        return None
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "surrogateescape")
-    if not text.startswith(ROOT):
-        return None
-    parts: list[str] = []
-    for part in text.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    clean = "/" + "/".join(parts)
-    return clean if clean == ROOT or clean.startswith(ROOT + "/") else None
-
-
-# recipes/standin/mount.py -----------------------------------------------------
-# `/zip`, read-only, put under the functions of the system that take a path.
-
-WRITERS = (
-    *("mkdir", "rmdir", "unlink", "remove", "rename", "replace", "link", "symlink"),
-    *("chmod", "chown", "utime", "truncate", "mkfifo", "mknod", "setxattr", "removexattr"),
-)
-
-
-class DirEntry:
-    """One child of a folder below `/zip`, as `os.scandir` gives it."""
-
-    def __init__(self, archive: Archive, folder: Any, name: str) -> None:
-        self.name = name
-        self.path = folder.rstrip("/") + "/" + name
-        self._stat = archive.stat(below(self.path) or "")
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    def __repr__(self) -> str:
-        return f"<DirEntry {self.name!r}>"
-
-    def stat(self, *, follow_symlinks: bool = True) -> posix.stat_result:
-        return self._stat
-
-    def inode(self) -> int:
-        return self._stat.st_ino
-
-    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
-        return self._stat.st_mode & 0o170000 == 0o040000
-
-    def is_file(self, *, follow_symlinks: bool = True) -> bool:
-        return self._stat.st_mode & 0o170000 == 0o100000
-
-    def is_symlink(self) -> bool:
-        return False
-
-    def is_junction(self) -> bool:
-        return False
-
-
-class Scan:
-    """The iterator and context manager that `os.scandir` returns."""
-
-    def __init__(self, archive: Archive, folder: Any, path: str) -> None:
-        self._entries = iter([DirEntry(archive, folder, name) for name in archive.list(path)])
-
-    def __iter__(self) -> Iterator[DirEntry]:
-        return self._entries
-
-    def __next__(self) -> DirEntry:
-        return next(self._entries)
-
-    def __enter__(self) -> Scan:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._entries = iter([])
-
-
-class Guard:
-    """A function of `posix` that is told of a path below `/zip` before the system is.
-
-    Its methods stand in for the function because, like a built-in function and unlike one written
-    in Python, they are not bound again when a class holds them.
-    """
-
-    def __init__(self, real: Callable[..., Any], reader: Callable[[str, Any], Any] | None = None):
-        self._real = real
-        self._reader = reader
-
-    def read(self, path: Any = ".", *rest: Any, **named: Any) -> Any:
-        inside = below(path)
-        if inside is None or self._reader is None:
-            return self._real(path, *rest, **named)
-        return self._reader(inside, path)
-
-    def write(self, *paths: Any, **named: Any) -> Any:
-        for path in (*paths[:2], *named.values()):
-            if below(path) is not None:
-                raise failure(errno.EINVAL, path)
-        return self._real(*paths, **named)
-
-
-class Mount:
-    """`/zip`, read-only, put under the functions of `posix` and `_io` that take a path."""
-
-    def __init__(self, archive: Archive) -> None:
-        self.archive = archive
-        reading = {
-            "stat": lambda path, given: archive.stat(path),
-            "lstat": lambda path, given: archive.stat(path),
-            "listdir": lambda path, given: archive.list(path),
-            "scandir": lambda path, given: Scan(archive, posix.fspath(given), path),
-            "readlink": self._readlink,
-            "listxattr": lambda path, given: [],
-        }
-        for name, reader in reading.items():
-            if hasattr(posix, name):
-                setattr(posix, name, Guard(getattr(posix, name), reader).read)
-        for name in filter(posix.__dict__.__contains__, WRITERS):
-            setattr(posix, name, Guard(getattr(posix, name)).write)
-        self._access, posix.access = posix.access, self.access
-        self._open, posix.open = posix.open, self.open
-        self._opened = 0
-        self._io_open = _io.open
-        builtins.open = self.io_open
-        for module in (_io, sys.modules["io"]):
-            module.open = self.io_open  # type: ignore[attr-defined]
-            module.open_code = self.open_code  # type: ignore[attr-defined]
-        self._under_importlib()
-
-    def _under_importlib(self) -> None:
-        mount = self
-
-        class FileIO(_io.FileIO):
-            def __init__(self, file: Any, mode: str = "r") -> None:
-                super().__init__(file, mode, opener=mount.open if below(file) else None)
-
-        external: Any = sys.modules["_frozen_importlib_external"]
-        inner = type(sys)("_io")
-        inner.__dict__.update(_io.__dict__, FileIO=FileIO)
-        external._io = inner
-
-    def _readlink(self, path: str, given: Any) -> str:
-        self.archive.stat(path)
-        raise failure(errno.EINVAL, given)
-
-    def access(self, path: Any, mode: int, **named: Any) -> bool:
-        """`os.access`: what is there can be read."""
-        inside = below(path)
-        if inside is None:
-            return bool(self._access(path, mode, **named))
-        there = inside in self.archive.files or inside in self.archive.folders
-        return there and not mode & posix.W_OK
-
-    def open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-        """`os.open`: a file below `/zip` is copied into an anonymous file."""
-        inside = below(path)
-        if inside is None:
-            return int(self._open(path, flags, mode, dir_fd=dir_fd))
-        if flags & (posix.O_WRONLY | posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC):
-            raise failure(errno.EINVAL, path)
-        self.archive.stat(inside)
-        if inside not in self.archive.files:
-            raise failure(errno.EISDIR, path)
-        number = self._anonymous()
-        posix.write(number, self.archive.read(inside))
-        posix.lseek(number, 0, 0)
-        return number
-
-    def _anonymous(self) -> int:
-        """An empty file without a name, for reading and writing."""
-        if hasattr(posix, "memfd_create"):
-            return int(posix.memfd_create("zip"))
-        self._opened += 1
-        folder = posix.environ.get(b"TMPDIR", b"/tmp").decode("utf-8", "surrogateescape")
-        name = f"{folder}/.stand-in-{posix.getpid()}-{self._opened}"
-        flags = posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
-        number = int(self._open(name, flags, 0o600))
-        posix.unlink(name)
-        return number
-
-    def io_open(
-        self,
-        file: Any,
-        mode: str = "r",
-        buffering: int = -1,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-        closefd: bool = True,
-        opener: Any = None,
-    ) -> Any:
-        """`open`."""
-        if opener is None and below(file) is not None:
-            opener = self.open
-        return self._io_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
-
-    def open_code(self, path: str) -> Any:
-        """`io.open_code`."""
-        return self.io_open(path, "rb")
-
-
-class Extensions:
-    """Finds the host's extension modules, which the real interpreter has built in."""
-
-    def __init__(self, folder: str) -> None:
-        external: Any = sys.modules["_frozen_importlib_external"]
-        suffixes = sys.modules["_imp"].extension_suffixes()
-        self._finder: FileFinder = external.FileFinder(
-            folder, (external.ExtensionFileLoader, suffixes)
-        )
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        spec = self._finder.find_spec(name) if path is None else None
-        if spec is not None and name == "_ssl":
-            loader: Any = Certificates(spec.loader)
-            spec.loader = loader
-        return spec
-
-
-class Certificates:
-    """Loads `_ssl`, which opens files by itself, so that it finds certificates below `/zip`."""
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-        self.create_module = loader.create_module
-
-    def exec_module(self, module: Any) -> None:
-        self._loader.exec_module(module)
-
-        class _SSLContext(module._SSLContext):  # type: ignore[misc]
-            def load_verify_locations(
-                self, cafile: Any = None, capath: Any = None, cadata: Any = None
-            ) -> None:
-                if cafile is None or below(cafile) is None:
-                    super().load_verify_locations(cafile, capath, cadata)
-                    return
-                number = posix.open(cafile, posix.O_RDONLY)
-                try:
-                    super().load_verify_locations(f"/dev/fd/{number}", capath, cadata)
-                finally:
-                    posix.close(number)
-
-        module._SSLContext = _SSLContext
-
-
-# recipes/standin/start.py -----------------------------------------------------
-# How a stand-in starts: `.args`, the interpreter's options, then the program.
-#
-# All of it runs in the Python that the stand-in was made from, before `/zip` is there at first: it
-# imports built-in modules alone until `Mount` has done its work.
-
-LIB = ROOT + "/Lib"
-SITE = LIB + "/site-packages"
-
-
-def relabel(library: str) -> None:
-    """Move the modules that were loaded before `/zip` was there into it, or drop them."""
-    sys.modules.pop("linecache", None)  # from 3.13 on it holds the lines of the stand-in's own -c
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name == "__main__" or not file or not file.startswith(library + "/"):
-            continue
-        inside = LIB + file[len(library) :].rpartition(".")[0] + ".pyc"
-        frozen = getattr(module.__spec__, "origin", None) == "frozen"
-        if below(inside) and not frozen:
-            try:
-                posix.stat(inside)
-            except OSError:
-                del sys.modules[name]
-                continue
-            spec = module.__spec__
-            if spec is not None:
-                spec.origin = inside
-                spec.cached = None
-        module.__file__ = inside
-        module.__dict__.pop("__cached__", None)
-        if hasattr(module, "__path__"):
-            module.__path__[:] = [inside.rpartition("/")[0]]
-
-
-def options(words: list[str]) -> tuple[list[str], list[str]]:
-    """Part a Python command line: the interpreter's options, then what to run and its arguments.
-
-    The second list begins with `-c`, `-m`, `-` or the script, and is empty for the prompt.
-    """
-    place = 0
-    while place < len(words):
-        word = words[place]
-        if word == "--check-hash-based-pycs":
-            place += 2
-            continue
-        if word == "-" or not word.startswith("-") or word.startswith("--"):
-            break
-        for at, letter in enumerate(word[1:], 1):
-            if letter in "cm":
-                flags = words[:place] + (["-" + word[1:at]] if at > 1 else [])
-                attached = [word[at + 1 :]] if word[at + 1 :] else []
-                return flags, ["-" + letter, *attached, *words[place + 1 :]]
-            if letter in "WX":
-                place += word[at + 1 :] == ""
-                break
-        place += 1
-    rest = words[place:]
-    return words[:place], rest[1:] if rest[:1] == ["--"] else rest
-
-
-def arguments(archive: Archive, given: list[str]) -> list[str]:
-    """The command line after `.args`: its lines, with a last `...` replaced by `given`."""
-    if ROOT + "/.args" not in archive.files:
-        return given
-    text = archive.read(ROOT + "/.args").decode("utf-8", "surrogateescape")
-    lines = [line.replace("\\n", "\n") for line in text.replace("\r", "\n").split("\n") if line]
-    return (lines[:-1] if lines[-1:] == ["..."] else lines) + given
-
-
-def restart(loader: str, file: str, given: list[str]) -> None:
-    """Start the host again, with the options that the command line names."""
-    command = arguments(Archive(file), given)
-    flags, target = options(command)
-    short = [flag for flag in flags if flag.startswith("-") and not flag.startswith("--")]
-    letters = "".join(flag.partition("W")[0].partition("X")[0] for flag in short)
-    if "V" in letters or target[:1] == ["--version"]:
-        version = sys.version if "VV" in letters else sys.version.split()[0]
-        print(f"Python {version} (stand-in)")
-        return
-    host = sys.executable
-    if "h" in letters or "?" in letters or (target[:1] and target[0].startswith("--")):
-        posix.execv(host, [host, *flags, *target])
-    site, without_site = ("0", []) if "S" in letters else ("1", ["-S"])
-    environ = {name: value for name, value in posix.environ.items() if name != b"PYTHONHOME"}
-    again = [host, *flags, *without_site, "-c", loader, loader, file, "run", site]
-    posix.execve(host, [*again, str(len(target)), *target, *command], environ)
-
-
-def become(file: str, site: bool, command: list[str]) -> None:
-    """Make this process look as the real interpreter does."""
-    python: Any = sys
-    library = sys.modules["encodings"].__path__[0].rpartition("/")[0]
-    extensions = [path for path in sys.path if path.endswith("/lib-dynload")]
-    sys.path[:] = extensions
-    import zlib  # noqa: F401 - while it can be found
-
-    Mount(Archive(file))
-    sys.path_importer_cache.clear()
-    relabel(library)
-    python.meta_path[2:2] = map(Extensions, extensions)
-    python.prefix = python.exec_prefix = python.base_prefix = python.base_exec_prefix = ROOT
-    python._stdlib_dir = LIB
-    python.executable = python._base_executable = file
-    python.orig_argv = [file, *command]
-    python.version += " (stand-in)"
-    given = posix.environ.get(b"PYTHONPATH", b"").decode("utf-8", "surrogateescape")
-    extra = [] if sys.flags.ignore_environment else [path for path in given.split(":") if path]
-    sys.path[:] = [*extra, LIB, SITE]
-    if site:
-        python.flags = Flags(sys.flags)
-        import site as packages
-
-        packages.main()
-
-
-class Flags(tuple):  # type: ignore[type-arg]
-    """`sys.flags` without the `-S` that `restart` adds."""
-
-    no_site = 0
-
-    def __new__(cls, real: Any) -> Flags:
-        self = super().__new__(cls, (*real[:6], 0, *real[7:]))
-        self.__dict__["real"] = real
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["real"], name)
-
-
-def run_target(target: list[str]) -> None:
-    """Run what the command line names, as the interpreter's own `main` does."""
-    main = type(sys)("__main__")
-    main.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = main
-    kind, *rest = target or ["-"]
-    if kind in ("-c", "-m") and not rest:
-        sys.exit(f"Argument expected for the {kind} option")
-    safe = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
-    first = {"-c": "", "-m": posix.getcwd(), "-": ""}.get(kind, folder_of(kind))
-    if not safe:
-        sys.path.insert(0, first)
-    if kind == "-m":
-        sys.argv[:] = ["-m", *rest[1:]]
-        import runpy
-
-        runpy._run_module_as_main(rest[0])  # type: ignore[attr-defined]
-    elif kind == "-c":
-        sys.argv[:] = ["-c", *rest[1:]]
-        source = rest[0].encode("utf-8", "surrogateescape")
-        exec(compile(source, "<string>", "exec"), main.__dict__)
-    elif kind == "-":
-        sys.argv[:] = target or [""]
-        prompt(main.__dict__)
-    else:
-        sys.argv[:] = target
-        del sys.path[: not safe]
-        run_script(kind, main.__dict__, [] if safe else [first])
-
-
-def folder_of(path: str) -> str:
-    """The folder that holds the script at `path`."""
-    folder = path.rpartition("/")[0] or "."
-    if folder == ".":
-        return posix.getcwd()
-    return folder if folder.startswith("/") else f"{posix.getcwd()}/{folder}"
-
-
-def prompt(names: dict[str, Any]) -> None:
-    """Run what standard input holds; on a terminal, line by line."""
-    if sys.stdin.isatty():
-        import code
-
-        code.interact(f"Python {sys.version} on {sys.platform}", local=names)
-    else:
-        exec(compile(sys.stdin.buffer.read(), "<stdin>", "exec"), names)
-
-
-def run_script(path: str, names: dict[str, Any], first: list[str]) -> None:
-    """Run the script at `path`; a folder or a zip is run by its `__main__`."""
-    try:
-        with _io.open(path, "rb") as file:
-            source = file.read()
-    except IsADirectoryError:
-        source = b"PK"
-    except OSError as error:
-        print(f"{sys.executable}: can't open file {path!r}: {error}", file=sys.stderr)
-        sys.exit(2)
-    if source[:2] == b"PK" or path.endswith(".pyc"):
-        import runpy
-
-        runpy.run_path(path, run_name="__main__")
-        return
-    sys.path[:0] = first
-    names["__file__"] = path
-    exec(compile(source, path, "exec"), names)
-
-
-def report_uncaught(error: BaseException) -> None:
-    """End as an interpreter does after an uncaught exception, without the frames of this module."""
-    trace: TracebackType | None = error.__traceback__
-    here = report_uncaught.__code__.co_filename
-    while trace is not None and trace.tb_frame.f_code.co_filename == here:
-        trace = trace.tb_next
-    error = error.with_traceback(trace)
-    sys.excepthook(type(error), error, trace)
-    if isinstance(error, KeyboardInterrupt):
-        import signal
-
-        sys.stdout.flush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGINT)
-    sys.exit(1)
-
-
-def boot(loader: str, file: str, stage: str, *rest: str) -> None:
-    """The whole of a start, in two stages: the command line's options, then the program."""
-    if stage == "options":
-        restart(loader, absolute(file), list(rest))
-        return
-    site, count, *words = rest
-    become(file, site == "1", words[int(count) :])
-    try:
-        run_target(words[: int(count)])
-    except SystemExit:
-        raise
-    except BaseException as error:
-        report_uncaught(error)
-
-
-def absolute(path: str) -> str:
-    """The full path of the file that a shell was told to run as `path`."""
-    if path.startswith("/"):
-        return path
-    return f"{posix.getcwd()}/{path[2:] if path.startswith('./') else path}"
-
-
-# recipes/standin/build.py -----------------------------------------------------
-# Writes a stand-in: its head, what runs inside, and the Python it is made from.
-
-MAGIC = "MZqFpD='\n"
-"""The first bytes of an Actually Portable Executable. Source: Cosmopolitan, `ape/ape.S`."""
-
-HEAD = """\
-{padding}'
-# A stand-in for the Cosmopolitan Python: it runs only where {host} is.
-if [ "$1" = --assimilate ]; then
-  printf '#!/bin/sh\\nMZ=\\047' | dd of="$0" conv=notrunc 2>/dev/null
-  exit
-fi
-[ -x "$0" ] || {{ echo "$0: Permission denied" >&2; exit 126; }}
-ape=${{TMPDIR:-${{HOME:-.}}}}/.ape-stand-in
-[ -x "$ape" ] || {{ : >"$ape" && chmod +x "$ape"; }} || exit 1
-load={load}
-exec {host} -I -S -c "$load" "$load" "$0" options "$@"
-"""
-
-LOAD = (
-    "import sys; file = open(sys.argv[2], 'rb'); file.seek({at}); boot = file.read({size});"
-    " file.close(); exec(compile(boot, '<stand-in>', 'exec'), {{'__name__': 'stand-in'}})"
-)
-
-SITECUSTOMIZE = """\
-import sys
-
-sys.path[:] = [path for path in sys.path if path == "/zip" or path.startswith("/zip/")]
-"""
-
-UTC = (b"TZif2" + bytes(30) + b"\0\0\0\1" + b"\0\0\0\4" + bytes(6) + b"UTC\0") * 2 + b"\nUTC0\n"
-"""The time zone UTC in the format of RFC 8536: what the real one carries under `usr/share`."""
-
-LEFT_OUT = shutil.ignore_patterns(
-    *("__pycache__", "site-packages", "dist-packages", "lib-dynload", "config-*", "*.so", "*.exe"),
-    *("test", "tests", "idlelib", "tkinter", "turtledemo", "_bundled", "sitecustomize.py"),
-)
-
-
-def make_standin(path: Path) -> None:
-    """Write a stand-in for the Python that is running to `path`.
-
-    Raises `Stop` where this Python has no pip to put in, or `path` cannot be written.
-    """
-    with one_line(f"{path} cannot be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            part = Path(folder, "python")
-            part.write_bytes(standin_head())
-            fill_standin(part, Path(folder, "Lib"))
-            part.chmod(0o755)
-            part.replace(path)
-
-
-def fill_standin(file: Path, library: Path) -> None:
-    """Add the zip to `file`; the standard library is gathered and compiled in `library`."""
-    shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=LEFT_OUT)
-    custom = library / "sitecustomize.py"
-    custom.write_text(SITECUSTOMIZE)
-    os.utime(custom, (0, 0))
-    compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True)
-    files = [path for path in sorted(library.rglob("*")) if path.is_file() and path.suffix != ".py"]
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as end:
-        add_entry(end, "usr/share/zoneinfo/UTC", UTC)
-        with bar("stand-in", len(files), "files") as shown:
-            for path in files:
-                add_entry(end, path.relative_to(library.parent).as_posix(), path.read_bytes())
-                shown.update()
-        for name, data in host_pip():
-            add_entry(end, f"Lib/site-packages/{name}", data)
-
-
-def standin_head() -> bytes:
-    """The shell script at the front, with what runs inside behind its last line."""
-    source = excerpt(boot).encode()
-    padding = "\n" * 32
-    host = shlex.quote(str(Path(sys.executable).resolve()))
-
-    def script(at: int) -> bytes:
-        load = shlex.quote(LOAD.format(at=f"{at:6}", size=len(source)))
-        return (MAGIC + HEAD.format(padding=padding, host=host, load=load)).encode()
-
-    return script(len(script(0))) + source
-
-
-def host_pip() -> Iterator[tuple[str, bytes]]:
-    """This Python's pip as names below `site-packages` and contents."""
-    try:
-        installed = metadata.distribution("pip")
-    except metadata.PackageNotFoundError:
-        wheel = next(Path(sysconfig.get_path("stdlib")).glob("ensurepip/_bundled/pip-*.whl"), None)
-        if wheel is None:
-            raise Stop(f"stand-in: {sys.executable} has no pip; run it with -m ensurepip") from None
-        with zipfile.ZipFile(wheel) as bundled:
-            yield from ((name, bundled.read(name)) for name in sorted(bundled.namelist()))
-        return
-    for file in sorted(installed.files or []):
-        if file.parts[0].startswith("pip") and file.suffix != ".pyc":
-            yield file.as_posix(), Path(str(installed.locate_file(file))).read_bytes()
-
-
-def add_entry(end: zipfile.ZipFile, name: str, data: bytes) -> None:
-    """Add a file as `zip` does: with its type in its mode, without which it cannot be imported."""
-    info = zipfile.ZipInfo(name, (2024, 9, 1, 2, 16, 6))
-    info.external_attr = 0o100644 << 16
-    end.writestr(info, data, zipfile.ZIP_DEFLATED)
-
-
-# recipes/standin/__init__.py --------------------------------------------------
-# A stand-in for the Cosmopolitan Python, for machines that cannot reach the real one.
-#
-# It behaves as the real interpreter does: a polyglot file that a shell starts, its own standard
-# library in a zip at its end, `/zip`, `.args`. What it lacks is the reason the real one exists: it
-# starts the Python it was made from, so it and all made with it run only where that Python is.
-
-
-@task(help={"out": "The file to write (default dist/standin/python)."})
-def standin(c: Context, out: str = "dist/standin/python") -> None:
-    """Make an interpreter from the Python that is running, where the real one is out of reach."""
-    if c.config.run.dry:
-        return
-    make_standin(Path(out))
-    say(f"stand-in  {out}: runs only where {Path(sys.executable).resolve()} is")
 
 
 # recipes/__init__.py ----------------------------------------------------------
 # Invoke recipes that turn a Python project into one executable for Linux, macOS and Windows.
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-ns = Collection(cosmo, standin)
+ns = Collection(cosmo)
 
 
-def joined(module: str) -> Collection:
+def with_recipes(module: str) -> Collection:
     """The tasks so far of the module with that `__name__`, and the recipes beside them."""
     tasks = Collection.from_module(sys.modules[module])
     taken = "cosmo" in tasks.task_names or "cosmo" in tasks.collections
@@ -4193,6 +2827,6 @@ def joined(module: str) -> Collection:
 if __name__ == "__main__":
     import invoke.program
 
-    file = Path(__file__).resolve()
-    this = ["-r", str(file.parent), "-c", file.stem]
-    invoke.program.Program(version=__version__).run([sys.argv[0], *this, *sys.argv[1:]])
+    path = Path(__file__).resolve()
+    options = ["-r", str(path.parent), "-c", path.stem]
+    invoke.program.Program(version=__version__).run([sys.argv[0], *options, *sys.argv[1:]])

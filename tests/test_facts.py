@@ -1,6 +1,7 @@
 """What is known of the interpreter's file, of `/zip`, of `.args` and of zip, as it stands in facts.
 
-Every test here holds for the genuine interpreter as it does for a stand-in. """
+Every test here holds for the genuine interpreter as it does for a stand-in.
+"""
 
 from __future__ import annotations
 

@@ -72,8 +72,9 @@ def test_what_leads_on_without_tls_is_refused(
     trusting.package()
     url = secure.lead("/latest", mirror.address + PYTHON)
     told = trusting.refused(COSMO_URL=url)
-    assert "leads on without TLS" in told
-    assert mirror.address in told
+    assert f"Location: {mirror.address}" in told
+    assert "cannot be downloaded" in told
+    assert mirror.asked == 0
     assert "is not in the cache" in trusting.refused(COSMO_URL=url, COSMO_OFFLINE="1")
 
 
@@ -90,5 +91,5 @@ def test_what_is_longer_than_the_lock_says_is_cut_off(
     assert project.invoke("cosmo.lock", COSMO_URL=url).returncode == 0
     shutil.rmtree(project.path.parent / ".cache")
     mirror.add(PYTHON, data + bytes(30_000_000), length=False)
-    assert "longer than a download may be" in project.refused(COSMO_URL=url)
+    assert "it is longer than it may be" in project.refused(COSMO_URL=url)
     assert sum(file.stat().st_size for file in project.build.rglob("*")) < 8 * len(data)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -75,10 +77,10 @@ def test_locking_again_gives_the_same_text(installing: Project, index: Index) ->
 
 
 def test_without_a_lock_a_build_says_so_once(project: Project, interpreter: Path) -> None:
-    assert project.invoke("cosmo").stderr.count(LOCK) == 1
-    assert LOCK not in project.invoke("cosmo", COSMO_SHA256=sha256(interpreter)).stderr
+    assert project.invoke("cosmo").stderr.count("cosmo.lock") == 1
+    assert "cosmo.lock" not in project.invoke("cosmo", COSMO_SHA256=sha256(interpreter)).stderr
     lock(project)
-    assert LOCK not in project.invoke("cosmo").stderr
+    assert "cosmo.lock" not in project.invoke("cosmo").stderr
 
 
 def test_another_interpreter_than_the_locked_one_is_refused_before_it_runs(
@@ -304,43 +306,60 @@ def test_offline_asks_no_index(installing: Project, index: Index, mirror: Mirror
     index.wheel("bird", "1.0", {"bird.py": ""})
     asks(installing, "bird")
     asked = mirror.asked
-    assert "cannot be installed" in installing.refused("cosmo", "--offline")
+    assert "cannot be resolved" in installing.refused("cosmo", "--offline")
     assert mirror.asked == asked
 
 
-@pytest.mark.parametrize("to", ["../../sha256/x ]; touch PWNED; [ x", "../../../../precious"])
-def test_a_link_in_the_cache_that_leads_elsewhere_is_not_followed(
-    installing: Project, index: Index, to: str
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"sha256": "../../../precious", "name": "python", "time": 0},
+        {"sha256": "x ]; touch PWNED; [ x", "name": "python", "time": 0},
+        {"name": "../../../../../precious"},
+        {"name": "$(touch PWNED)"},
+        {"name": ".."},
+        {"time": "now"},
+        ["no table"],
+    ],
+)
+def test_a_cache_entry_that_leads_elsewhere_is_not_followed(
+    project: Project, mirror: Mirror, entry: dict[str, object]
 ) -> None:
-    index.wheel("bird", "1.0", {"bird.py": ""})
-    asks(installing, "bird")
-    lock(installing)
-    installing.package()
-    precious = installing.write("../precious", "mine")
-    (link,) = (installing.path.parent / ".cache/cosmo-recipes").glob("deps/*/deps")
-    link.unlink()
-    link.symlink_to(to)
-    installing.write("../.cache/cosmo-recipes/sha256/x ]; touch PWNED; [ x", "")
-    installing.package()
-    assert list(installing.path.parent.rglob("PWNED")) == []
+    url = mirror.address + PYTHON
+    project.package(COSMO_URL=url)
+    precious = project.write("../precious", "mine")
+    (file,) = (project.path.parent / ".cache/cosmo-recipes/url").iterdir()
+    good = json.loads(file.read_text())
+    file.write_text(json.dumps({**good, **entry} if isinstance(entry, dict) else entry))
+    project.package(COSMO_URL=url)
+    assert list(project.path.parent.rglob("PWNED")) == []
     assert precious.read_text() == "mine"
 
 
-def test_a_damaged_cache_is_mended(
-    installing: Project, index: Index, mirror: Mirror, interpreter: Path
-) -> None:
-    index.wheel("bird", "1.0", {"bird.py": ""})
-    asks(installing, "bird")
+def test_a_damaged_cache_is_repaired(project: Project, mirror: Mirror, interpreter: Path) -> None:
     url = mirror.address + PYTHON
-    lock(installing, COSMO_URL=url)
-    first = installing.package(COSMO_URL=url).read_bytes()
-    held = sorted((installing.path.parent / ".cache/cosmo-recipes/sha256").iterdir())
-    assert len(held) == 2
-    for path in held:
-        path.write_bytes(path.read_bytes()[:1000])
-    assert installing.package(COSMO_URL=url).read_bytes() == first
-    now = (installing.path.parent / ".cache/cosmo-recipes/sha256").iterdir()
-    assert all(sha256(path) == path.name for path in now)
+    lock(project, COSMO_URL=url)
+    first = project.package(COSMO_URL=url).read_bytes()
+    (file,) = (project.path.parent / ".cache/cosmo-recipes/sha256").iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    assert project.package(COSMO_URL=url).read_bytes() == first
+    assert sha256(file) == file.name
+    outside = project.write("../outside", "")
+    file.unlink()
+    file.symlink_to(outside)
+    assert project.package(COSMO_URL=url).read_bytes() == first
+    assert outside.read_text() == ""
+
+
+def test_the_cache_is_shown_and_pruned(project: Project, mirror: Mirror) -> None:
+    project.package(COSMO_URL=mirror.address + PYTHON)
+    shown = project.invoke("cosmo.cache").stdout
+    assert re.search(r"/.cache/cosmo-recipes: 2 files, \d+.\d MB\n", shown)
+    assert "2 files" in project.invoke("cosmo.cache", "--prune", "1").stdout
+    assert "write a number of days" in project.refused("cosmo.cache", "--prune=old")
+    assert "0 files" in project.invoke("cosmo.cache", "--prune", "0").stdout
+    project.package(COSMO_URL=mirror.address + PYTHON)
+    assert mirror.downloads[PYTHON] == 2
 
 
 def test_the_first_mirror_that_has_what_is_locked_is_used(

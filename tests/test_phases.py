@@ -532,14 +532,14 @@ def test_a_file_that_does_not_compile_is_named_with_its_line(
 ) -> None:
     project.write("src/hello/deep/bad.py", text)
     told = project.refused()
-    assert "src/hello/deep/bad.py" in told
+    assert "hello/deep/bad.py" in told
     assert line in told
     assert error in told
 
 
 def test_a_file_that_is_not_text_is_named(project: Project) -> None:
     project.write("src/hello/bad.py", "").write_bytes(b"x = '\xff'\n")
-    assert "src/hello/bad.py" in project.refused()
+    assert "hello/bad.py" in project.refused()
 
 
 def test_a_file_name_with_a_newline_is_refused(project: Project) -> None:
@@ -556,7 +556,7 @@ def test_a_failure_at_the_very_end_leaves_the_last_executable(project: Project) 
 @pytest.mark.parametrize(
     "name",
     [
-        *(".args", ".list", ".lock", ".zip", "lock.part", "python.part", "download"),
+        *(".args", ".deps", ".lock", ".new", ".smoke", "python.part", "download"),
         *("hello.zip", "python", "hello"),
     ],
 )
@@ -566,7 +566,7 @@ def test_nothing_is_written_through_a_link_that_leads_out(project: Project, name
     (outside / "file").write_text("mine")
     project.build.mkdir(parents=True)
     (project.build / name).symlink_to(outside if name == "download" else outside / "file")
-    if name[0] == "." or name in ("lock.part", "python.part", "download"):
+    if name[0] == "." or name in ("python.part", "download"):
         assert "is a symbolic link" in project.refused()
     else:
         project.package()
@@ -583,7 +583,7 @@ def test_a_persons_own_invoke_settings_do_not_hide_an_error(
     project.write("src/hello/deep/bad.py", "def f(:\n")
     done = project.invoke("cosmo")
     assert done.returncode == 1
-    assert "src/hello/deep/bad.py, line 1" in done.stderr
+    assert 'hello/deep/bad.py", line 1' in done.stderr
 
 
 def test_it_needs_no_bash(project: Project) -> None:

@@ -118,7 +118,7 @@ class Bench:
             try:
                 with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
                     return str(answer.read().decode())
-            except OSError:  # noqa: PERF203 - it is there to wait
+            except OSError:
                 assert time.monotonic() < end, (self.path / "log").read_text()
                 time.sleep(0.2)
 

@@ -117,7 +117,7 @@ def test_ctrl_c_on_a_terminal_ends_it_in_one_line(project: Project) -> None:
     _, told = build.communicate(timeout=60)
     assert build.returncode == 130
     assert [line for line in told.splitlines() if line.startswith("cosmo: ")] == [
-        "cosmo: interrupted by SIGINT; what is there is whole; run it again"
+        "cosmo: interrupted by SIGINT; what a build made before is whole; run it again"
     ]
     assert left(project) == []
 

@@ -12,7 +12,7 @@ from projects import PYPROJECT, ROOT, Project
 from recipes.project import Project as Packaged
 from recipes.project import load_project
 from recipes.pyproject import locate_project
-from recipes.settings import SETTINGS, URL, Table
+from recipes.settings import SETTINGS, Table
 from recipes.shell import RecipeError
 
 ARTICLE = '[tool.ds.scripts]\n_.env.PKG = "from_ds"\n'
@@ -30,7 +30,7 @@ def found(here: Path, text: str, **environ: str) -> dict[str, tuple[str | None, 
     """Each setting's value and source where `text` is the `pyproject.toml`."""
     (here / "pyproject.toml").write_text(text, encoding="utf-8")
     project = read(here, **environ)
-    values = {setting.name: project.settings.value(setting) for setting in SETTINGS}
+    values = {setting.name: project.value(setting.name) for setting in SETTINGS.values()}
     return {name: (value.text, value.source) for name, value in values.items()}
 
 
@@ -94,7 +94,7 @@ def test_the_project_is_the_nearest_folder_with_a_pyproject(tmp_path: Path) -> N
     below = tmp_path / "src/deep"
     below.mkdir(parents=True)
     project = read(below)
-    assert (project.folder, project.pkg) == (tmp_path, "from_ours")
+    assert (project.root, project.pkg) == (tmp_path, "from_ours")
 
 
 def test_a_pyproject_may_send_on_to_the_project(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_pyproject_may_send_on_to_the_project(tmp_path: Path) -> None:
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
     (tmp_path / "pyproject.toml").write_text('[tool.cosmo.env]\nCOSMO_PROJECT = "inner"')
     project = read(tmp_path)
-    assert (project.folder, project.pkg) == (tmp_path / "inner", "from_ds")
+    assert (project.root, project.pkg) == (tmp_path / "inner", "from_ds")
     assert project.location.source == "[tool.cosmo.env]"
 
 
@@ -117,14 +117,14 @@ def test_a_projects_name_may_stand_for_another(tmp_path: Path) -> None:
     (tmp_path / "a/inner").mkdir(parents=True)
     text = '[tool.cosmo.env]\nCOSMO_PROJECT = "$WHERE/inner"\nWHERE = "a"\n'
     (tmp_path / "pyproject.toml").write_text(text)
-    assert read(tmp_path).folder == tmp_path / "a/inner"
+    assert read(tmp_path).root == tmp_path / "a/inner"
 
 
 def test_the_environment_names_a_project_from_anywhere(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
     project = read(tmp_path, COSMO_PROJECT="inner")
-    assert (project.folder, project.pkg) == (tmp_path / "inner", "from_ds")
+    assert (project.root, project.pkg) == (tmp_path / "inner", "from_ds")
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_paths_are_relative_to_the_current_directory(
     project.write("x/python", "")
     monkeypatch.chdir(project.path / "src")
     packaged = load_project()
-    assert packaged.settings.get(URL) == ("../x/python",)
+    assert packaged.get("COSMO_URL") == ("../x/python",)
     assert packaged.site == "../dist/cosmo/Lib/site-packages"
     assert packaged.source == Path("hello")
 
@@ -286,7 +286,7 @@ def test_a_path_in_the_environment_begins_where_the_command_runs(
         ("~/a b", str(file)),
     ):
         monkeypatch.setenv("COSMO_URL", given)
-        assert load_project().settings.get(URL) == (url,)
+        assert load_project().get("COSMO_URL") == (url,)
 
 
 @pytest.mark.parametrize(
@@ -321,12 +321,12 @@ def test_settings_are_printed_with_their_sources(project: Project) -> None:
     assert re.search(r"^PKG +hello +\[tool.ds.scripts\] _.env$", done.stdout, re.MULTILINE)
     assert re.search(r"^COSMO_ISOLATED +1 +environment$", done.stdout, re.MULTILINE)
     rows = json.loads(project.invoke("cosmo.settings", "--json").stdout)
-    assert [row["name"] for row in rows] == [setting.name for setting in SETTINGS]
+    assert [row["name"] for row in rows] == list(SETTINGS)
     assert rows[0] == {"name": "PKG", "value": "hello", "source": "[tool.ds.scripts] _.env"}
 
 
 def test_the_readme_tells_every_setting() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for setting in SETTINGS:
+    for setting in SETTINGS.values():
         default = "" if setting.default is None else f"`{setting.default}`"
         assert f"| `{setting.name}` | {default} | {setting.meaning} |" in readme

@@ -54,11 +54,11 @@ def check_python(specifiers: str) -> None:
         sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
 
 
-def select(pylock: str, folder: str, hashed: str = "") -> None:
+def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     """Part a lock file into those to install from, in `folder`.
 
     `pylock.wheels.toml` has each package of which there is a pure wheel, with that alone, or no
-    source. Of each other one, `pylock.sdist-NAME.toml` has the sdist, to be built without a
+    sdist. Of each other one, `pylock.sdist-NAME.toml` has the sdist, to be built without a
     compiler, and `pylock.any-NAME.toml` all that there is, for where that fails. `forms` notes what
     was chosen in place of a wheel with extension modules. `hashed` is a requirements file: what it
     gives hashes of must have one of these.
@@ -71,30 +71,28 @@ def select(pylock: str, folder: str, hashed: str = "") -> None:
         if name and "--hash" in line:
             found = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
             hashes.setdefault(name, set()).update(found)
-    wheels, forms = [], []
+    chosen, forms = [], []
     for number, package in enumerate(packages):
-        name = package["name"]
+        name, version = package["name"], package.get("version", "")
         anchor_paths(package, os.path.dirname(os.path.abspath(pylock)))
-        allowed = hashes.get(name)
-        files = [package[key] for key in ("sdist",) if key in package] + package.get("wheels", [])
-        suitable = [one for one in files if not allowed or one["hashes"]["sha256"] in allowed]
-        if files and not suitable:
-            sys.exit(f"{name} {package.get('version', '')} has no file with a hash of {hashed}")
-        package["wheels"] = [one for one in suitable if one is not package.get("sdist")]
-        sdist = [one for one in suitable if one is package.get("sdist")]
-        pure = [one for one in package["wheels"] if is_pure(one)]
-        if pure or not sdist:
-            if pure and pure != package["wheels"]:
-                forms.append(f"{name}\ta pure wheel\n")
-            rest = {key: value for key, value in package.items() if key not in ("wheels", "sdist")}
-            wheels.append({**rest, "wheels": pure or package["wheels"]})
+        sdist, wheels = package.pop("sdist", None), package.pop("wheels", [])
+        files = [file for file in (sdist, *wheels) if file]
+        allowed = hashes.get(name, {file["hashes"]["sha256"] for file in files})
+        files = [file for file in files if file["hashes"]["sha256"] in allowed]
+        if not files and (sdist or wheels):
+            sys.exit(f"{name} {version} has no file with a hash of {hashed}")
+        wheels = [file for file in wheels if file in files]
+        pure = [file for file in wheels if is_pure(file)]
+        if pure or sdist not in files:
+            forms += [f"{name}\ta pure wheel\n"] if pure and pure != wheels else []
+            chosen.append({**package, **({"wheels": pure or wheels} if wheels else {})})
             continue
-        if package["wheels"]:
-            forms.append(f"{name}\tits sdist, built without the extension\n")
-        label = f"{name}-{number}"
-        write_pylock(folder, f"any-{label}", [package])
-        write_pylock(folder, f"sdist-{label}", [{**package, "wheels": []}])
-    write_pylock(folder, "wheels", wheels)
+        forms += [f"{name}\tits sdist, built without the extension\n"] if wheels else []
+        write_pylock(
+            folder, f"any-{name}-{number}", [{**package, "sdist": sdist, "wheels": wheels}]
+        )
+        write_pylock(folder, f"sdist-{name}-{number}", [{**package, "sdist": sdist}])
+    write_pylock(folder, "wheels", chosen)
     with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
         notes.writelines(forms)
 
@@ -178,7 +176,7 @@ def bound_names(tree: ast.AST) -> set[str]:
 
 PROGRAMS: dict[str, Callable[..., None]] = {
     "target": target,
-    "select": select,
+    "select": choose_forms,
     "purify": purify,
     "check": check,
 }

@@ -34,63 +34,62 @@ def requirements_lines(path: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         text = re.sub(r"\\\r?\n", " ", file.read())
     for line in map(str.strip, text.splitlines()):
-        include = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", line)
         name = re.match(r"[A-Za-z0-9._-]+", line)
-        yield line, canonical(name[0]) if name and not line.startswith("-") else ""
+        yield line, canonical(name[0]) if name and line[0] != "-" else ""
+        include = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", line)
         included = os.path.join(os.path.dirname(path), include[1]) if include else ""
         if os.path.isfile(included) and included not in seen:
             yield from requirements_lines(included, (*seen, path))
 
 
-def parse_requirement(line: str) -> Any:
-    """A requirement, parsed by the `packaging` in the interpreter's own pip."""
-    return importlib.import_module("pip._vendor.packaging.requirements").Requirement(line)
-
-
 class Dist:
-    """An installed distribution: its name, version, requirements and files below `folder`."""
+    """An installed distribution: its name, version, requirements and files below `folder`.
+
+    A requirement is parsed by the `packaging` in the interpreter's own pip.
+    """
 
     def __init__(self, folder: str, info: str) -> None:
-        self.folder, self.info = folder, info
-        self.name, self.version = "", ""
+        self.folder, self.info, self.name, self.version = folder, info, "", ""
         self.requires: list[Any] = []
-        for line in self.read("METADATA").splitlines():
+        packaging = importlib.import_module("pip._vendor.packaging.requirements")
+        for line in self.read("METADATA").partition("\n\n")[0].splitlines():
             key, _, value = line.partition(": ")
-            if not line:
-                break
             if key in ("Name", "Version"):
                 setattr(self, key.lower(), value)
             if key == "Requires-Dist":
-                self.requires.append(parse_requirement(value))
+                self.requires.append(packaging.Requirement(value))
         rows = csv.reader(self.read("RECORD").splitlines())
         self.hashes = {row[0]: row[1] for row in rows if len(row) > 1}
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
 
+    def path(self, name: str) -> str:
+        """The path of one of its files."""
+        return os.path.join(self.folder, name)
+
     def read(self, name: str) -> str:
         """The text of a file of its metadata, empty where there is none."""
-        try:
-            with open(os.path.join(self.folder, self.info, name), encoding="utf-8") as file:
-                return file.read()
-        except FileNotFoundError:
+        path = self.path(f"{self.info}/{name}")
+        if not os.path.isfile(path):
             return ""
+        with open(path, encoding="utf-8") as file:
+            return file.read()
 
     def files(self) -> list[str]:
         """Its installed files, without its metadata and scripts."""
         scripts = "bin/" if "bin/__init__.py" not in self.hashes else "../"
-        others = ("../", "/", scripts, self.info + "/")
-        paths = (path for path in self.hashes if not path.startswith(others))
-        return [path for path in paths if os.path.isfile(os.path.join(self.folder, path))]
+        names = (n for n in self.hashes if not n.startswith(("../", "/", scripts, self.info + "/")))
+        return [name for name in names if os.path.isfile(self.path(name))]
 
     def extensions(self) -> list[str]:
         """Its extension modules and shared libraries."""
-        return [path for path in self.files() if EXTENSION.search(path)]
+        return [name for name in self.files() if EXTENSION.search(name)]
 
     def top_level(self) -> list[str]:
         """The names of its top-level modules and packages."""
-        code = (path for path in self.files() if path.endswith(".py") or EXTENSION.search(path))
-        return sorted({path.split("/")[0].split(".")[0] for path in code})
+        code = (name for name in self.files() if name.endswith(".py") or EXTENSION.search(name))
+        return sorted({name.split("/")[0].split(".")[0] for name in code})
 
     def requirements(self, dist: Dist, extras: bool = False) -> list[Any]:
         """Its requirements of `dist` that hold here; with `extras`, those of its own extras."""
@@ -102,53 +101,39 @@ class Dist:
 
 def find_dists(folder: str) -> list[Dist]:
     """The distributions installed in a folder."""
-    names = sorted(os.listdir(folder))
-    infos = (name for name in names if name.endswith(".dist-info"))
+    infos = (name for name in sorted(os.listdir(folder)) if name.endswith(".dist-info"))
     return [Dist(folder, name) for name in infos if os.path.isfile(f"{folder}/{name}/METADATA")]
-
-
-def required_extension(dist: Dist, missing: list[str]) -> str:
-    """The missing module that the distribution cannot be imported without; empty if there is none."""
-    if missing and not any(path.endswith(".py") for path in dist.files()):
-        return missing[0]
-    needed, _ = find_needed(dist, missing)
-    return needed[0] if needed else ""
-
-
-def works_without(dist: Dist, missing: list[str]) -> bool:
-    """Whether the distribution tries to import the missing modules, and imports without them."""
-    needed, tried = find_needed(dist, missing)
-    return not needed and bool(tried.intersection(missing))
 
 
 def find_needed(dist: Dist, missing: list[str]) -> tuple[list[str], set[str]]:
     """The missing modules that the distribution needs, and all modules that it tries to import.
 
     Every module of it is imported. One that fails for a missing one may fail if another one tries
-    the same and can be imported, as in PyYAML; or if it is private and another one that names it can
-    be imported, as in SQLAlchemy. What a function imports without a guard is needed, as in cffi.
+    the same and can be imported, as in PyYAML; or if it is private and another one that names it
+    can be imported, as in SQLAlchemy. What a function imports unguarded is needed, as in cffi.
     """
-    names = filter(None, map(module_name, dist.files()))
+    modules = {name: module_name(name) for name in dist.files()}
+    if missing and not any(name.endswith(".py") for name in modules):
+        return missing, set()
     sources = read_sources(dist)
     tried: set[str] = set()
     optional: set[str] = set()
     failing: dict[str, str] = {}
-    for name, works, reason, imported in probe_imports(sorted(names), missing, dist.top_level()):
+    names = sorted(filter(None, modules.values()), key=lambda name: name.split("."))
+    for name, works, reason, imported in probe_imports(names, missing, dist.top_level()):
         tried.update(imported)
         optional.update(imported if works else ())
-        if reason:
-            failing[name] = reason
+        failing.update({name: reason} if reason else {})
     for path, source in sources.items():
-        if module_name(path) not in failing:
+        if modules[path] not in failing:
             optional.update(name for name in source.at_import if name.split(".")[-1][:1] == "_")
     needed = [reason for name, reason in failing.items() if name not in optional]
-    later = {name for source in sources.values() for name in source.in_functions}
+    later = {f"{name}." for source in sources.values() for name in source.in_functions}
     strings = {text for source in sources.values() for text in source.strings}
     for name in missing:
-        if any((later_name + ".").startswith(name + ".") for later_name in later) or (
-            name not in tried and name.rpartition(".")[2] in strings
-        ):
-            needed.append(name)
+        by_string = name not in tried and name.rpartition(".")[2] in strings
+        if by_string or any(other.startswith(f"{name}.") for other in later):
+            needed += [name]
     return needed, tried
 
 
@@ -156,11 +141,10 @@ class Source(ast.NodeVisitor):
     """What a module imports at once and, unguarded, in functions; and its strings' last words."""
 
     def __init__(self, package: list[str], tree: ast.AST) -> None:
-        self.package = package
+        self.package, self.functions, self.guards = package, 0, 0
         self.at_import: set[str] = set()
         self.in_functions: set[str] = set()
         self.strings: set[str] = set()
-        self.functions, self.guards = 0, 0
         self.visit(tree)
 
     def visit_FunctionDef(self, node: ast.AST) -> None:
@@ -171,11 +155,9 @@ class Source(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
 
     def visit_Try(self, node: ast.Try) -> None:
-        caught: set[str] = set()
-        for handler in node.handlers:
-            nodes = ast.walk(handler.type) if handler.type else [ast.Name("Exception")]
-            caught.update(name.id for name in nodes if isinstance(name, ast.Name))
-        guarded = bool(GUARDS & caught)
+        types = [handler.type or ast.Name("Exception") for handler in node.handlers]
+        caught = (name.id for one in types for name in ast.walk(one) if isinstance(name, ast.Name))
+        guarded = not GUARDS.isdisjoint(caught)
         self.guards += guarded
         for line in node.body:
             self.visit(line)
@@ -205,11 +187,11 @@ class Source(ast.NodeVisitor):
 def read_sources(dist: Dist) -> dict[str, Source]:
     """Each module's file below the distribution's folder, and what it imports."""
     sources: dict[str, Source] = {}
-    for path in dist.files():
-        if path.endswith(".py") and not {"test", "tests"} & set(path.split("/")):
-            with open(os.path.join(dist.folder, path), "rb") as file:
+    for name in dist.files():
+        if name.endswith(".py") and {"test", "tests"}.isdisjoint(name.split("/")):
+            with open(dist.path(name), "rb") as file:
                 try:
-                    sources[path] = Source(path.split("/")[:-1], ast.parse(file.read()))
+                    sources[name] = Source(name.split("/")[:-1], ast.parse(file.read()))
                 except (SyntaxError, ValueError):
                     continue
     return sources
@@ -218,7 +200,7 @@ def read_sources(dist: Dist) -> dict[str, Source]:
 def probe_imports(
     names: list[str], missing: list[str], top_level: list[str]
 ) -> Iterator[tuple[str, bool, str, list[str]]]:
-    """Import modules; yield each one's name, whether it imports, the missing one, what it imports.
+    """Import modules; yield each one's name, whether it imports, the missing one, what it tries.
 
     They are imported in a process without input and output. Where one of them ends it, or takes too
     long, nothing is known of that one, and a new process goes on behind it.
@@ -233,11 +215,9 @@ def probe_imports(
             finally:
                 os._exit(0)
         os.close(writing)
-        output = b""
-        while select.select([reading], [], [], IMPORT_TIMEOUT)[0]:
+        output, data = b"", b"-"
+        while data and select.select([reading], [], [], IMPORT_TIMEOUT)[0]:
             data = os.read(reading, 65536)
-            if not data:
-                break
             output += data
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -280,16 +260,15 @@ def import_all(names: list[str], missing: list[str], top_level: list[str], writi
 
 
 def missing_module(error: BaseException | None, missing: list[str], top_level: list[str]) -> str:
-    """Which missing module `error`, or what caused it, is about; empty: none of this distribution."""
+    """Which missing module of the distribution `error`, or what caused it, is about; or none."""
     while error is not None:
-        if isinstance(error, ImportError):
-            for name in missing:
-                leaf = name.rpartition(".")[2]
-                if error.name == name or f"cannot import name {leaf!r}" in str(error):
-                    return name
-            if isinstance(error, ModuleNotFoundError) and error.name:
-                if error.name.split(".")[0] in top_level:
-                    return error.name
+        name = str(error.name) if isinstance(error, ImportError) else ""
+        for module in missing if name else ():
+            leaf = module.rpartition(".")[2]
+            if name == module or f"cannot import name {leaf!r}" in str(error):
+                return module
+        if isinstance(error, ModuleNotFoundError) and name.split(".")[0] in top_level:
+            return name
         error = error.__cause__ or error.__context__
     return ""
 
@@ -298,6 +277,6 @@ def module_name(path: str) -> str:
     """The name of the module in a file; empty for what is none, or not to be imported by itself."""
     parts = path[:-3].split("/") if path.endswith(".py") else [""]
     parts = parts[:-1] if parts[-1] == "__init__" else parts
-    skipped = {"__main__", "conftest", "test", "tests"}
     plain = all(part.isidentifier() and not part.startswith("test_") for part in parts)
-    return ".".join(parts) if plain and parts and not skipped & set(parts) else ""
+    alone = {"__main__", "conftest", "test", "tests"}.isdisjoint(parts)
+    return ".".join(parts) if plain and alone else ""
