@@ -70,12 +70,12 @@ def inside_command(p: Project, mode: str, *words: str) -> str:
 def install_dependencies(p: Project, sh: Shell) -> None:
     """Install the dependencies and metadata beside the program."""
     uv, work = prepare(p, sh)
-    folder = f'"$DIR_SITE"/{p.metadata.dist_info}'
     if p.metadata.dist_info and not p.metadata.built:
-        sh.run(f"mkdir -p {folder}")
-        for name, lines in p.metadata.files().items():
-            text = "\n".join(lines)
-            sh.run(f"cat > {folder}/{name} <<'END'\n{text}\nEND")
+        words = [
+            quote(os.path.join(p.folder, "pyproject.toml")),
+            f'"$DIR_SITE"/{p.metadata.dist_info}',
+        ]
+        sh.run(inside_command(p, "metadata", *words))
     if p.lock:
         check_lock_matches(p, p.lock, work, sh.dry)
     if p.installs:

@@ -25,7 +25,7 @@ from typing import Any
 from invoke.runners import Result
 
 from .project import Project
-from .shell import DownloadProgress, RecipeError, Shell, progress_bar, quote, show_output
+from .shell import Progress, RecipeError, Shell, progress_bar, quote, show_output
 
 WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
 """The article's `wget -N`, with options that wget and wget2 both take. TLS is verified, no `.wgetrc`
@@ -155,7 +155,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         return "it is longer than it may be" if too_long else show_output(result, progress)
 
     with progress_bar("fetch", size, "B") as bar:
-        progress = DownloadProgress(bar, folder)
+        progress = Progress(bar, r"\s*\d+K[ .]", folder)
         sh.run(line, failed, remedy, progress=progress, reason=reason)
         progress.submit("")
     return "" if sh.dry else next(iter(os.listdir(folder)), "")

@@ -27,7 +27,6 @@ class Metadata:
 
     name: str = ""
     version: str = ""
-    summary: str = ""
     requires_python: str = ""
     dependencies: tuple[str, ...] = ()
     entry_points: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -44,24 +43,11 @@ class Metadata:
         name = re.sub(r"[-_.]+", "_", self.name).lower()
         return f"{name}-{self.version}.dist-info" if self.name and self.version else ""
 
-    def files(self) -> dict[str, list[str]]:
-        """The lines of the files in its metadata folder.
-
-        Source: the core metadata specification, version 2.1; the entry points specification.
-        """
-        lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
-        lines += [f"Summary: {self.summary}"] if self.summary else []
-        lines += [f"Requires-Python: {self.requires_python}"] if self.requires_python else []
-        lines += [f"Requires-Dist: {requirement}" for requirement in self.dependencies]
-        points: list[str] = []
-        for group, entries in self.entry_points.items():
-            points += [f"[{group}]", *(f"{name} = {entry}" for name, entry in entries.items())]
-        return {"METADATA": lines, **({"entry_points.txt": points} if points else {})}
-
 
 def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
     """The metadata in a `pyproject.toml` or a script; `RecipeError` for what it cannot be."""
     project = pyproject.table("project")
+    project.string("description")
     if not project.data:
         scripts = pyproject.table("tool", "poetry", "scripts").data
         texts = {name: value for name, value in scripts.items() if isinstance(value, str)}
@@ -77,7 +63,6 @@ def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
     return Metadata(
         name=project.string("name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
         version=project.string("version", r"[A-Za-z0-9.!+_-]+"),
-        summary=project.string("description"),
         requires_python=project.string("requires-python"),
         dependencies=project.strings("dependencies"),
         entry_points={group: table.items() for group, table in tables.items() if table.data},

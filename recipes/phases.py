@@ -106,7 +106,7 @@ def compile_site(c: Context) -> None:
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
             failed = f"{p.source} does not compile"
-            sh.run(compile_line(p, own), failed, remedy, at=lib, progress=counted)
+            sh.run(compile_line(p, f"-f {own}"), failed, remedy, at=lib, progress=counted)
             if p.writes_metadata:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
         if not p.get("COSMO_SOURCE"):
@@ -126,7 +126,7 @@ def compile_line(p: Project, path: str) -> str:
     keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
     keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
     left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"sh ../python{options} -m compileall -f {form}{left} -p /zip/Lib {path}"
+    return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
 def touch(p: Project) -> str:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -28,48 +28,40 @@ LOCKED_DIRS: dict[str, int] = {}
 def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
     """The project and the shell for one task, alone in the build folder.
 
-    Raises `RecipeError` where another build runs there, or something in it leads out of it.
+    The lines get the article's settings, and what zip, Python and the sorting of names must not
+    depend on; and TMPDIR, where an Actually Portable Executable writes its loader. Source for that:
+    Cosmopolitan, `ape/ape.S`.
     """
     with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
         p = load_project(dict(c.config.get(OPTIONS, {})))
         p.check_build_folder()
-        sh = Shell(c, task, build_exports(p))
+        article = {"PKG": p.value("PKG").text or "", "DIR_SITE": p.site}
+        fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
+        sh = Shell(c, task, {**article, **fixed, "TMPDIR": p.build})
         if not sh.dry:
-            lock_build_folder(p.build)
+            lock_build_folder(Path(p.build))
         yield p, sh
 
 
-def build_exports(p: Project) -> dict[str, str]:
-    """The article's settings, and what zip, Python and the sorting of names must not depend on.
-
-    An Actually Portable Executable writes its loader to TMPDIR. Source: Cosmopolitan, `ape/ape.S`.
-    """
-    article = {"PKG": p.value("PKG").text or "", "DIR_SITE": p.site}
-    fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
-    return {**article, **fixed, "TMPDIR": p.build}
-
-
-def lock_build_folder(build: str) -> None:
+def lock_build_folder(build: Path) -> None:
     """Keep other builds out of the build folder until this process ends, however it does."""
-    try:
-        import fcntl
-    except ImportError:  # no POSIX system
-        return
-    path = Path(build).resolve() / ".lock"
+    path = build.resolve() / ".lock"
     if str(path) in LOCKED_DIRS:
         return
-    with exit_on_error(f"{build} cannot be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    build.mkdir(parents=True, exist_ok=True)
+    number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    LOCKED_DIRS[str(path)] = number
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(ImportError):  # no POSIX system
+            import fcntl
+
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(number)
+        os.close(LOCKED_DIRS.pop(str(path)))
         problem = "is in use by another build; run this again when that has ended"
         raise RecipeError(f"{build} {problem}") from None
     except OSError:
         pass  # a file system without locks
-    LOCKED_DIRS[str(path)] = number
 
 
 @contextmanager
@@ -78,7 +70,7 @@ def handle_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
     before = {number: signal.getsignal(number) for number in numbers}
     handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
 

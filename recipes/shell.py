@@ -63,39 +63,47 @@ def print_result(text: str) -> None:
 
 
 class LineRunner(Local):
-    """Runs a line in a process group of its own, so that it can be ended with all it started."""
+    """Runs a line without input, and is known while it runs, so that it can be ended."""
 
-    running: ClassVar[dict[int, subprocess.Popen[bytes]]] = {}
+    running: ClassVar[list[subprocess.Popen[bytes]]] = []
 
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
-        """Start the line, without input."""
-        self.process = subprocess.Popen(
-            [shell, "-c", command],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self.running[self.process.pid] = self.process
+        """Start the line; what Invoke reads of it is as in its own runner."""
+        null, pipe = subprocess.DEVNULL, subprocess.PIPE
+        line = [shell, "-c", command]
+        self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
+        self.running[:] = [self.process]
 
-    def kill(self) -> None:
-        """End the line at once, as Invoke does where it took too long."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+
+def processes() -> dict[int, int]:
+    """The parent of each process that has not ended. Source: proc(5), and `ps` in POSIX."""
+    rows = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
+            rows.append([path.parent.name, parent, state])
+    if not rows:
+        ps = ["ps", "-A", "-o", "pid=,ppid=,state="]
+        shown = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
+        rows = [line.split() for line in shown.splitlines()]
+    return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
 
 
 def end_running() -> None:
-    """End the lines that are running, and all that they started; at last by force."""
-    for group, process in LineRunner.running.items():
-        for number in (signal.SIGTERM, signal.SIGKILL):
+    """End the line that is running, and all that it started; at last by force."""
+    for process in LineRunner.running:
+        parents, tree = processes(), [process.pid]
+        for number in tree:
+            tree += [child for child, parent in parents.items() if parent == number]
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            for number in tree:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(number, signal_number)
             end = time.monotonic() + TIMEOUT
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, number)
-                while time.monotonic() < end:
-                    process.poll()
-                    os.killpg(group, 0)
-                    time.sleep(0.02)
+            while tree and time.monotonic() < end:
+                time.sleep(0.02)
+                process.poll()
+                tree = [number for number in tree if number in processes()]
 
 
 class Shell:
@@ -122,19 +130,15 @@ class Shell:
         """Print the exports that are new to the script, and the task's name as a comment."""
         if not Shell.exported:
             print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
-        line = "export"
-        for name, value in self.exports.items():
-            if Shell.exported.get(name) != value:
-                word = f"{name}={quote(value)}"
-                if name == "TMPDIR":
-                    word = f'TMPDIR="$PWD"/{quote(value)}'
-                if len(line) + len(word) > 100:
-                    print(line)
-                    line = "export"
-                line += f" {word}"
-        if line != "export":
-            print(line)
-        Shell.exported = {**Shell.exported, **self.exports}
+        new = dict(self.exports.items() - Shell.exported.items())
+        words = [f"{name}={quote(new[name])}" for name in self.exports if name in new]
+        words = [word.replace("TMPDIR=", 'TMPDIR="$PWD"/', 1) for word in words]
+        lines = ["export"]
+        for word in words:
+            lines += ["export"] if len(lines[-1]) + len(word) > 100 else []
+            lines[-1] += f" {word}"
+        print(*lines if words else (), sep="\n", end="\n" if words else "")
+        Shell.exported.update(self.exports)
         if self.comment:
             print(self.comment)
             self.comment = ""
@@ -234,33 +238,24 @@ def progress_bar(name: str, total: int | None, unit: str) -> Iterator[tqdm[NoRet
 
 
 class Progress(StreamWatcher):
-    """Moves a bar on by one for each line of output that `start` matches.
+    """Moves a bar on by one for each line of output that `start` matches, or by a folder's size.
 
     Each of Invoke's threads has a watcher of its own, made with the same arguments.
     """
 
-    def __init__(self, bar: tqdm[NoReturn], start: str) -> None:
+    def __init__(self, bar: tqdm[NoReturn], start: str, folder: str = "") -> None:
         super().__init__()
-        self.bar, self.pattern, self.read = bar, re.compile(start), 0
-
-    def submit(self, stream: str) -> Iterable[str]:
-        """Count the lines that came since the last call; nothing is ever answered."""
-        whole = stream.rfind("\n") + 1
-        lines = stream[self.read : whole].splitlines()
-        self.bar.update(sum(1 for line in lines if self.pattern.match(line)))
-        self.read = max(self.read, whole)
-        return ()
-
-
-class DownloadProgress(Progress):
-    """Moves a bar on to the size of what is in a folder, whenever wget prints one of its dots."""
-
-    def __init__(self, bar: tqdm[NoReturn], folder: str) -> None:
-        super().__init__(bar, r"\s*\d+K[ .]")
-        self.folder = Path(folder)
+        self.bar, self.pattern, self.folder, self.read = bar, re.compile(start), folder, 0
 
     def submit(self, stream: str) -> Iterable[str]:
         """Move the bar on; nothing is ever answered."""
-        with suppress(OSError):
-            self.bar.update(sum(path.stat().st_size for path in self.folder.iterdir()) - self.bar.n)
+        whole = stream.rfind("\n") + 1
+        lines = stream[self.read : whole].splitlines()
+        self.read = max(self.read, whole)
+        if self.folder:
+            with suppress(OSError):
+                files = Path(self.folder).iterdir()
+                self.bar.update(sum(path.stat().st_size for path in files) - self.bar.n)
+        else:
+            self.bar.update(sum(1 for line in lines if self.pattern.match(line)))
         return ()

@@ -2,6 +2,7 @@
 
     target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
     select PYLOCK FOLDER [HASHED]  part a lock file into those that uv is to install from
+    metadata PYPROJECT FOLDER      write the metadata that [project] gives
     purify WORK PACKED PROGRAM SUFFIX
                                    make what is installed fit for the executable
     check FOLDER PKG SPECIFIERS [ENTRY ...]
@@ -63,9 +64,7 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     was chosen in place of a wheel with extension modules. `hashed` is a requirements file: what it
     gives hashes of must have one of these.
     """
-    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
-    with open(pylock, "rb") as file:
-        packages = toml.load(file).get("packages", [])
+    packages = load_toml(pylock).get("packages", [])
     hashes: dict[str, set[str]] = {}
     for line, name in requirements_lines(hashed) if hashed else ():
         if name and "--hash" in line:
@@ -95,6 +94,35 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     write_pylock(folder, "wheels", chosen)
     with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
         notes.writelines(forms)
+
+
+def load_toml(path: str) -> dict[str, Any]:
+    """The data of a TOML file."""
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
+    with open(path, "rb") as file:
+        return dict(toml.load(file))
+
+
+def write_metadata(pyproject: str, folder: str) -> None:
+    """Write what `[project]` says as an installed distribution's metadata, in `folder`.
+
+    Source: the core metadata specification, version 2.1; the entry points specification.
+    """
+    project = load_toml(pyproject)["project"]
+    lines = ["Metadata-Version: 2.1", f"Name: {project['name']}", f"Version: {project['version']}"]
+    for key, header in (("description", "Summary"), ("requires-python", "Requires-Python")):
+        lines += [f"{header}: {project[key]}"] if project.get(key) else []
+    lines += [f"Requires-Dist: {line}" for line in project.get("dependencies", [])]
+    groups = {"console_scripts": project.get("scripts"), "gui_scripts": project.get("gui-scripts")}
+    points = []
+    for group, entries in {**groups, **project.get("entry-points", {})}.items():
+        rows = [f"{name} = {entry}" for name, entry in (entries or {}).items()]
+        points += [f"[{group}]", *rows] if rows else []
+    os.makedirs(folder, exist_ok=True)
+    for name, text in (("METADATA", lines), ("entry_points.txt", points)):
+        if text:
+            with open(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
+                file.write("\n".join(text) + "\n")
 
 
 def is_pure(wheel: dict[str, Any]) -> bool:
@@ -178,6 +206,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "target": target,
     "select": choose_forms,
     "purify": purify,
+    "metadata": write_metadata,
     "check": check,
 }
 
