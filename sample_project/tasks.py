@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: bb8496a1352ea6405a1340efac44a5117299287905f4ebbbae6e9f31f849f8a0
+# sha256 of all other lines: f4c5094bc8dce504e3897e5f04c1f02c14088350ebf0a5584c191c981bdfc6e7
 
 from __future__ import annotations
 
@@ -483,6 +483,7 @@ def remove_installer_files(dist: Dist, suffix: str) -> None:
 #
 #     target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
 #     select PYLOCK FOLDER [HASHED]  part a lock file into those that uv is to install from
+#     metadata PYPROJECT FOLDER      write the metadata that [project] gives
 #     purify WORK PACKED PROGRAM SUFFIX
 #                                    make what is installed fit for the executable
 #     check FOLDER PKG SPECIFIERS [ENTRY ...]
@@ -521,9 +522,7 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     was chosen in place of a wheel with extension modules. `hashed` is a requirements file: what it
     gives hashes of must have one of these.
     """
-    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
-    with open(pylock, "rb") as file:
-        packages = toml.load(file).get("packages", [])
+    packages = load_toml(pylock).get("packages", [])
     hashes: dict[str, set[str]] = {}
     for line, name in requirements_lines(hashed) if hashed else ():
         if name and "--hash" in line:
@@ -553,6 +552,35 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     write_pylock(folder, "wheels", chosen)
     with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
         notes.writelines(forms)
+
+
+def load_toml(path: str) -> dict[str, Any]:
+    """The data of a TOML file."""
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli")
+    with open(path, "rb") as file:
+        return dict(toml.load(file))
+
+
+def write_metadata(pyproject: str, folder: str) -> None:
+    """Write what `[project]` says as an installed distribution's metadata, in `folder`.
+
+    Source: the core metadata specification, version 2.1; the entry points specification.
+    """
+    project = load_toml(pyproject)["project"]
+    lines = ["Metadata-Version: 2.1", f"Name: {project['name']}", f"Version: {project['version']}"]
+    for key, header in (("description", "Summary"), ("requires-python", "Requires-Python")):
+        lines += [f"{header}: {project[key]}"] if project.get(key) else []
+    lines += [f"Requires-Dist: {line}" for line in project.get("dependencies", [])]
+    groups = {"console_scripts": project.get("scripts"), "gui_scripts": project.get("gui-scripts")}
+    points = []
+    for group, entries in {**groups, **project.get("entry-points", {})}.items():
+        rows = [f"{name} = {entry}" for name, entry in (entries or {}).items()]
+        points += [f"[{group}]", *rows] if rows else []
+    os.makedirs(folder, exist_ok=True)
+    for name, text in (("METADATA", lines), ("entry_points.txt", points)):
+        if text:
+            with open(os.path.join(folder, name), "w", encoding="utf-8", newline="\n") as file:
+                file.write("\n".join(text) + "\n")
 
 
 def is_pure(wheel: dict[str, Any]) -> bool:
@@ -636,6 +664,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "target": target,
     "select": choose_forms,
     "purify": purify,
+    "metadata": write_metadata,
     "check": check,
 }
 
@@ -735,39 +764,47 @@ def print_result(text: str) -> None:
 
 
 class LineRunner(Local):
-    """Runs a line in a process group of its own, so that it can be ended with all it started."""
+    """Runs a line without input, and is known while it runs, so that it can be ended."""
 
-    running: ClassVar[dict[int, subprocess.Popen[bytes]]] = {}
+    running: ClassVar[list[subprocess.Popen[bytes]]] = []
 
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
-        """Start the line, without input."""
-        self.process = subprocess.Popen(
-            [shell, "-c", command],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self.running[self.process.pid] = self.process
+        """Start the line; what Invoke reads of it is as in its own runner."""
+        null, pipe = subprocess.DEVNULL, subprocess.PIPE
+        line = [shell, "-c", command]
+        self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
+        self.running[:] = [self.process]
 
-    def kill(self) -> None:
-        """End the line at once, as Invoke does where it took too long."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+
+def processes() -> dict[int, int]:
+    """The parent of each process that has not ended. Source: proc(5), and `ps` in POSIX."""
+    rows = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
+            rows.append([path.parent.name, parent, state])
+    if not rows:
+        ps = ["ps", "-A", "-o", "pid=,ppid=,state="]
+        shown = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
+        rows = [line.split() for line in shown.splitlines()]
+    return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
 
 
 def end_running() -> None:
-    """End the lines that are running, and all that they started; at last by force."""
-    for group, process in LineRunner.running.items():
-        for number in (signal.SIGTERM, signal.SIGKILL):
+    """End the line that is running, and all that it started; at last by force."""
+    for process in LineRunner.running:
+        parents, tree = processes(), [process.pid]
+        for number in tree:
+            tree += [child for child, parent in parents.items() if parent == number]
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            for number in tree:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(number, signal_number)
             end = time.monotonic() + TIMEOUT
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, number)
-                while time.monotonic() < end:
-                    process.poll()
-                    os.killpg(group, 0)
-                    time.sleep(0.02)
+            while tree and time.monotonic() < end:
+                time.sleep(0.02)
+                process.poll()
+                tree = [number for number in tree if number in processes()]
 
 
 class Shell:
@@ -794,19 +831,15 @@ class Shell:
         """Print the exports that are new to the script, and the task's name as a comment."""
         if not Shell.exported:
             print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
-        line = "export"
-        for name, value in self.exports.items():
-            if Shell.exported.get(name) != value:
-                word = f"{name}={quote(value)}"
-                if name == "TMPDIR":
-                    word = f'TMPDIR="$PWD"/{quote(value)}'
-                if len(line) + len(word) > 100:
-                    print(line)
-                    line = "export"
-                line += f" {word}"
-        if line != "export":
-            print(line)
-        Shell.exported = {**Shell.exported, **self.exports}
+        new = dict(self.exports.items() - Shell.exported.items())
+        words = [f"{name}={quote(new[name])}" for name in self.exports if name in new]
+        words = [word.replace("TMPDIR=", 'TMPDIR="$PWD"/', 1) for word in words]
+        lines = ["export"]
+        for word in words:
+            lines += ["export"] if len(lines[-1]) + len(word) > 100 else []
+            lines[-1] += f" {word}"
+        print(*lines if words else (), sep="\n", end="\n" if words else "")
+        Shell.exported.update(self.exports)
         if self.comment:
             print(self.comment)
             self.comment = ""
@@ -906,35 +939,26 @@ def progress_bar(name: str, total: int | None, unit: str) -> Iterator[tqdm[NoRet
 
 
 class Progress(StreamWatcher):
-    """Moves a bar on by one for each line of output that `start` matches.
+    """Moves a bar on by one for each line of output that `start` matches, or by a folder's size.
 
     Each of Invoke's threads has a watcher of its own, made with the same arguments.
     """
 
-    def __init__(self, bar: tqdm[NoReturn], start: str) -> None:
+    def __init__(self, bar: tqdm[NoReturn], start: str, folder: str = "") -> None:
         super().__init__()
-        self.bar, self.pattern, self.read = bar, re.compile(start), 0
-
-    def submit(self, stream: str) -> Iterable[str]:
-        """Count the lines that came since the last call; nothing is ever answered."""
-        whole = stream.rfind("\n") + 1
-        lines = stream[self.read : whole].splitlines()
-        self.bar.update(sum(1 for line in lines if self.pattern.match(line)))
-        self.read = max(self.read, whole)
-        return ()
-
-
-class DownloadProgress(Progress):
-    """Moves a bar on to the size of what is in a folder, whenever wget prints one of its dots."""
-
-    def __init__(self, bar: tqdm[NoReturn], folder: str) -> None:
-        super().__init__(bar, r"\s*\d+K[ .]")
-        self.folder = Path(folder)
+        self.bar, self.pattern, self.folder, self.read = bar, re.compile(start), folder, 0
 
     def submit(self, stream: str) -> Iterable[str]:
         """Move the bar on; nothing is ever answered."""
-        with suppress(OSError):
-            self.bar.update(sum(path.stat().st_size for path in self.folder.iterdir()) - self.bar.n)
+        whole = stream.rfind("\n") + 1
+        lines = stream[self.read : whole].splitlines()
+        self.read = max(self.read, whole)
+        if self.folder:
+            with suppress(OSError):
+                files = Path(self.folder).iterdir()
+                self.bar.update(sum(path.stat().st_size for path in files) - self.bar.n)
+        else:
+            self.bar.update(sum(1 for line in lines if self.pattern.match(line)))
         return ()
 
 
@@ -1594,7 +1618,6 @@ class Metadata:
 
     name: str = ""
     version: str = ""
-    summary: str = ""
     requires_python: str = ""
     dependencies: tuple[str, ...] = ()
     entry_points: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -1611,24 +1634,11 @@ class Metadata:
         name = re.sub(r"[-_.]+", "_", self.name).lower()
         return f"{name}-{self.version}.dist-info" if self.name and self.version else ""
 
-    def files(self) -> dict[str, list[str]]:
-        """The lines of the files in its metadata folder.
-
-        Source: the core metadata specification, version 2.1; the entry points specification.
-        """
-        lines = ["Metadata-Version: 2.1", f"Name: {self.name}", f"Version: {self.version}"]
-        lines += [f"Summary: {self.summary}"] if self.summary else []
-        lines += [f"Requires-Python: {self.requires_python}"] if self.requires_python else []
-        lines += [f"Requires-Dist: {requirement}" for requirement in self.dependencies]
-        points: list[str] = []
-        for group, entries in self.entry_points.items():
-            points += [f"[{group}]", *(f"{name} = {entry}" for name, entry in entries.items())]
-        return {"METADATA": lines, **({"entry_points.txt": points} if points else {})}
-
 
 def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
     """The metadata in a `pyproject.toml` or a script; `RecipeError` for what it cannot be."""
     project = pyproject.table("project")
+    project.string("description")
     if not project.data:
         scripts = pyproject.table("tool", "poetry", "scripts").data
         texts = {name: value for name, value in scripts.items() if isinstance(value, str)}
@@ -1644,7 +1654,6 @@ def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
     return Metadata(
         name=project.string("name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
         version=project.string("version", r"[A-Za-z0-9.!+_-]+"),
-        summary=project.string("description"),
         requires_python=project.string("requires-python"),
         dependencies=project.strings("dependencies"),
         entry_points={group: table.items() for group, table in tables.items() if table.data},
@@ -2039,48 +2048,40 @@ LOCKED_DIRS: dict[str, int] = {}
 def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
     """The project and the shell for one task, alone in the build folder.
 
-    Raises `RecipeError` where another build runs there, or something in it leads out of it.
+    The lines get the article's settings, and what zip, Python and the sorting of names must not
+    depend on; and TMPDIR, where an Actually Portable Executable writes its loader. Source for that:
+    Cosmopolitan, `ape/ape.S`.
     """
     with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
         p = load_project(dict(c.config.get(OPTIONS, {})))
         p.check_build_folder()
-        sh = Shell(c, task, build_exports(p))
+        article = {"PKG": p.value("PKG").text or "", "DIR_SITE": p.site}
+        fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
+        sh = Shell(c, task, {**article, **fixed, "TMPDIR": p.build})
         if not sh.dry:
-            lock_build_folder(p.build)
+            lock_build_folder(Path(p.build))
         yield p, sh
 
 
-def build_exports(p: Project) -> dict[str, str]:
-    """The article's settings, and what zip, Python and the sorting of names must not depend on.
-
-    An Actually Portable Executable writes its loader to TMPDIR. Source: Cosmopolitan, `ape/ape.S`.
-    """
-    article = {"PKG": p.value("PKG").text or "", "DIR_SITE": p.site}
-    fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
-    return {**article, **fixed, "TMPDIR": p.build}
-
-
-def lock_build_folder(build: str) -> None:
+def lock_build_folder(build: Path) -> None:
     """Keep other builds out of the build folder until this process ends, however it does."""
-    try:
-        import fcntl
-    except ImportError:  # no POSIX system
-        return
-    path = Path(build).resolve() / ".lock"
+    path = build.resolve() / ".lock"
     if str(path) in LOCKED_DIRS:
         return
-    with exit_on_error(f"{build} cannot be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    build.mkdir(parents=True, exist_ok=True)
+    number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    LOCKED_DIRS[str(path)] = number
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(ImportError):  # no POSIX system
+            import fcntl
+
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(number)
+        os.close(LOCKED_DIRS.pop(str(path)))
         problem = "is in use by another build; run this again when that has ended"
         raise RecipeError(f"{build} {problem}") from None
     except OSError:
         pass  # a file system without locks
-    LOCKED_DIRS[str(path)] = number
 
 
 @contextmanager
@@ -2089,7 +2090,7 @@ def handle_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
     before = {number: signal.getsignal(number) for number in numbers}
     handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
 
@@ -2247,7 +2248,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         return "it is longer than it may be" if too_long else show_output(result, progress)
 
     with progress_bar("fetch", size, "B") as bar:
-        progress = DownloadProgress(bar, folder)
+        progress = Progress(bar, r"\s*\d+K[ .]", folder)
         sh.run(line, failed, remedy, progress=progress, reason=reason)
         progress.submit("")
     return "" if sh.dry else next(iter(os.listdir(folder)), "")
@@ -2371,12 +2372,12 @@ def inside_command(p: Project, mode: str, *words: str) -> str:
 def install_dependencies(p: Project, sh: Shell) -> None:
     """Install the dependencies and metadata beside the program."""
     uv, work = prepare(p, sh)
-    folder = f'"$DIR_SITE"/{p.metadata.dist_info}'
     if p.metadata.dist_info and not p.metadata.built:
-        sh.run(f"mkdir -p {folder}")
-        for name, lines in p.metadata.files().items():
-            text = "\n".join(lines)
-            sh.run(f"cat > {folder}/{name} <<'END'\n{text}\nEND")
+        words = [
+            quote(os.path.join(p.folder, "pyproject.toml")),
+            f'"$DIR_SITE"/{p.metadata.dist_info}',
+        ]
+        sh.run(inside_command(p, "metadata", *words))
     if p.lock:
         check_lock_matches(p, p.lock, work, sh.dry)
     if p.installs:
@@ -2618,7 +2619,7 @@ def compile_site(c: Context) -> None:
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
             failed = f"{p.source} does not compile"
-            sh.run(compile_line(p, own), failed, remedy, at=lib, progress=counted)
+            sh.run(compile_line(p, f"-f {own}"), failed, remedy, at=lib, progress=counted)
             if p.writes_metadata:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
         if not p.get("COSMO_SOURCE"):
@@ -2638,7 +2639,7 @@ def compile_line(p: Project, path: str) -> str:
     keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
     keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
     left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"sh ../python{options} -m compileall -f {form}{left} -p /zip/Lib {path}"
+    return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
 def touch(p: Project) -> str:
