@@ -102,7 +102,7 @@ def compile_site(c: Context) -> None:
         sh.log("compile", f"{files} files")
         sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +')
         with progress_bar("compile", files, "files") as bar:
-            lib, counted = os.path.dirname(p.site), Progress(bar, "Compiling ")
+            lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
             failed = f"{p.source} does not compile"
@@ -169,8 +169,9 @@ def update(c: Context) -> None:
         sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
         sh.run(line, at=p.build)
+        sh.run("find .args Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
         with progress_bar("update", files, "entries") as bar:
-            line = f"find .args Lib -type f | sort | {zip_} -MM -X -g {new} -@ && chmod +x {new}"
+            line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
         for other in others:
             sh.run(f"{write_args(p, other)} && chmod u=rw,go=r {quote(p.build)}/.args")

@@ -238,7 +238,7 @@ def progress_bar(name: str, total: int | None, unit: str) -> Iterator[tqdm[NoRet
 
 
 class Progress(StreamWatcher):
-    """Moves a bar on by one for each line of output that `start` matches, or by a folder's size.
+    """Moves a bar on by one for each line with the first group of `start`, or by a folder's size.
 
     Each of Invoke's threads has a watcher of its own, made with the same arguments.
     """
@@ -257,5 +257,6 @@ class Progress(StreamWatcher):
                 files = Path(self.folder).iterdir()
                 self.bar.update(sum(path.stat().st_size for path in files) - self.bar.n)
         else:
-            self.bar.update(sum(1 for line in lines if self.pattern.match(line)))
+            matches = map(self.pattern.match, lines)
+            self.bar.update(sum(1 for match in matches if match and match[1]))
         return ()

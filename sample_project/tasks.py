@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: f4c5094bc8dce504e3897e5f04c1f02c14088350ebf0a5584c191c981bdfc6e7
+# sha256 of all other lines: 75b02529100a61d797be7e167ab7974ddedabd124f505b928490bf9c5c6186ca
 
 from __future__ import annotations
 
@@ -939,7 +939,7 @@ def progress_bar(name: str, total: int | None, unit: str) -> Iterator[tqdm[NoRet
 
 
 class Progress(StreamWatcher):
-    """Moves a bar on by one for each line of output that `start` matches, or by a folder's size.
+    """Moves a bar on by one for each line with the first group of `start`, or by a folder's size.
 
     Each of Invoke's threads has a watcher of its own, made with the same arguments.
     """
@@ -958,7 +958,8 @@ class Progress(StreamWatcher):
                 files = Path(self.folder).iterdir()
                 self.bar.update(sum(path.stat().st_size for path in files) - self.bar.n)
         else:
-            self.bar.update(sum(1 for line in lines if self.pattern.match(line)))
+            matches = map(self.pattern.match, lines)
+            self.bar.update(sum(1 for match in matches if match and match[1]))
         return ()
 
 
@@ -2615,7 +2616,7 @@ def compile_site(c: Context) -> None:
         sh.log("compile", f"{files} files")
         sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +')
         with progress_bar("compile", files, "files") as bar:
-            lib, counted = os.path.dirname(p.site), Progress(bar, "Compiling ")
+            lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
             failed = f"{p.source} does not compile"
@@ -2682,8 +2683,9 @@ def update(c: Context) -> None:
         sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
         sh.run(line, at=p.build)
+        sh.run("find .args Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
         with progress_bar("update", files, "entries") as bar:
-            line = f"find .args Lib -type f | sort | {zip_} -MM -X -g {new} -@ && chmod +x {new}"
+            line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
         for other in others:
             sh.run(f"{write_args(p, other)} && chmod u=rw,go=r {quote(p.build)}/.args")
