@@ -16,13 +16,14 @@ from invoke.tasks import task
 
 try:
     from recipes import ns
-    from recipes.shell import configured_shell
     from recipes.vendor import vendor
 except ImportError as error:
     if (error.name or "").partition(".")[0] != "recipes":
         raise
     remedy = "pip install PATH-OF-COSMO-RECIPES, or let its `invoke vendor` write a whole tasks.py"
-    raise Exit(f"cosmo: {__file__} needs the package `recipes` of cosmo-recipes; {remedy}") from None
+    raise Exit(
+        f"cosmo: {__file__} needs the package `recipes` of cosmo-recipes; {remedy}"
+    ) from None
 
 ROOT = Path(__file__).resolve().parent
 PYTHON = shlex.quote(sys.executable)
@@ -31,7 +32,7 @@ PYTHON = shlex.quote(sys.executable)
 def run(c: Context, line: str, **how: Any) -> None:
     """Run a line where this file lies."""
     with c.cd(str(ROOT)):
-        c.run(line, shell=configured_shell(c), **how)
+        c.run(line, shell="/bin/sh", **how)
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -28,7 +28,7 @@ from .project import Project
 from .shell import Progress, RecipeError, Shell, progress_bar, quote, show_output
 
 WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
-"""The article's `wget -N`, with options that wget and wget2 both take. TLS is verified, no `.wgetrc`
+"""The article's `wget -N`, with options that wget and wget2 take. TLS is verified, no `.wgetrc`
 is read, and nothing is written to the home folder."""
 
 NO_HTTP = "; export http_proxy=http://127.0.0.1:9/"

@@ -1,6 +1,6 @@
 """`pylock.cosmo.toml`: the interpreter and the dependencies that a build takes, or stops.
 
-It is a lock file by PEP 751, as uv writes and installs it; the interpreter is in a table of its own,
+It is a lock file by PEP 751, as uv writes and installs it; the interpreter has its own table,
 `[tool.cosmo-recipes.python]`.
 """
 

@@ -30,7 +30,7 @@ class Value(NamedTuple):
         return RecipeError(f"{self.name}={self.text or ''!r} ({self.source}){problem}")
 
     def path(self) -> Path:
-        """The path that it names, from the project's folder, or from here if the environment does."""
+        """The path that it names, from the project's folder, or the environment's from here."""
         base = Path() if self.source == "environment" else Path(os.path.relpath(self.root))
         return base / Path(self.text or "").expanduser()
 

@@ -190,7 +190,7 @@ def new_zip(executable: Executable) -> str:
 
 
 def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
-    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder and environment."""
+    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
 
     def show(result: Result) -> str:
         for text in filter(str.strip, (result.stdout, result.stderr)):

@@ -127,7 +127,7 @@ class Project(Settings):
 
     @property
     def out(self) -> str:
-        """The path in COSMO_OUT, empty where it is not set; none of the build folder's own names."""
+        """The path in COSMO_OUT, empty where it is not set; not one the build folder needs."""
         out = self.get("COSMO_OUT")
         path = os.path.relpath(os.path.join(self.folder, out)) if out else ""
         first, *rest = os.path.relpath(path or ".", self.build).split(os.sep)
@@ -169,7 +169,7 @@ class Project(Settings):
 
     @property
     def uses_uv_lock(self) -> bool:
-        """Whether the project's own `uv.lock` says what to install: where there is no other lock."""
+        """Whether the project's own `uv.lock` says what to install, for lack of another."""
         own = self.installs and self.get("COSMO_DEPS") is None and not self.script
         return own and self.lock is None and (self.root / "uv.lock").is_file()
 

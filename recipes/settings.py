@@ -54,8 +54,8 @@ Setting("DIR_SITE", "dist/cosmo/Lib/site-packages", parse_dir_site).means(
     " `Lib/site-packages`, and what is above that is the build folder"
 )
 Setting("COSMO_URL", "https://cosmo.zip/pub/cosmos/bin/python", parse_urls).means(
-    "the interpreter, CPython 3.10 or newer: an https, http or file URL, or a path; or several URLs,"
-    " separated by spaces, of which the first that answers with what is locked is used"
+    "the interpreter, CPython 3.10 or newer: an https, http or file URL, or a path; or several"
+    " URLs, separated by spaces, of which the first that answers with what is locked is used"
 )
 Setting("COSMO_SHA256", None, parse_sha256).means(
     "the sha256 that the interpreter's file must have, where there is no `pylock.cosmo.toml`"
@@ -75,7 +75,8 @@ Setting("COSMO_DEPS", None, parse_deps).means(
 )
 Setting("COSMO_ENTRY", None, parse_text).means(
     "what starts: `module:function`, or the name of a `[project.scripts]` entry; `*` makes an"
-    " executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one script"
+    " executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one"
+    " script"
 )
 Setting("COSMO_EXCLUDE", "", parse_patterns).means(
     "what of the program and its dependencies to leave out: patterns for paths below"
@@ -108,8 +109,8 @@ Setting("COSMO_SMOKE", None, parse_words).means(
     " directory and environment; it replaces the old one only if it ends with status 0"
 )
 Setting("COSMO_OUT", None, parse_out).means(
-    "the path of the executable, inside the project, `dist/tool.com` for example; without it, PKG in"
-    " the build folder"
+    "the path of the executable, inside the project, `dist/tool.com` for example; without it, PKG"
+    " in the build folder"
 )
 Setting("COSMO_SCRIPT", None, parse_text).means(
     "a script to package in place of a project, with the metadata in its comments (PEP 723); as"

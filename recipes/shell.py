@@ -24,6 +24,10 @@ from tqdm import tqdm
 TIMEOUT = 3.0
 """For how many seconds the programs of a line may go on after they were told to end."""
 
+FIXED = {"warn": True, "hide": "both", "echo_format": "{command}", "replace_env": True}
+FIXED.update(dict.fromkeys(("pty", "asynchronous", "disown", "in_stream"), False))
+"""What the recipes need of Invoke's options, whatever its configuration says."""
+
 SHOWN_LINES = 20
 """How many of the last lines of a tool that failed are shown."""
 
@@ -165,22 +169,15 @@ class Shell:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
         if self.dry or self.c.config.run.echo:
             self.announce()
-        fixed = {"pty": False, "asynchronous": False, "disown": False, "in_stream": False}
-        runner = LineRunner(self.c)
+        shell = shutil.which(str(self.c.config.run.shell or "sh")) or "/bin/sh"
+        options = {
+            "shell": shell,
+            "env": self.environment(),
+            "watchers": [progress] * bool(progress),
+        }
         with exit_on_error(failed):
             try:
-                result: Result = self.c._run(
-                    runner,
-                    line,
-                    **fixed,
-                    warn=True,
-                    hide="both",
-                    echo_format="{command}",
-                    watchers=[progress] if progress else [],
-                    shell=configured_shell(self.c),
-                    env=self.environment(),
-                    replace_env=True,
-                )
+                result: Result = self.c._run(LineRunner(self.c), line, **FIXED, **options)
             except CommandTimedOut as error:
                 why = f"it took longer than {error.timeout} seconds"
                 raise RecipeError(f"{failed}: {why}; {remedy}") from error
@@ -212,11 +209,6 @@ def show_output(result: Result, progress: Progress | None) -> str:
     for line in lines[-SHOWN_LINES:]:
         log(line)
     return "see above" if lines else f"exit status {result.exited}"
-
-
-def configured_shell(c: Context) -> str:
-    """The shell that Invoke is configured to use, where it is installed, else sh."""
-    return shutil.which(str(c.config.run.shell or "sh")) or "/bin/sh"
 
 
 def quote(path: str) -> str:

@@ -36,7 +36,7 @@ HEAD = '''\
 """Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
 
 These are the cosmo-recipes in one file, as their `invoke vendor` wrote it. With Invoke and tqdm
-installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; uv installs dependencies.
+installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; uv gets dependencies.
 With nothing installed, `uv run {name} cosmo` and `pipx run {name} cosmo` do the same.
 
 To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that shows

@@ -1,7 +1,7 @@
 """Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
 
 These are the cosmo-recipes in one file, as their `invoke vendor` wrote it. With Invoke and tqdm
-installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; uv installs dependencies.
+installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; uv gets dependencies.
 With nothing installed, `uv run tasks.py cosmo` and `pipx run tasks.py cosmo` do the same.
 
 To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that shows
@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 75b02529100a61d797be7e167ab7974ddedabd124f505b928490bf9c5c6186ca
+# sha256 of all other lines: 9b4354324615048acbf41e07bb58ecac88eba63d4272fdaf7c5d630089f926c2
 
 from __future__ import annotations
 
@@ -330,19 +330,12 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
     the form that `select` chose of each distribution. Exits with one line for what cannot be
     packaged.
     """
-    site, own, installed, changes = os.path.join(work, "site"), find_dists(packed), [], []
-    for dist in find_dists(site):
-        if canonical(dist.name) in [canonical(mine.name) for mine in own]:
-            remove_dist(dist)  # a dependency that requires the program
-        elif json.loads(dist.read("direct_url.json") or "{}").get("dir_info", {}).get("editable"):
-            sys.exit(f"{dist} is editable, so its files would stay where they are")
-        else:
-            installed.append(dist)
+    site, own, changes, removed = os.path.join(work, "site"), find_dists(packed), [], []
+    installed = find_dependencies(site, own)
     check_conflicts(own, installed, packed, program)
     sys.path[:0] = [os.path.abspath(packed), os.path.abspath(site)]
     with open(os.path.join(work, "forms"), encoding="utf-8") as file:
         chosen = dict(line.rstrip("\n").split("\t") for line in file)
-    removed: list[str] = []
     for dist in installed:
         extensions, form = dist.extensions(), chosen.get(canonical(dist.name), "")
         if dist.name in removed or not (extensions or form):
@@ -368,6 +361,19 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
         shutil.rmtree(f"{site}/bin", ignore_errors=True)
     with open(os.path.join(work, "changed"), "w", encoding="utf-8") as file:
         file.writelines(changes)
+
+
+def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
+    """What is installed, without the program, which a dependency may require; that is removed."""
+    installed = []
+    for dist in find_dists(site):
+        if canonical(dist.name) in [canonical(mine.name) for mine in own]:
+            remove_dist(dist)
+        elif json.loads(dist.read("direct_url.json") or "{}").get("dir_info", {}).get("editable"):
+            sys.exit(f"{dist} is editable, so its files would stay where they are")
+        else:
+            installed.append(dist)
+    return installed
 
 
 def check_conflicts(own: list[Dist], installed: list[Dist], packed: str, program: str) -> None:
@@ -725,6 +731,10 @@ except ModuleNotFoundError as error:
 TIMEOUT = 3.0
 """For how many seconds the programs of a line may go on after they were told to end."""
 
+FIXED = {"warn": True, "hide": "both", "echo_format": "{command}", "replace_env": True}
+FIXED.update(dict.fromkeys(("pty", "asynchronous", "disown", "in_stream"), False))
+"""What the recipes need of Invoke's options, whatever its configuration says."""
+
 SHOWN_LINES = 20
 """How many of the last lines of a tool that failed are shown."""
 
@@ -866,22 +876,15 @@ class Shell:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
         if self.dry or self.c.config.run.echo:
             self.announce()
-        fixed = {"pty": False, "asynchronous": False, "disown": False, "in_stream": False}
-        runner = LineRunner(self.c)
+        shell = shutil.which(str(self.c.config.run.shell or "sh")) or "/bin/sh"
+        options = {
+            "shell": shell,
+            "env": self.environment(),
+            "watchers": [progress] * bool(progress),
+        }
         with exit_on_error(failed):
             try:
-                result: Result = self.c._run(
-                    runner,
-                    line,
-                    **fixed,
-                    warn=True,
-                    hide="both",
-                    echo_format="{command}",
-                    watchers=[progress] if progress else [],
-                    shell=configured_shell(self.c),
-                    env=self.environment(),
-                    replace_env=True,
-                )
+                result: Result = self.c._run(LineRunner(self.c), line, **FIXED, **options)
             except CommandTimedOut as error:
                 why = f"it took longer than {error.timeout} seconds"
                 raise RecipeError(f"{failed}: {why}; {remedy}") from error
@@ -913,11 +916,6 @@ def show_output(result: Result, progress: Progress | None) -> str:
     for line in lines[-SHOWN_LINES:]:
         log(line)
     return "see above" if lines else f"exit status {result.exited}"
-
-
-def configured_shell(c: Context) -> str:
-    """The shell that Invoke is configured to use, where it is installed, else sh."""
-    return shutil.which(str(c.config.run.shell or "sh")) or "/bin/sh"
 
 
 def quote(path: str) -> str:
@@ -985,7 +983,7 @@ class Value(NamedTuple):
         return RecipeError(f"{self.name}={self.text or ''!r} ({self.source}){problem}")
 
     def path(self) -> Path:
-        """The path that it names, from the project's folder, or from here if the environment does."""
+        """The path that it names, from the project's folder, or the environment's from here."""
         base = Path() if self.source == "environment" else Path(os.path.relpath(self.root))
         return base / Path(self.text or "").expanduser()
 
@@ -1178,8 +1176,8 @@ Setting("DIR_SITE", "dist/cosmo/Lib/site-packages", parse_dir_site).means(
     " `Lib/site-packages`, and what is above that is the build folder"
 )
 Setting("COSMO_URL", "https://cosmo.zip/pub/cosmos/bin/python", parse_urls).means(
-    "the interpreter, CPython 3.10 or newer: an https, http or file URL, or a path; or several URLs,"
-    " separated by spaces, of which the first that answers with what is locked is used"
+    "the interpreter, CPython 3.10 or newer: an https, http or file URL, or a path; or several"
+    " URLs, separated by spaces, of which the first that answers with what is locked is used"
 )
 Setting("COSMO_SHA256", None, parse_sha256).means(
     "the sha256 that the interpreter's file must have, where there is no `pylock.cosmo.toml`"
@@ -1199,7 +1197,8 @@ Setting("COSMO_DEPS", None, parse_deps).means(
 )
 Setting("COSMO_ENTRY", None, parse_text).means(
     "what starts: `module:function`, or the name of a `[project.scripts]` entry; `*` makes an"
-    " executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one script"
+    " executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one"
+    " script"
 )
 Setting("COSMO_EXCLUDE", "", parse_patterns).means(
     "what of the program and its dependencies to leave out: patterns for paths below"
@@ -1232,8 +1231,8 @@ Setting("COSMO_SMOKE", None, parse_words).means(
     " directory and environment; it replaces the old one only if it ends with status 0"
 )
 Setting("COSMO_OUT", None, parse_out).means(
-    "the path of the executable, inside the project, `dist/tool.com` for example; without it, PKG in"
-    " the build folder"
+    "the path of the executable, inside the project, `dist/tool.com` for example; without it, PKG"
+    " in the build folder"
 )
 Setting("COSMO_SCRIPT", None, parse_text).means(
     "a script to package in place of a project, with the metadata in its comments (PEP 723); as"
@@ -1512,7 +1511,7 @@ def as_variables(source: str, toml: Toml) -> Table:
 # recipes/lockfile.py ----------------------------------------------------------
 # `pylock.cosmo.toml`: the interpreter and the dependencies that a build takes, or stops.
 #
-# It is a lock file by PEP 751, as uv writes and installs it; the interpreter is in a table of its own,
+# It is a lock file by PEP 751, as uv writes and installs it; the interpreter has its own table,
 # `[tool.cosmo-recipes.python]`.
 
 HEAD = "# What `invoke cosmo` builds from; commit it. `invoke cosmo.lock` writes it anew."
@@ -1850,7 +1849,7 @@ class Project(Settings):
 
     @property
     def out(self) -> str:
-        """The path in COSMO_OUT, empty where it is not set; none of the build folder's own names."""
+        """The path in COSMO_OUT, empty where it is not set; not one the build folder needs."""
         out = self.get("COSMO_OUT")
         path = os.path.relpath(os.path.join(self.folder, out)) if out else ""
         first, *rest = os.path.relpath(path or ".", self.build).split(os.sep)
@@ -1892,7 +1891,7 @@ class Project(Settings):
 
     @property
     def uses_uv_lock(self) -> bool:
-        """Whether the project's own `uv.lock` says what to install: where there is no other lock."""
+        """Whether the project's own `uv.lock` says what to install, for lack of another."""
         own = self.installs and self.get("COSMO_DEPS") is None and not self.script
         return own and self.lock is None and (self.root / "uv.lock").is_file()
 
@@ -2122,7 +2121,7 @@ def handle_signals() -> Iterator[None]:
 #     uv/             what uv built without a compiler
 
 WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
-"""The article's `wget -N`, with options that wget and wget2 both take. TLS is verified, no `.wgetrc`
+"""The article's `wget -N`, with options that wget and wget2 take. TLS is verified, no `.wgetrc`
 is read, and nothing is written to the home folder."""
 
 NO_HTTP = "; export http_proxy=http://127.0.0.1:9/"
@@ -2704,7 +2703,7 @@ def new_zip(executable: Executable) -> str:
 
 
 def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
-    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder and environment."""
+    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
 
     def show(result: Result) -> str:
         for text in filter(str.strip, (result.stdout, result.stderr)):

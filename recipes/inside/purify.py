@@ -24,19 +24,12 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
     the form that `select` chose of each distribution. Exits with one line for what cannot be
     packaged.
     """
-    site, own, installed, changes = os.path.join(work, "site"), find_dists(packed), [], []
-    for dist in find_dists(site):
-        if canonical(dist.name) in [canonical(mine.name) for mine in own]:
-            remove_dist(dist)  # a dependency that requires the program
-        elif json.loads(dist.read("direct_url.json") or "{}").get("dir_info", {}).get("editable"):
-            sys.exit(f"{dist} is editable, so its files would stay where they are")
-        else:
-            installed.append(dist)
+    site, own, changes, removed = os.path.join(work, "site"), find_dists(packed), [], []
+    installed = find_dependencies(site, own)
     check_conflicts(own, installed, packed, program)
     sys.path[:0] = [os.path.abspath(packed), os.path.abspath(site)]
     with open(os.path.join(work, "forms"), encoding="utf-8") as file:
         chosen = dict(line.rstrip("\n").split("\t") for line in file)
-    removed: list[str] = []
     for dist in installed:
         extensions, form = dist.extensions(), chosen.get(canonical(dist.name), "")
         if dist.name in removed or not (extensions or form):
@@ -62,6 +55,19 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
         shutil.rmtree(f"{site}/bin", ignore_errors=True)
     with open(os.path.join(work, "changed"), "w", encoding="utf-8") as file:
         file.writelines(changes)
+
+
+def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
+    """What is installed, without the program, which a dependency may require; that is removed."""
+    installed = []
+    for dist in find_dists(site):
+        if canonical(dist.name) in [canonical(mine.name) for mine in own]:
+            remove_dist(dist)
+        elif json.loads(dist.read("direct_url.json") or "{}").get("dir_info", {}).get("editable"):
+            sys.exit(f"{dist} is editable, so its files would stay where they are")
+        else:
+            installed.append(dist)
+    return installed
 
 
 def check_conflicts(own: list[Dist], installed: list[Dist], packed: str, program: str) -> None:
