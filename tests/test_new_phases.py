@@ -10,13 +10,10 @@ import sys
 import time  # noqa: F401
 from pathlib import Path
 
-import pytest
-
 from index import Index
 from mirror import Mirror
-from test_session import begun, left, wait_for
-
 from projects import INVOKE, ROOT, Project, environment, packed, run, start
+from test_session import begun, left, wait_for
 
 PYTHON = "/pub/cosmos/bin/python"
 
@@ -30,8 +27,9 @@ def test_the_dry_run_of_the_sample_project_is_quoted_in_the_readme(project: Proj
     lines = done.stdout.splitlines()
     assert len(lines) <= 30
     assert max(map(len, lines)) <= 120
+    phases = ["clean", "setup", "fetch", "compile", "update"]
     comments = [line for line in lines if line.startswith("#")]
-    assert comments == [f"# cosmo.{phase}" for phase in "clean setup fetch compile update".split()]
+    assert comments == [f"# cosmo.{phase}" for phase in phases]
     assert not [line for line in lines if "uv " in line or ".deps" in line]
 
 
@@ -47,8 +45,8 @@ def test_a_tool_that_fails_has_its_own_last_lines_shown(project: Project) -> Non
     *_, shown, last = project.refused().splitlines()
     assert shown == "SyntaxError: invalid syntax"
     assert last == (
-        "cosmo: src/hello does not compile: see above; correct the file, or name it in COSMO_KEEP or"
-        " COSMO_EXCLUDE"
+        "cosmo: src/hello does not compile: see above; correct the file, or name it in COSMO_KEEP"
+        " or COSMO_EXCLUDE"
     )
 
 
@@ -217,7 +215,8 @@ def test_a_signal_ends_no_program_that_the_build_did_not_start(project: Project)
     text = project.tasks.text.partition('\nif __name__ == "__main__"')[0] + "\n\n"
     text += "import subprocess\nfrom invoke.tasks import task as _task\n\n\n"
     text += "@_task\ndef serve(c):\n"
-    text += "    print(subprocess.Popen(['sleep', '300'], stdout=-3, stderr=-3).pid, file=open('pid', 'w'))\n\n\n"
+    text += "    sleep = subprocess.Popen(['sleep', '300'], stdout=-3, stderr=-3)\n"
+    text += "    print(sleep.pid, file=open('pid', 'w'))\n\n\n"
     project.write("tasks.py", f"{text}ns.add_task(serve)\n")
     there = project.path.parent / "there"
     main = f"import time\nopen({str(there)!r}, 'w')\ntime.sleep(300)\n"

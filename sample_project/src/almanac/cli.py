@@ -3,7 +3,6 @@
 import argparse
 import datetime
 import sys
-from typing import List
 
 from almanac import __version__
 from almanac.places import UnknownCityError, find, names
@@ -18,17 +17,17 @@ def date(text: str) -> datetime.date:
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    told = argparse.ArgumentParser(
+    options = argparse.ArgumentParser(
         prog="almanac", description="Tell the length of the day and the phase of the moon."
     )
-    told.add_argument("city", nargs="*", default=["London"], help="the city (default: London)")
-    told.add_argument("--date", type=date, help="YYYY-MM-DD (default: today)")
-    told.add_argument("--cities", action="store_true", help="list the cities it knows")
-    told.add_argument("--version", action="version", version="almanac " + __version__)
-    return told
+    options.add_argument("city", nargs="*", default=["London"], help="the city (default: London)")
+    options.add_argument("--date", type=date, help="YYYY-MM-DD (default: today)")
+    options.add_argument("--cities", action="store_true", help="list the cities it knows")
+    options.add_argument("--version", action="version", version="almanac " + __version__)
+    return options
 
 
-def main(arguments: List[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the program; return its exit status."""
     options = parser().parse_args(arguments)
     if options.cities:

@@ -1,21 +1,8 @@
 """The cities, read from `cities.csv` beside this module."""
 
 import csv
-from typing import List, NamedTuple
-
-try:
-    from importlib.resources import files
-except ImportError:  # before Python 3.9
-    import pkgutil
-
-    def table() -> str:
-        """The text of `cities.csv`."""
-        return (pkgutil.get_data("almanac", "cities.csv") or b"").decode("utf-8")
-else:
-
-    def table() -> str:
-        """The text of `cities.csv`."""
-        return files("almanac").joinpath("cities.csv").read_text(encoding="utf-8")
+from importlib.resources import files
+from typing import NamedTuple
 
 
 class UnknownCityError(LookupError):
@@ -29,14 +16,14 @@ class Place(NamedTuple):
     latitude: float
 
 
-def places() -> List[Place]:
+def places() -> list[Place]:
     """All cities, in the order of the file."""
-    return [
-        Place(row["city"], float(row["latitude"])) for row in csv.DictReader(table().splitlines())
-    ]
+    text = files("almanac").joinpath("cities.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return [Place(row["city"], float(row["latitude"])) for row in rows]
 
 
-def names() -> List[str]:
+def names() -> list[str]:
     """The cities' names."""
     return [place.name for place in places()]
 
