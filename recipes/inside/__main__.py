@@ -211,4 +211,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
 }
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
-    sys.exit(PROGRAMS[sys.argv[1]](*sys.argv[2:]))
+    try:
+        sys.exit(PROGRAMS[sys.argv[1]](*sys.argv[2:]))
+    except OSError as problem:
+        sys.exit(str(problem))
