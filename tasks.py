@@ -54,7 +54,7 @@ def demo(c: Context) -> None:
     os.chdir(ROOT)
     site, program = Path("dist/demo"), Path("sample_project/dist/cosmo/almanac")
     # Like the real interpreter, a stand-in writes a file at its first start.
-    quiet = {"TMPDIR": str(ROOT / site), "PKG": "almanac", "no_proxy": "127.0.0.1"}
+    quiet = {"TMPDIR": str(ROOT / site), "no_proxy": "127.0.0.1"}
 
     def show(words: str, line: str = "", **env: str) -> None:
         print("\n$", *(f"{name}={value}" for name, value in env.items()), words, flush=True)

@@ -16,11 +16,12 @@ import shlex
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from .inside.distribution import requirements_lines
 from .interpreter import cache_folder, file_sha256
-from .lockfile import Lock, check_package, lock_text
+from .lockfile import Lock, check_package, count, lock_text
 from .project import Project
 from .pyproject import parse_toml
 from .shell import RecipeError, Shell, exit_on_error, log, quote
@@ -122,6 +123,12 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(f'{sed} "$DIR_SITE"/*.dist-info/METADATA > {quote(work)}/requirements.txt')
 
 
+def network_remedy(p: Project) -> str:
+    """What to do where uv cannot resolve or install."""
+    offline = "go online once, without COSMO_OFFLINE"
+    return offline if p.get("COSMO_OFFLINE") else "correct the requirements, or check the network"
+
+
 def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
     """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current."""
     folder, deps = quote(os.path.relpath(work, p.folder)), p.get("COSMO_DEPS")
@@ -135,9 +142,8 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
     if p.uses_uv_lock:
         line = f"{uv} export -q --locked --no-dev --no-emit-project --format pylock.toml"
     line = f"{line} -o {folder}/pylock.toml >/dev/null"
-    remedy = "correct the requirements, or check the network"
     failed = f"the dependencies of {p.pkg} cannot be resolved"
-    sh.run(line, failed, remedy, at=p.folder if p.folder != "." else "")
+    sh.run(line, failed, network_remedy(p), at=p.folder if p.folder != "." else "")
 
 
 def install(p: Project, sh: Shell, uv: str, work: str) -> None:
@@ -147,16 +153,18 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     compiler; else its wheel is taken, and `purify` removes them.
     """
     folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
-    remedy, pylock = "correct the requirements, or check the network", f"{folder}/pylock.toml"
+    remedy, pylock = network_remedy(p), f"{folder}/pylock.toml"
     hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
     if p.lock:
-        sh.log("deps", f"{len(p.lock.packages)} packages, as locked")
+        sh.log("deps", f"{count(p.lock.packages)}, as locked")
         pylock, hashed = quote(str(p.lock_file)), []
     sh.run(inside_command(p, "select", pylock, folder, *hashed), failed, remedy)
     pip = f"{uv} pip install -q --target site $(cat target) -r"
     sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
     cache = cache_folder()
     shared = os.access(cache, os.W_OK) or not cache.exists()
+    with suppress(OSError):
+        os.utime(cache / "uv")  # it was used, which `cosmo.cache --prune` asks for
     loop = (
         'for lock in pylock.sdist-*.toml; do [ -e "$lock" ] || continue',
         f"  (export {NO_COMPILER} UV_CACHE_DIR={quote(str(cache)) if shared else '..'}/uv",
@@ -167,7 +175,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.remove(f"{folder}/site -depth", p.excluded(f"{folder}/site"))
     name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
     failed = f"{p.pkg} cannot be packaged with its dependencies"
-    remedy = "do without it, or leave such files out, as with COSMO_EXCLUDE='*.so'"
+    remedy = "do without it, or require a version that has a pure wheel"
     sh.run(inside_command(p, "purify", folder, '"$DIR_SITE"', name, suffix), failed, remedy)
     sh.run(f'cp -R {folder}/site/. "$DIR_SITE"')
 
@@ -229,4 +237,5 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         names = [check_package(package) for package in packages]
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
-    log(f"lock     {p.lock_file}: Python {lock.version}, {len(names)} packages; commit it")
+    also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
+    log(f"lock     {p.lock_file}: Python {lock.version}, {count(names)}; commit it{also}")

@@ -66,7 +66,7 @@ def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
         addresses = (p.lock.url,) if default else (*addresses, p.lock.url)
     cached = None if force else cached_file(wanted_sha256(p, name))
     if cached:
-        sh.log("fetch", f"{addresses[0]}, from the cache")
+        sh.log("fetch", f"{name} of that sha256, from the cache")
         take_file(p, sh, name, str(cached), force)
         return addresses[0]
     for address in addresses[:-1]:
@@ -117,6 +117,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
         verify(line, "holds no Python", lambda: "it has no readable zip with a Lib/ at its end")
     if downloaded and not sh.dry:
         cache_download(address, Path(f"{file}.part"), downloaded)
+    # the article: chmod +x python
     sh.run(f"chmod +x {part} && mv -f {part} {quote(file)}", f"{file} cannot be put in place")
 
 
@@ -148,6 +149,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     limits = f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
     if url.startswith("https:"):
         limits += NO_HTTP + ("" if os.environ.get("https_proxy") else " no_proxy=")
+    # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
     line = f"({limits}\n{WGET} -P {quote(folder)} {shlex.quote(url)})"
 
     def reason(result: Result) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,11 @@ class Lock:
     last_modified: str
     inputs: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+
+
+def count(packages: Sized) -> str:
+    """How many packages, in words."""
+    return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"
 
 
 def lock_name(script: Path | None) -> str:

@@ -19,6 +19,7 @@ from invoke.tasks import task
 
 from .dependencies import check_lock, check_uv, inside_command, install_dependencies, write_lock
 from .interpreter import cache_folder, fetch_tools, file_sha256, zip_command
+from .lockfile import count
 from .project import Executable, Project, load_project
 from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
@@ -34,7 +35,7 @@ def clean(c: Context) -> None:
     """Remove what an earlier build gathered; the executable and the interpreter stay."""
     with session(c, "clean") as (p, sh):
         sh.log("clean", p.site)
-        sh.run('rm -rf "$DIR_SITE"')
+        sh.run('rm -rf "$DIR_SITE"')  # the article: rm -rf $DIR_SITE
 
 
 @task(pre=[clean])
@@ -42,6 +43,7 @@ def setup(c: Context) -> None:
     """Copy the package into DIR_SITE, and write the .args that starts it."""
     with session(c, "setup") as (p, sh):
         sh.log("setup", f"{p.source} -> {p.site}")
+        # the article: mkdir -p $DIR_SITE; cp -r src/$PKG $DIR_SITE
         target = '"$DIR_SITE"' if p.source.name == p.top else f'"$DIR_SITE"/{p.top}'
         copy = f"cp -RL {quote(str(p.source))} {target}"
         sh.run(f'mkdir -p "$DIR_SITE" && {copy} && chmod -R u+w "$DIR_SITE"')
@@ -51,7 +53,7 @@ def setup(c: Context) -> None:
         sh.remove('"$DIR_SITE" -depth', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
         sh.remove('"$DIR_SITE" -type f', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
         sh.remove('"$DIR_SITE" -depth', p.excluded('"$DIR_SITE"'))
-        sh.run(write_args(p, p.executables[0]))
+        sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
 
 
 def write_args(p: Project, executable: Executable) -> str:
@@ -66,20 +68,23 @@ def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
     with session(c, "fetch") as (p, sh):
         sh.log("lock", lock_message(p))
-        fetch_tools(p, sh, force)
+        fetch_tools(p, sh, force)  # the article: wget -N; chmod +x python
 
 
 def lock_message(p: Project) -> str:
     """What is locked, and what serves as a mirror of it."""
     if p.lock is None and p.get("COSMO_SHA256"):
         return "none; the interpreter is the one that COSMO_SHA256 names"
+    if p.lock is None and p.script:
+        line = f"COSMO_SCRIPT={quote(os.path.relpath(p.script))} invoke cosmo.lock"
+        return f"none, so what is current goes in; `{line}` writes one"
     if p.lock is None:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
         return f"none{also}, so what is current goes in; `invoke cosmo.lock` writes one"
     url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
-    mirror = f"; COSMO_URL ({url.source}) counts as a mirror of that alone" if other else ""
-    return f"{p.lock_file}: Python {p.lock.version}, {len(p.lock.packages)} packages{mirror}"
+    mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
+    return f"{p.lock_file}: Python {p.lock.version}, {count(p.lock.packages)}{mirror}"
 
 
 @task(pre=[setup, fetch])
@@ -102,6 +107,7 @@ def compile_site(c: Context) -> None:
         sh.log("compile", f"{files} files")
         sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +')
         with progress_bar("compile", files, "files") as bar:
+            # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
             lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
@@ -109,7 +115,7 @@ def compile_site(c: Context) -> None:
             sh.run(compile_line(p, f"-f {own}"), failed, remedy, at=lib, progress=counted)
             if p.writes_metadata:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
-        if not p.get("COSMO_SOURCE"):
+        if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             compiled = "-exec test -f {}c ';' -exec rm -f {} +"
             sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}")
 
@@ -163,6 +169,7 @@ def update(c: Context) -> None:
         files = 0 if sh.dry else 1 + sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
         sh.log("update", f"{files} files into {', '.join(made.path for made in p.executables)}")
         sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
+        # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
         new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")
         line = f"{zip_} -q -U .new/python.zip '*' --out {new}"
         line += f" -x {shlex.join(prune)}" if prune else ""
@@ -170,7 +177,9 @@ def update(c: Context) -> None:
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
         sh.run(line, at=p.build)
         sh.run("find .args Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
-        with progress_bar("update", files, "entries") as bar:
+        with progress_bar(
+            "update", files, "entries"
+        ) as bar:  # the article: zip -r $PKG.zip .args Lib
             line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
         for other in others:
@@ -181,7 +190,7 @@ def update(c: Context) -> None:
             if p.get("COSMO_SMOKE") is not None:
                 try_executable(p, sh, executable)
         for executable in p.executables:
-            place(p, sh, executable)
+            place(p, sh, executable)  # the article: mv $PKG.zip $PKG
 
 
 def new_zip(executable: Executable) -> str:
@@ -255,16 +264,18 @@ def lock(c: Context, check: bool = False) -> None:
         write_lock(p, sh, fetch_tools(p, sh))
 
 
-@task(help={"prune": "Remove what no build used for so many days, and what uv built (0: all)."})
+@task(help={"prune": "Remove what no build used for so many days (0: all)."})
 def cache(c: Context, prune: str = "") -> None:
     """Print what the user's cache holds, and its size; --prune DAYS makes it smaller."""
     folder = cache_folder()
     if prune and not prune.isdecimal():
         raise RecipeError(f"--prune={prune!r}: write a number of days")
     if prune:
-        shutil.rmtree(folder / "uv", ignore_errors=True)
-        for path in filter(Path.is_file, folder.rglob("*")):
-            if path.stat().st_mtime <= time.time() - int(prune) * 86400:
+        before = time.time() - int(prune) * 86400
+        if (folder / "uv").is_dir() and (folder / "uv").stat().st_mtime <= before:
+            shutil.rmtree(folder / "uv")
+        for path in (path for kind in ("sha256", "url") for path in (folder / kind).glob("*")):
+            if path.stat().st_mtime <= before:
                 path.unlink()
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
     print_result(f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB")

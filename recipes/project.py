@@ -245,6 +245,8 @@ def find_source(root: Path, src: str | None, pkg: Value) -> Path:
             return Path(os.path.relpath(path))
     problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
     remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
+    if pkg.source in NAMED_BY:
+        remedy = "name the package with PKG in [tool.cosmo.env], or its folder with COSMO_SRC"
     raise RecipeError(f"PKG={pkg.text} ({pkg.source}): {problem}, nor such a .py; {remedy}")
 
 

@@ -131,7 +131,8 @@ def vendor(
             if not c.config.run.dry:
                 write_file(target, content)
             dry = ", not written, for the run is dry" if c.config.run.dry else ""
-            log(f"vendor   {target}: cosmo-recipes {__version__}{dry}")
+            what = f"cosmo-recipes {__version__}" if target == path else "[tool.cosmo.env] added"
+            log(f"vendor   {target}: {what}{dry}")
     if path != own and not re.search(r"(?m)^(from|import) \.?cosmo_recipes\b", read_text(own)):
         log(f"{own} stays as it is; let it end with these two lines:")
         print("from cosmo_recipes import with_recipes\nns = with_recipes(__name__)")
@@ -240,7 +241,7 @@ def check_copy(path: Path, text: str, current: str | None, command: str) -> None
         diff = difflib.unified_diff(before, after, "as it would be", str(path))
         print("".join(diff) if command else "", end="")
         shown = "as shown; " if command else "as --check shows; "
-        raise RecipeError(f"{version}; it was edited by hand, {shown}--force overwrites it")
+        raise RecipeError(f"{path} was edited by hand, {shown}--force overwrites it")
     if version_key(mark[1]) > version_key(__version__):
         raise RecipeError(f"{version}; use newer recipes, or overwrite it with --force")
     if command:

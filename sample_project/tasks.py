@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 9b4354324615048acbf41e07bb58ecac88eba63d4272fdaf7c5d630089f926c2
+# sha256 of all other lines: 6e2cc89e2b508032a0832a168de909fd35bf32ef0e9a2f736ce19ca301b08f4a
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ import signal
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -642,11 +643,12 @@ def check(folder: str, package: str, specifiers: str, *entries: str) -> None:
             spec = None
         if spec is None or spec.loader is None:
             sys.exit(f"there is no module {module}; correct COSMO_ENTRY")
-        source = getattr(spec.loader, "get_source", lambda module: None)(module)
+        names, source = {"*"}, getattr(spec.loader, "get_source", lambda module: None)(module)
         if source is None:
             names = set(dir(import_module(module)))
         else:
-            names = bound_names(ast.parse(source))
+            with suppress(SyntaxError):  # compileall names the line
+                names = bound_names(ast.parse(source))
         if not names & {function.partition(".")[0], "*", "__getattr__"}:
             sys.exit(f"{module} has no {function.partition('.')[0]}; correct COSMO_ENTRY")
 
@@ -675,7 +677,10 @@ PROGRAMS: dict[str, Callable[..., None]] = {
 }
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
-    sys.exit(PROGRAMS[sys.argv[1]](*sys.argv[2:]))
+    try:
+        sys.exit(PROGRAMS[sys.argv[1]](*sys.argv[2:]))
+    except OSError as problem:
+        sys.exit(str(problem))
 
 
 import hashlib
@@ -687,8 +692,8 @@ import time
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sized
 from contextlib import contextmanager
-from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 from fnmatch import fnmatchcase
@@ -1535,6 +1540,11 @@ class Lock:
     packages: tuple[str, ...] = ()
 
 
+def count(packages: Sized) -> str:
+    """How many packages, in words."""
+    return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"
+
+
 def lock_name(script: Path | None) -> str:
     """The name of a project's lock file, or a script's; PEP 751 allows no further dot in it."""
     return f"pylock.cosmo-{script.stem.replace('.', '-')}.toml" if script else "pylock.cosmo.toml"
@@ -1967,6 +1977,8 @@ def find_source(root: Path, src: str | None, pkg: Value) -> Path:
             return Path(os.path.relpath(path))
     problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
     remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
+    if pkg.source in NAMED_BY:
+        remedy = "name the package with PKG in [tool.cosmo.env], or its folder with COSMO_SRC"
     raise RecipeError(f"PKG={pkg.text} ({pkg.source}): {problem}, nor such a .py; {remedy}")
 
 
@@ -2159,7 +2171,7 @@ def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
         addresses = (p.lock.url,) if default else (*addresses, p.lock.url)
     cached = None if force else cached_file(wanted_sha256(p, name))
     if cached:
-        sh.log("fetch", f"{addresses[0]}, from the cache")
+        sh.log("fetch", f"{name} of that sha256, from the cache")
         take_file(p, sh, name, str(cached), force)
         return addresses[0]
     for address in addresses[:-1]:
@@ -2210,6 +2222,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
         verify(line, "holds no Python", lambda: "it has no readable zip with a Lib/ at its end")
     if downloaded and not sh.dry:
         cache_download(address, Path(f"{file}.part"), downloaded)
+    # the article: chmod +x python
     sh.run(f"chmod +x {part} && mv -f {part} {quote(file)}", f"{file} cannot be put in place")
 
 
@@ -2241,6 +2254,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     limits = f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
     if url.startswith("https:"):
         limits += NO_HTTP + ("" if os.environ.get("https_proxy") else " no_proxy=")
+    # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
     line = f"({limits}\n{WGET} -P {quote(folder)} {shlex.quote(url)})"
 
     def reason(result: Result) -> str:
@@ -2424,6 +2438,12 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(f'{sed} "$DIR_SITE"/*.dist-info/METADATA > {quote(work)}/requirements.txt')
 
 
+def network_remedy(p: Project) -> str:
+    """What to do where uv cannot resolve or install."""
+    offline = "go online once, without COSMO_OFFLINE"
+    return offline if p.get("COSMO_OFFLINE") else "correct the requirements, or check the network"
+
+
 def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
     """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current."""
     folder, deps = quote(os.path.relpath(work, p.folder)), p.get("COSMO_DEPS")
@@ -2437,9 +2457,8 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
     if p.uses_uv_lock:
         line = f"{uv} export -q --locked --no-dev --no-emit-project --format pylock.toml"
     line = f"{line} -o {folder}/pylock.toml >/dev/null"
-    remedy = "correct the requirements, or check the network"
     failed = f"the dependencies of {p.pkg} cannot be resolved"
-    sh.run(line, failed, remedy, at=p.folder if p.folder != "." else "")
+    sh.run(line, failed, network_remedy(p), at=p.folder if p.folder != "." else "")
 
 
 def install(p: Project, sh: Shell, uv: str, work: str) -> None:
@@ -2449,16 +2468,18 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     compiler; else its wheel is taken, and `purify` removes them.
     """
     folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
-    remedy, pylock = "correct the requirements, or check the network", f"{folder}/pylock.toml"
+    remedy, pylock = network_remedy(p), f"{folder}/pylock.toml"
     hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
     if p.lock:
-        sh.log("deps", f"{len(p.lock.packages)} packages, as locked")
+        sh.log("deps", f"{count(p.lock.packages)}, as locked")
         pylock, hashed = quote(str(p.lock_file)), []
     sh.run(inside_command(p, "select", pylock, folder, *hashed), failed, remedy)
     pip = f"{uv} pip install -q --target site $(cat target) -r"
     sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
     cache = cache_folder()
     shared = os.access(cache, os.W_OK) or not cache.exists()
+    with suppress(OSError):
+        os.utime(cache / "uv")  # it was used, which `cosmo.cache --prune` asks for
     loop = (
         'for lock in pylock.sdist-*.toml; do [ -e "$lock" ] || continue',
         f"  (export {NO_COMPILER} UV_CACHE_DIR={quote(str(cache)) if shared else '..'}/uv",
@@ -2469,7 +2490,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.remove(f"{folder}/site -depth", p.excluded(f"{folder}/site"))
     name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
     failed = f"{p.pkg} cannot be packaged with its dependencies"
-    remedy = "do without it, or leave such files out, as with COSMO_EXCLUDE='*.so'"
+    remedy = "do without it, or require a version that has a pure wheel"
     sh.run(inside_command(p, "purify", folder, '"$DIR_SITE"', name, suffix), failed, remedy)
     sh.run(f'cp -R {folder}/site/. "$DIR_SITE"')
 
@@ -2531,7 +2552,8 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         names = [check_package(package) for package in packages]
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
-    log(f"lock     {p.lock_file}: Python {lock.version}, {len(names)} packages; commit it")
+    also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
+    log(f"lock     {p.lock_file}: Python {lock.version}, {count(names)}; commit it{also}")
 
 
 # recipes/phases.py ------------------------------------------------------------
@@ -2547,7 +2569,7 @@ def clean(c: Context) -> None:
     """Remove what an earlier build gathered; the executable and the interpreter stay."""
     with session(c, "clean") as (p, sh):
         sh.log("clean", p.site)
-        sh.run('rm -rf "$DIR_SITE"')
+        sh.run('rm -rf "$DIR_SITE"')  # the article: rm -rf $DIR_SITE
 
 
 @task(pre=[clean])
@@ -2555,6 +2577,7 @@ def setup(c: Context) -> None:
     """Copy the package into DIR_SITE, and write the .args that starts it."""
     with session(c, "setup") as (p, sh):
         sh.log("setup", f"{p.source} -> {p.site}")
+        # the article: mkdir -p $DIR_SITE; cp -r src/$PKG $DIR_SITE
         target = '"$DIR_SITE"' if p.source.name == p.top else f'"$DIR_SITE"/{p.top}'
         copy = f"cp -RL {quote(str(p.source))} {target}"
         sh.run(f'mkdir -p "$DIR_SITE" && {copy} && chmod -R u+w "$DIR_SITE"')
@@ -2564,7 +2587,7 @@ def setup(c: Context) -> None:
         sh.remove('"$DIR_SITE" -depth', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
         sh.remove('"$DIR_SITE" -type f', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
         sh.remove('"$DIR_SITE" -depth', p.excluded('"$DIR_SITE"'))
-        sh.run(write_args(p, p.executables[0]))
+        sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
 
 
 def write_args(p: Project, executable: Executable) -> str:
@@ -2579,20 +2602,23 @@ def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
     with session(c, "fetch") as (p, sh):
         sh.log("lock", lock_message(p))
-        fetch_tools(p, sh, force)
+        fetch_tools(p, sh, force)  # the article: wget -N; chmod +x python
 
 
 def lock_message(p: Project) -> str:
     """What is locked, and what serves as a mirror of it."""
     if p.lock is None and p.get("COSMO_SHA256"):
         return "none; the interpreter is the one that COSMO_SHA256 names"
+    if p.lock is None and p.script:
+        line = f"COSMO_SCRIPT={quote(os.path.relpath(p.script))} invoke cosmo.lock"
+        return f"none, so what is current goes in; `{line}` writes one"
     if p.lock is None:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
         return f"none{also}, so what is current goes in; `invoke cosmo.lock` writes one"
     url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
-    mirror = f"; COSMO_URL ({url.source}) counts as a mirror of that alone" if other else ""
-    return f"{p.lock_file}: Python {p.lock.version}, {len(p.lock.packages)} packages{mirror}"
+    mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
+    return f"{p.lock_file}: Python {p.lock.version}, {count(p.lock.packages)}{mirror}"
 
 
 @task(pre=[setup, fetch])
@@ -2615,6 +2641,7 @@ def compile_site(c: Context) -> None:
         sh.log("compile", f"{files} files")
         sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +')
         with progress_bar("compile", files, "files") as bar:
+            # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
             lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
@@ -2622,7 +2649,7 @@ def compile_site(c: Context) -> None:
             sh.run(compile_line(p, f"-f {own}"), failed, remedy, at=lib, progress=counted)
             if p.writes_metadata:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
-        if not p.get("COSMO_SOURCE"):
+        if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             compiled = "-exec test -f {}c ';' -exec rm -f {} +"
             sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}")
 
@@ -2676,6 +2703,7 @@ def update(c: Context) -> None:
         files = 0 if sh.dry else 1 + sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
         sh.log("update", f"{files} files into {', '.join(made.path for made in p.executables)}")
         sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
+        # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
         new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")
         line = f"{zip_} -q -U .new/python.zip '*' --out {new}"
         line += f" -x {shlex.join(prune)}" if prune else ""
@@ -2683,7 +2711,9 @@ def update(c: Context) -> None:
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
         sh.run(line, at=p.build)
         sh.run("find .args Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
-        with progress_bar("update", files, "entries") as bar:
+        with progress_bar(
+            "update", files, "entries"
+        ) as bar:  # the article: zip -r $PKG.zip .args Lib
             line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
         for other in others:
@@ -2694,7 +2724,7 @@ def update(c: Context) -> None:
             if p.get("COSMO_SMOKE") is not None:
                 try_executable(p, sh, executable)
         for executable in p.executables:
-            place(p, sh, executable)
+            place(p, sh, executable)  # the article: mv $PKG.zip $PKG
 
 
 def new_zip(executable: Executable) -> str:
@@ -2768,16 +2798,18 @@ def lock(c: Context, check: bool = False) -> None:
         write_lock(p, sh, fetch_tools(p, sh))
 
 
-@task(help={"prune": "Remove what no build used for so many days, and what uv built (0: all)."})
+@task(help={"prune": "Remove what no build used for so many days (0: all)."})
 def cache(c: Context, prune: str = "") -> None:
     """Print what the user's cache holds, and its size; --prune DAYS makes it smaller."""
     folder = cache_folder()
     if prune and not prune.isdecimal():
         raise RecipeError(f"--prune={prune!r}: write a number of days")
     if prune:
-        shutil.rmtree(folder / "uv", ignore_errors=True)
-        for path in filter(Path.is_file, folder.rglob("*")):
-            if path.stat().st_mtime <= time.time() - int(prune) * 86400:
+        before = time.time() - int(prune) * 86400
+        if (folder / "uv").is_dir() and (folder / "uv").stat().st_mtime <= before:
+            shutil.rmtree(folder / "uv")
+        for path in (path for kind in ("sha256", "url") for path in (folder / kind).glob("*")):
+            if path.stat().st_mtime <= before:
                 path.unlink()
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
     print_result(f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB")

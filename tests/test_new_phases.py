@@ -135,7 +135,7 @@ def test_a_url_that_a_lock_makes_a_mirror_is_named(project: Project, mirror: Mir
     assert project.invoke("cosmo.lock", COSMO_URL=url).returncode == 0
     assert "mirror" not in project.invoke("cosmo.fetch", COSMO_URL=url).stderr
     done = project.invoke("cosmo.fetch", COSMO_URL="http://127.0.0.1:9/other")
-    assert "COSMO_URL (environment) counts as a mirror of that alone" in done.stderr
+    assert "COSMO_URL (environment) is asked for that file alone" in done.stderr
 
 
 def test_a_projects_own_uv_lock_is_honoured(installing: Project, index: Index) -> None:

@@ -23,6 +23,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -178,11 +179,12 @@ def check(folder: str, package: str, specifiers: str, *entries: str) -> None:
             spec = None
         if spec is None or spec.loader is None:
             sys.exit(f"there is no module {module}; correct COSMO_ENTRY")
-        source = getattr(spec.loader, "get_source", lambda module: None)(module)
+        names, source = {"*"}, getattr(spec.loader, "get_source", lambda module: None)(module)
         if source is None:
             names = set(dir(import_module(module)))
         else:
-            names = bound_names(ast.parse(source))
+            with suppress(SyntaxError):  # compileall names the line
+                names = bound_names(ast.parse(source))
         if not names & {function.partition(".")[0], "*", "__getattr__"}:
             sys.exit(f"{module} has no {function.partition('.')[0]}; correct COSMO_ENTRY")
 
