@@ -138,12 +138,14 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
         file = deps if os.path.isabs(deps) else os.path.relpath(deps, p.folder)
     elif p.metadata.built:
         file = f"{os.path.relpath(work, p.folder)}/requirements.txt"
-    line = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}"
-    if p.uses_uv_lock:
+    line, at = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}", p.folder
+    if p.uses_uv_lock:  # read with a Python that suits the project, which this one may not
         line = f"{uv} export -q --locked --no-dev --no-emit-project --format pylock.toml"
-    line = f"{line} -o {folder}/pylock.toml >/dev/null"
+        line = f"unset UV_PYTHON && {line}"
+    elif at == ".":
+        at = ""
     failed = f"the dependencies of {p.pkg} cannot be resolved"
-    sh.run(line, failed, network_remedy(p), at=p.folder if p.folder != "." else "")
+    sh.run(f"{line} -o {folder}/pylock.toml", failed, network_remedy(p), at=at)
 
 
 def install(p: Project, sh: Shell, uv: str, work: str) -> None:
