@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -19,7 +20,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from .inside.distribution import requirements_lines
+from .inside.distribution import canonical, requirements_lines
 from .interpreter import cache_folder, file_sha256
 from .lockfile import Lock, check_package, count, lock_text
 from .project import Project
@@ -84,7 +85,7 @@ def install_dependencies(p: Project, sh: Shell) -> None:
             resolve(p, sh, uv, work)
         if p.lock is None or p.lock.packages or p.metadata.built:
             install(p, sh, uv, work)
-        sh.remove('"$DIR_SITE" -depth', [*p.excluded('"$DIR_SITE"'), "-name __pycache__"])
+        sh.remove('"$DIR_SITE"', [*p.excluded, "-name __pycache__"])
 
 
 def prepare(p: Project, sh: Shell) -> tuple[str, str]:
@@ -97,7 +98,7 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     if not p.installs:
         return uv, work
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
-    sh.exports.update({"UV_OFFLINE": "1"} if p.get("COSMO_OFFLINE") else {})
+    sh.exports.update(UV_OFFLINE="1" if p.get("COSMO_OFFLINE") else "0")
     specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
     line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
     sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
@@ -125,8 +126,10 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
 
 def network_remedy(p: Project) -> str:
     """What to do where uv cannot resolve or install."""
-    offline = "go online once, without COSMO_OFFLINE"
-    return offline if p.get("COSMO_OFFLINE") else "correct the requirements, or check the network"
+    if p.get("COSMO_OFFLINE"):
+        return "go online once, without COSMO_OFFLINE"
+    remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
+    return f"{remedy}, or check the network"
 
 
 def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
@@ -140,12 +143,21 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
         file = f"{os.path.relpath(work, p.folder)}/requirements.txt"
     line, at = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}", p.folder
     if p.uses_uv_lock:  # read with a Python that suits the project, which this one may not
-        line = f"{uv} export -q --locked --no-dev --no-emit-project --format pylock.toml"
+        line = f"{uv} export -q --locked --no-default-groups --no-editable --no-emit-project"
+        line += " --format pylock.toml"
         line = f"unset UV_PYTHON && {line}"
     elif at == ".":
         at = ""
     failed = f"the dependencies of {p.pkg} cannot be resolved"
     sh.run(f"{line} -o {folder}/pylock.toml", failed, network_remedy(p), at=at)
+
+
+def select(p: Project, sh: Shell, pylock: str, work: str) -> None:
+    """Part a lock file into those to install from, with what a requirements file has hashes of."""
+    hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
+    failed = f"the dependencies of {p.pkg} cannot be installed"
+    remedy = "correct the requirements"
+    sh.run(inside_command(p, "select", pylock, quote(work), *hashed), failed, remedy)
 
 
 def install(p: Project, sh: Shell, uv: str, work: str) -> None:
@@ -156,11 +168,10 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     """
     folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
     remedy, pylock = network_remedy(p), f"{folder}/pylock.toml"
-    hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
     if p.lock:
         sh.log("deps", f"{count(p.lock.packages)}, as locked")
-        pylock, hashed = quote(str(p.lock_file)), []
-    sh.run(inside_command(p, "select", pylock, folder, *hashed), failed, remedy)
+        pylock = quote(str(p.lock_file))
+    select(p, sh, pylock, work)
     pip = f"{uv} pip install -q --target site $(cat target) -r"
     sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
     cache = cache_folder()
@@ -174,7 +185,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
         f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
     )
     sh.run("\n".join(loop), failed, remedy, at=work)
-    sh.remove(f"{folder}/site -depth", p.excluded(f"{folder}/site"))
+    sh.remove(f"{folder}/site", p.excluded)
     name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
     failed = f"{p.pkg} cannot be packaged with its dependencies"
     remedy = "do without it, or require a version that has a pure wheel"
@@ -198,6 +209,11 @@ def lock_inputs(p: Project, work: str) -> tuple[str, ...]:
 def check_lock_matches(p: Project, lock: Lock, work: str, dry: bool = False) -> None:
     """Check that the packages were locked for what is required now."""
     inputs = lock.inputs if dry and p.metadata.built else lock_inputs(p, work)
+    names = {re.split(r"[^A-Za-z0-9._-]", line)[0] for line in inputs if ";" not in line}
+    missing = {canonical(name) for name in names - {"requirements"}} - set(lock.packages)
+    if inputs == lock.inputs and missing - {canonical(p.metadata.name)}:
+        problem = f"has no {' or '.join(sorted(missing))}; lock anew with `invoke cosmo.lock`"
+        raise RecipeError(f"{p.lock_file} {problem}")
     if inputs != lock.inputs:
         locked, now = (", ".join(texts) or "nothing" for texts in (lock.inputs, inputs))
         problem = f"is for {locked}, and {now} is required; lock anew with `invoke cosmo.lock`"
@@ -220,6 +236,7 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
     uv, work = prepare(p, sh)
     if p.installs:
         resolve(p, sh, uv, work)
+        select(p, sh, f"{quote(work)}/pylock.toml", work)
     shown = sh.run("sh ./python --version", at=p.build).stdout
     if sh.dry:
         return
@@ -234,7 +251,14 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
             last_modified=time.strftime("%Y-%m-%dT%H:%M:%SZ", modified) if remote else "",
             inputs=lock_inputs(p, work),
         )
-        text = lock_text(pylock.read_text("utf-8") if p.installs else "", lock)
+        resolved = pylock.read_text("utf-8") if p.installs else ""
+        here = Path(os.path.relpath(work, p.folder))  # uv's paths begin there
+        resolved = re.sub(
+            r'\bpath = "([^"/][^"]*)"',
+            lambda match: f'path = "{os.path.normpath(here / match[1])}"',
+            resolved,
+        )
+        text = lock_text(resolved, lock)
         packages = parse_toml(pylock, text.encode()).tables("packages")
         names = [check_package(package) for package in packages]
         pylock.write_text(text, "utf-8")

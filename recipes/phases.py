@@ -25,8 +25,8 @@ from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
 from .shell import Progress, RecipeError, Shell, log, print_result, progress_bar, quote
 
-IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
-IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
+IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store", "*~")
+IGNORED_FILES = (".#*", "#*#", ".*.sw[op]")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
 
 
@@ -50,9 +50,9 @@ def setup(c: Context) -> None:
         if p.beside and p.writes_metadata:
             beside = " ".join(quote(str(path)) for path in p.beside)
             sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
-        sh.remove('"$DIR_SITE" -depth', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
-        sh.remove('"$DIR_SITE" -type f', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
-        sh.remove('"$DIR_SITE" -depth', p.excluded('"$DIR_SITE"'))
+        sh.remove('"$DIR_SITE"', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
+        sh.remove('"$DIR_SITE"', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
+        sh.remove('"$DIR_SITE"', p.excluded)
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .lockfile import Lock, lock_name, read_lock
 from .metadata import Metadata, args_lines, find_entries, read_metadata
 from .parsers import Value, is_reserved
-from .pyproject import ARTICLE, NAMED_BY, Location, locate_project
+from .pyproject import ARTICLE, NAMED_BY, Location, locate_project, read_toml
 from .settings import SETTINGS, Settings, Table
 from .shell import RecipeError, exit_on_error, log
 
@@ -170,13 +170,16 @@ class Project(Settings):
     @property
     def uses_uv_lock(self) -> bool:
         """Whether the project's own `uv.lock` says what to install, for lack of another."""
-        own = self.installs and self.get("COSMO_DEPS") is None and not self.script
-        return own and self.lock is None and (self.root / "uv.lock").is_file()
+        if not self.installs or self.get("COSMO_DEPS") or self.script or self.lock:
+            return False
+        workspaces = [path for path in self.root.parents if (path / "uv.lock").is_file()]
+        members = (read_toml(path / "pyproject.toml").table("tool", "uv") for path in workspaces)
+        return (self.root / "uv.lock").is_file() or any("workspace" in uv.data for uv in members)
 
-    def excluded(self, folder: str) -> list[str]:
-        """The tests of `find` for what COSMO_EXCLUDE names below a folder."""
-        patterns = self.get("COSMO_EXCLUDE")
-        return [f"-path {folder}/{shlex.quote(pattern)}" for pattern in patterns]
+    @property
+    def excluded(self) -> list[str]:
+        """The tests of `find` for what COSMO_EXCLUDE names below the folder that it runs in."""
+        return [f"-path ./{shlex.quote(pattern)}" for pattern in self.get("COSMO_EXCLUDE")]
 
     @cached_property
     def epoch(self) -> int:

@@ -78,6 +78,10 @@ class LineRunner(Local):
         self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
         self.running[:] = [self.process]
 
+    def kill(self) -> None:
+        """End the line, as Invoke does where it takes too long."""
+        end_running()
+
 
 def processes() -> dict[int, int]:
     """The parent of each process that has not ended. Source: proc(5), and `ps` in POSIX."""
@@ -165,6 +169,8 @@ class Shell:
         failed = failed or f"cosmo.{self.task} failed"
         if at:  # whichever symbolic links lead to the current folder
             line = f"(cd {'-P ' if at.startswith('..') else ''}{quote(at)} && {line})"
+        elif " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
+            line = f"({line})"
         if self.dry and hasattr(signal, "SIGPIPE"):
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
         if self.dry or self.c.config.run.echo:
@@ -188,9 +194,13 @@ class Shell:
         return result
 
     def remove(self, folder: str, tests: list[str]) -> None:
-        """Run the line that removes, below a folder, what passes one of these tests of `find`."""
+        """Run the line that removes, below a folder, what passes one of these tests of `find`.
+
+        It runs there, for to `-path` the folder would be a part of the pattern.
+        """
+        find = rf"find . -depth \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
         if tests:
-            self.run(rf"find {folder} \( {' -o '.join(tests)} \) -exec rm -rf {{}} +")
+            self.run(f"cd -P {folder} && {find}")
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""

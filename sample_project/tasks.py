@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 6e2cc89e2b508032a0832a168de909fd35bf32ef0e9a2f736ce19ca301b08f4a
+# sha256 of all other lines: 213bb3af5a163cf6d048ac387018c1323c2040001c8d4b2dbfb0dbe3c9bd482e
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def requirements_lines(path: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         text = re.sub(r"\\\r?\n", " ", file.read())
     for line in map(str.strip, text.splitlines()):
-        name = re.match(r"[A-Za-z0-9._-]+", line)
-        yield line, canonical(name[0]) if name and line[0] != "-" else ""
+        name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+        yield line, canonical(name[0]) if name else ""
         include = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", line)
         included = os.path.join(os.path.dirname(path), include[1]) if include else ""
         if os.path.isfile(included) and included not in seen:
@@ -89,8 +89,8 @@ class Dist:
             key, _, value = line.partition(": ")
             if key in ("Name", "Version"):
                 setattr(self, key.lower(), value)
-            if key == "Requires-Dist":
-                self.requires.append(packaging.Requirement(value))
+            with suppress(packaging.InvalidRequirement):
+                self.requires += [packaging.Requirement(value)] if key == "Requires-Dist" else []
         rows = csv.reader(self.read("RECORD").splitlines())
         self.hashes = {row[0]: row[1] for row in rows if len(row) > 1}
 
@@ -106,7 +106,7 @@ class Dist:
         path = self.path(f"{self.info}/{name}")
         if not os.path.isfile(path):
             return ""
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
     def files(self) -> list[str]:
@@ -334,7 +334,7 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
     site, own, changes, removed = os.path.join(work, "site"), find_dists(packed), [], []
     installed = find_dependencies(site, own)
     check_conflicts(own, installed, packed, program)
-    sys.path[:0] = [os.path.abspath(packed), os.path.abspath(site)]
+    sys.path += [os.path.abspath(packed), os.path.abspath(site)]
     with open(os.path.join(work, "forms"), encoding="utf-8") as file:
         chosen = dict(line.rstrip("\n").split("\t") for line in file)
     for dist in installed:
@@ -369,9 +369,7 @@ def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
     installed = []
     for dist in find_dists(site):
         if canonical(dist.name) in [canonical(mine.name) for mine in own]:
-            remove_dist(dist)
-        elif json.loads(dist.read("direct_url.json") or "{}").get("dir_info", {}).get("editable"):
-            sys.exit(f"{dist} is editable, so its files would stay where they are")
+            remove_dist(dist, [])
         else:
             installed.append(dist)
     return installed
@@ -435,7 +433,7 @@ def drop_optional(
         or any(one in own for one in dependents)
     ):
         return []
-    remove_dist(dist)
+    remove_dist(dist, dists)
     names = [dist.name]
     for other in dependents:
         needed, tried = find_needed(other, modules)
@@ -447,9 +445,13 @@ def drop_optional(
     return names
 
 
-def remove_dist(dist: Dist) -> None:
-    """Remove a distribution's files, and the folders that are empty then."""
-    for name in dist.files():
+def remove_dist(dist: Dist, dists: list[Dist]) -> None:
+    """Remove a distribution's files, but for others' too, and the folders that are empty then."""
+    others = [
+        other for other in dists if other is not dist and os.path.isdir(other.path(other.info))
+    ]
+    shared = {name for other in others for name in other.hashes}
+    for name in (name for name in dist.files() if name not in shared):
         os.remove(dist.path(name))
         folder = os.path.dirname(name)
         while folder and not os.listdir(dist.path(folder)):
@@ -532,18 +534,21 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     packages = load_toml(pylock).get("packages", [])
     hashes: dict[str, set[str]] = {}
     for line, name in requirements_lines(hashed) if hashed else ():
-        if name and "--hash" in line:
+        if "--hash" in line:
             found = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
+            if not name or not found:
+                sys.exit(f"{hashed}: {line!r} has a hash that cannot be checked; name a sha256")
             hashes.setdefault(name, set()).update(found)
     chosen, forms = [], []
     for number, package in enumerate(packages):
         name, version = package["name"], package.get("version", "")
         anchor_paths(package, os.path.dirname(os.path.abspath(pylock)))
         sdist, wheels = package.pop("sdist", None), package.pop("wheels", [])
-        files = [file for file in (sdist, *wheels) if file]
+        package.get("directory", {}).pop("editable", None)  # its files are to go in
+        files = [file for file in (sdist, package.get("archive"), *wheels) if file]
         allowed = hashes.get(name, {file["hashes"]["sha256"] for file in files})
         files = [file for file in files if file["hashes"]["sha256"] in allowed]
-        if not files and (sdist or wheels):
+        if not files and (sdist or wheels or name in hashes):
             sys.exit(f"{name} {version} has no file with a hash of {hashed}")
         wheels = [file for file in wheels if file in files]
         pure = [file for file in wheels if is_pure(file)]
@@ -634,12 +639,14 @@ def check(folder: str, package: str, specifiers: str, *entries: str) -> None:
     if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
         problem = f"the interpreter has a module {package} of its own, which would run instead"
         sys.exit(f"{problem}; rename the program")
-    sys.path.insert(0, os.path.abspath(folder))
+    sys.path.append(os.path.abspath(folder))
     for entry in entries:
         module, _, function = entry.partition(":")
         try:
             spec = importlib.util.find_spec(module)
-        except ImportError:
+        except BaseException as error:  # a package that cannot be imported here, may be elsewhere
+            if not (isinstance(error, ImportError) and f"{module}.".startswith(f"{error.name}.")):
+                continue
             spec = None
         if spec is None or spec.loader is None:
             sys.exit(f"there is no module {module}; correct COSMO_ENTRY")
@@ -790,6 +797,10 @@ class LineRunner(Local):
         self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
         self.running[:] = [self.process]
 
+    def kill(self) -> None:
+        """End the line, as Invoke does where it takes too long."""
+        end_running()
+
 
 def processes() -> dict[int, int]:
     """The parent of each process that has not ended. Source: proc(5), and `ps` in POSIX."""
@@ -877,6 +888,8 @@ class Shell:
         failed = failed or f"cosmo.{self.task} failed"
         if at:  # whichever symbolic links lead to the current folder
             line = f"(cd {'-P ' if at.startswith('..') else ''}{quote(at)} && {line})"
+        elif " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
+            line = f"({line})"
         if self.dry and hasattr(signal, "SIGPIPE"):
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
         if self.dry or self.c.config.run.echo:
@@ -900,9 +913,13 @@ class Shell:
         return result
 
     def remove(self, folder: str, tests: list[str]) -> None:
-        """Run the line that removes, below a folder, what passes one of these tests of `find`."""
+        """Run the line that removes, below a folder, what passes one of these tests of `find`.
+
+        It runs there, for to `-path` the folder would be a part of the pattern.
+        """
+        find = rf"find . -depth \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
         if tests:
-            self.run(rf"find {folder} \( {' -o '.join(tests)} \) -exec rm -rf {{}} +")
+            self.run(f"cd -P {folder} && {find}")
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
@@ -1902,13 +1919,16 @@ class Project(Settings):
     @property
     def uses_uv_lock(self) -> bool:
         """Whether the project's own `uv.lock` says what to install, for lack of another."""
-        own = self.installs and self.get("COSMO_DEPS") is None and not self.script
-        return own and self.lock is None and (self.root / "uv.lock").is_file()
+        if not self.installs or self.get("COSMO_DEPS") or self.script or self.lock:
+            return False
+        workspaces = [path for path in self.root.parents if (path / "uv.lock").is_file()]
+        members = (read_toml(path / "pyproject.toml").table("tool", "uv") for path in workspaces)
+        return (self.root / "uv.lock").is_file() or any("workspace" in uv.data for uv in members)
 
-    def excluded(self, folder: str) -> list[str]:
-        """The tests of `find` for what COSMO_EXCLUDE names below a folder."""
-        patterns = self.get("COSMO_EXCLUDE")
-        return [f"-path {folder}/{shlex.quote(pattern)}" for pattern in patterns]
+    @property
+    def excluded(self) -> list[str]:
+        """The tests of `find` for what COSMO_EXCLUDE names below the folder that it runs in."""
+        return [f"-path ./{shlex.quote(pattern)}" for pattern in self.get("COSMO_EXCLUDE")]
 
     @cached_property
     def epoch(self) -> int:
@@ -2399,7 +2419,7 @@ def install_dependencies(p: Project, sh: Shell) -> None:
             resolve(p, sh, uv, work)
         if p.lock is None or p.lock.packages or p.metadata.built:
             install(p, sh, uv, work)
-        sh.remove('"$DIR_SITE" -depth', [*p.excluded('"$DIR_SITE"'), "-name __pycache__"])
+        sh.remove('"$DIR_SITE"', [*p.excluded, "-name __pycache__"])
 
 
 def prepare(p: Project, sh: Shell) -> tuple[str, str]:
@@ -2412,7 +2432,7 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     if not p.installs:
         return uv, work
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
-    sh.exports.update({"UV_OFFLINE": "1"} if p.get("COSMO_OFFLINE") else {})
+    sh.exports.update(UV_OFFLINE="1" if p.get("COSMO_OFFLINE") else "0")
     specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
     line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
     sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
@@ -2440,8 +2460,10 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
 
 def network_remedy(p: Project) -> str:
     """What to do where uv cannot resolve or install."""
-    offline = "go online once, without COSMO_OFFLINE"
-    return offline if p.get("COSMO_OFFLINE") else "correct the requirements, or check the network"
+    if p.get("COSMO_OFFLINE"):
+        return "go online once, without COSMO_OFFLINE"
+    remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
+    return f"{remedy}, or check the network"
 
 
 def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
@@ -2453,12 +2475,23 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
         file = deps if os.path.isabs(deps) else os.path.relpath(deps, p.folder)
     elif p.metadata.built:
         file = f"{os.path.relpath(work, p.folder)}/requirements.txt"
-    line = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}"
-    if p.uses_uv_lock:
-        line = f"{uv} export -q --locked --no-dev --no-emit-project --format pylock.toml"
-    line = f"{line} -o {folder}/pylock.toml >/dev/null"
+    line, at = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}", p.folder
+    if p.uses_uv_lock:  # read with a Python that suits the project, which this one may not
+        line = f"{uv} export -q --locked --no-default-groups --no-editable --no-emit-project"
+        line += " --format pylock.toml"
+        line = f"unset UV_PYTHON && {line}"
+    elif at == ".":
+        at = ""
     failed = f"the dependencies of {p.pkg} cannot be resolved"
-    sh.run(line, failed, network_remedy(p), at=p.folder if p.folder != "." else "")
+    sh.run(f"{line} -o {folder}/pylock.toml", failed, network_remedy(p), at=at)
+
+
+def select(p: Project, sh: Shell, pylock: str, work: str) -> None:
+    """Part a lock file into those to install from, with what a requirements file has hashes of."""
+    hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
+    failed = f"the dependencies of {p.pkg} cannot be installed"
+    remedy = "correct the requirements"
+    sh.run(inside_command(p, "select", pylock, quote(work), *hashed), failed, remedy)
 
 
 def install(p: Project, sh: Shell, uv: str, work: str) -> None:
@@ -2469,11 +2502,10 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     """
     folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
     remedy, pylock = network_remedy(p), f"{folder}/pylock.toml"
-    hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
     if p.lock:
         sh.log("deps", f"{count(p.lock.packages)}, as locked")
-        pylock, hashed = quote(str(p.lock_file)), []
-    sh.run(inside_command(p, "select", pylock, folder, *hashed), failed, remedy)
+        pylock = quote(str(p.lock_file))
+    select(p, sh, pylock, work)
     pip = f"{uv} pip install -q --target site $(cat target) -r"
     sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
     cache = cache_folder()
@@ -2487,7 +2519,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
         f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
     )
     sh.run("\n".join(loop), failed, remedy, at=work)
-    sh.remove(f"{folder}/site -depth", p.excluded(f"{folder}/site"))
+    sh.remove(f"{folder}/site", p.excluded)
     name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
     failed = f"{p.pkg} cannot be packaged with its dependencies"
     remedy = "do without it, or require a version that has a pure wheel"
@@ -2511,6 +2543,11 @@ def lock_inputs(p: Project, work: str) -> tuple[str, ...]:
 def check_lock_matches(p: Project, lock: Lock, work: str, dry: bool = False) -> None:
     """Check that the packages were locked for what is required now."""
     inputs = lock.inputs if dry and p.metadata.built else lock_inputs(p, work)
+    names = {re.split(r"[^A-Za-z0-9._-]", line)[0] for line in inputs if ";" not in line}
+    missing = {canonical(name) for name in names - {"requirements"}} - set(lock.packages)
+    if inputs == lock.inputs and missing - {canonical(p.metadata.name)}:
+        problem = f"has no {' or '.join(sorted(missing))}; lock anew with `invoke cosmo.lock`"
+        raise RecipeError(f"{p.lock_file} {problem}")
     if inputs != lock.inputs:
         locked, now = (", ".join(texts) or "nothing" for texts in (lock.inputs, inputs))
         problem = f"is for {locked}, and {now} is required; lock anew with `invoke cosmo.lock`"
@@ -2533,6 +2570,7 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
     uv, work = prepare(p, sh)
     if p.installs:
         resolve(p, sh, uv, work)
+        select(p, sh, f"{quote(work)}/pylock.toml", work)
     shown = sh.run("sh ./python --version", at=p.build).stdout
     if sh.dry:
         return
@@ -2547,7 +2585,14 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
             last_modified=time.strftime("%Y-%m-%dT%H:%M:%SZ", modified) if remote else "",
             inputs=lock_inputs(p, work),
         )
-        text = lock_text(pylock.read_text("utf-8") if p.installs else "", lock)
+        resolved = pylock.read_text("utf-8") if p.installs else ""
+        here = Path(os.path.relpath(work, p.folder))  # uv's paths begin there
+        resolved = re.sub(
+            r'\bpath = "([^"/][^"]*)"',
+            lambda match: f'path = "{os.path.normpath(here / match[1])}"',
+            resolved,
+        )
+        text = lock_text(resolved, lock)
         packages = parse_toml(pylock, text.encode()).tables("packages")
         names = [check_package(package) for package in packages]
         pylock.write_text(text, "utf-8")
@@ -2559,8 +2604,8 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
 # recipes/phases.py ------------------------------------------------------------
 # The article's recipe: one task a phase, in the article's order, each of them its shell lines.
 
-IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
-IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
+IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store", "*~")
+IGNORED_FILES = (".#*", "#*#", ".*.sw[op]")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
 
 
@@ -2584,9 +2629,9 @@ def setup(c: Context) -> None:
         if p.beside and p.writes_metadata:
             beside = " ".join(quote(str(path)) for path in p.beside)
             sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
-        sh.remove('"$DIR_SITE" -depth', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
-        sh.remove('"$DIR_SITE" -type f', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
-        sh.remove('"$DIR_SITE" -depth', p.excluded('"$DIR_SITE"'))
+        sh.remove('"$DIR_SITE"', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
+        sh.remove('"$DIR_SITE"', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
+        sh.remove('"$DIR_SITE"', p.excluded)
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
 
 

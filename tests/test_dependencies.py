@@ -454,16 +454,17 @@ def test_a_module_that_would_hide_a_dependency_is_named(installing: Project, ind
     assert "bird 1.0 both are bird" in told
 
 
-def test_what_is_editable_is_refused(installing: Project, index: Index) -> None:
-    asks(installing)
-    here = installing.path.parent / "bird"
+def test_what_is_editable_goes_in_as_it_is_installed(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": ""})
+    asks(installing, imports="hello_version")
     backend = "build-backend = 'backend'\nbackend-path = ['.']\n"
-    other = installing.beside("bird")
+    other = installing.beside("owl")
     other.write("pyproject.toml", f"[build-system]\nrequires = []\n{backend}")
-    code = BACKEND.replace("hello", "bird").replace("Requires-Dist: bird\\n", "")
-    other.write("backend.py", code + "build_editable = build_wheel\n")
-    installing.write("all.txt", f"-e {here}\n")
-    assert "bird 7.8 is editable" in installing.refused(COSMO_DEPS="all.txt")
+    code = BACKEND.replace("hello/_version.py", "hello_version.py").replace("hello", "owl")
+    other.write("backend.py", code.replace("owl_version", "hello_version"))
+    installing.write("all.txt", f"-e {other.path}\n")
+    installing.package(COSMO_DEPS="all.txt")
+    assert installing.start().stdout == "1\n"
 
 
 def test_hashes_stay_checked(installing: Project, index: Index, version: tuple[int, int]) -> None:

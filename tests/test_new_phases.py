@@ -7,8 +7,10 @@ import shlex
 import shutil
 import signal
 import sys
-import time  # noqa: F401
+import time
 from pathlib import Path
+
+import pytest
 
 from index import Index
 from mirror import Mirror
@@ -212,7 +214,9 @@ def test_the_dry_run_with_one_dependency_has_few_lines(installing: Project) -> N
 
 
 def test_a_signal_ends_no_program_that_the_build_did_not_start(project: Project) -> None:
-    text = project.tasks.text.partition('\nif __name__ == "__main__"')[0] + "\n\n"
+    text = project.tasks.text + "\n\n"
+    if "__main__" in text:
+        text = text.rpartition('\nif __name__ == "__main__"')[0] + "\n\n"
     text += "import subprocess\nfrom invoke.tasks import task as _task\n\n\n"
     text += "@_task\ndef serve(c):\n"
     text += "    sleep = subprocess.Popen(['sleep', '300'], stdout=-3, stderr=-3)\n"
@@ -228,3 +232,130 @@ def test_a_signal_ends_no_program_that_the_build_did_not_start(project: Project)
     number = int((project.path / "pid").read_text())
     assert [line.split() for line in left(project)] == [["sleep", "300"]]
     os.kill(number, signal.SIGKILL)
+
+
+# ---- test_phases.py 2
+
+
+def test_the_dry_script_ends_where_the_build_does(project: Project) -> None:
+    script = project.invoke("--dry", "cosmo").stdout
+    shutil.rmtree(project.path / "src/hello")
+    done = run(["sh", "-ec", script], project.environment(), project.path)
+    assert done.returncode != 0
+    assert not project.executable.exists()
+
+
+def test_a_line_that_takes_too_long_is_ended_with_all_it_started(project: Project) -> None:
+    project.write("src/hello/__main__.py", "import time\ntime.sleep(300)\n")
+    begin = time.monotonic()
+    done = project.invoke("-T", "8", "cosmo", COSMO_SMOKE="")
+    assert done.returncode == 1
+    assert "it took longer than 8 seconds" in done.stderr
+    assert time.monotonic() - begin < 100
+
+
+# ---- test_project.py 2
+
+
+def test_a_program_may_be_called_like_the_recipes_own_modules(project: Project) -> None:
+    (project.path / "src/hello").rename(project.path / "src/inside")
+    project.write("src/inside/__main__.py", "")
+    project.write("src/inside/words.py", "def greet():\n    print('inside')\n")
+    done = project.invoke("cosmo", PKG="inside", COSMO_ENTRY="inside.words:greet")
+    assert done.returncode == 0, done.stderr
+    assert start(project.build / "inside", home=project.path.parent).stdout == "inside\n"
+
+
+def test_what_is_excluded_stays_out_of_a_project_whose_path_is_a_pattern(project: Project) -> None:
+    moved = project.beside("a[1]*")
+    project.path.rename(moved.path)
+    moved.write("../tasks.py", moved.tasks.text)
+    settings = {"COSMO_PROJECT": "a[1]*", "COSMO_EXCLUDE": "hello/greeting*"}
+    done = moved.invoke("cosmo", cwd=moved.path.parent, **settings)
+    assert done.returncode == 0, done.stderr
+    assert "hello/greeting.txt" not in packed(moved.executable, moved.interpreter)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nowhere_at_all\n", ""),
+        ("import os\nos.environ['NOT_SET']\n", ""),
+        ("raise SystemExit('stop')\n", ""),
+        ("def f(:\n", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_an_entry_of_a_package_that_cannot_be_imported_here_is_packaged(
+    project: Project, text: str, message: str
+) -> None:
+    project.write("src/hello/__init__.py" if not message else "src/hello/words.py", text)
+    if message:
+        assert message in project.refused(COSMO_ENTRY="hello.words:greet")
+    else:
+        assert project.invoke("cosmo", COSMO_ENTRY="hello.words:greet").returncode == 0
+
+
+# ---- test_dependencies.py 2
+
+
+def test_a_file_of_two_dependencies_stays_where_one_is_left_out(
+    installing: Project, index: Index, version: tuple[int, int]
+) -> None:
+    tag = "cp{0}{1}-cp{0}{1}-manylinux2014_x86_64".format(*version)
+    index.wheel("bird", "1.0", {"shared/__init__.py": "V = 1\n", "shared/a.py": ""})
+    more = {"shared/b.py": "import _b", "_b.so": ""}
+    index.wheel("owl", "1.0", {"shared/__init__.py": "V = 1\n", **more}, tag=tag)
+    guarded = "import shared\ntry:\n    import shared.b, _b\nexcept ImportError:\n    pass\n"
+    index.wheel("wren", "1.0", {"wren.py": f"{guarded}print(shared.V)\n"}, "bird", "owl")
+    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['wren']\n"
+    installing.write("pyproject.toml", head)
+    installing.write("src/hello/__main__.py", "import wren\n")
+    installing.package()
+    assert installing.start().stdout == "1\n"
+
+
+def test_a_hash_holds_for_an_address_and_in_a_lock_too(
+    installing: Project, index: Index, mirror: Mirror
+) -> None:
+    digest = index.wheel("bird", "1.0", {"bird.py": ""})
+    (path,) = (path for path in mirror.files if path.endswith(".whl"))
+    installing.write("pyproject.toml", "[project]\nname = 'hello'\nversion = '1'\n")
+    for requirement in ("bird==1.0", f"bird @ {mirror.address}{path}"):
+        installing.write("all.txt", f"{requirement} --hash=sha256:{'0' * 64}\n")
+        for task in ("cosmo", "cosmo.lock"):
+            assert "hash" in installing.refused(task, COSMO_DEPS="all.txt").lower()
+        installing.write("all.txt", f"{requirement} --hash=sha256:{digest}\n")
+        installing.package(COSMO_DEPS="all.txt")
+
+
+# ---- test_lockfile.py 2
+
+
+def test_a_local_wheel_is_locked_by_a_path_from_the_project(
+    installing: Project, index: Index
+) -> None:
+    index.wheel("bird", "1.0", {"bird.py": "print('local')\n"})
+    name = "bird-1.0-py3-none-any.whl"
+    (installing.path / "wheels").mkdir()
+    (installing.path / "wheels" / name).write_bytes(index.mirror.files[f"/files/{name}"].data)
+    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['bird']\n"
+    source = f"[tool.uv.sources]\nbird = {{ path = 'wheels/{name}' }}\n"
+    installing.write("pyproject.toml", head + source)
+    installing.write("src/hello/__main__.py", "import bird\n")
+    del installing.env["UV_NO_CONFIG"]
+    assert installing.invoke("cosmo.lock").returncode == 0
+    assert f'path = "wheels/{name}"' in (installing.path / "pylock.cosmo.toml").read_text()
+    installing.package()
+    assert installing.start().stdout == "local\n"
+
+
+def test_a_lock_without_what_is_required_is_refused(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": ""})
+    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['bird']\n"
+    installing.write("pyproject.toml", head)
+    assert installing.invoke("cosmo.lock").returncode == 0
+    lock = installing.path / "pylock.cosmo.toml"
+    text = lock.read_text()
+    begin, end = text.index("[[packages]]"), text.index("[tool.cosmo-recipes]")
+    lock.write_text(f"{text[:begin]}packages = []\n{text[end:]}")
+    assert "has no bird; lock anew" in installing.refused()

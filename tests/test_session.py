@@ -140,7 +140,7 @@ def test_a_stalled_download_can_be_interrupted(
 def test_a_hosts_own_handlers_are_as_they_were_afterwards(project: Project) -> None:
     text = project.tasks.text + "\n\n"
     if "__main__" in text:
-        text = text.partition('\nif __name__ == "__main__"')[0] + "\n\n"
+        text = text.rpartition('\nif __name__ == "__main__"')[0] + "\n\n"
     text += "import signal\nfrom invoke.tasks import task as _task\n\n\n"
     text += "@_task\ndef after(c):\n    print(signal.getsignal(signal.SIGINT).__name__)\n\n\n"
     project.write("tasks.py", f"{text}ns.add_task(after)\n")

@@ -29,12 +29,16 @@ from typing import Any
 
 if not __package__:  # run by its path
     sys.path[0] = os.path.dirname(os.path.abspath(sys.path[0]))
-    __package__ = "inside"
+    __package__, __spec__ = "inside", None
     import_module("inside.purify")
     del sys.path[0]
 
 from .distribution import requirements_lines
 from .purify import purify
+
+if __spec__ is None:  # the program may have a package of that name
+    for known in [name for name in sys.modules if name.partition(".")[0] == "inside"]:
+        del sys.modules[known]
 
 
 def target(specifiers: str = "") -> None:
@@ -68,18 +72,21 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     packages = load_toml(pylock).get("packages", [])
     hashes: dict[str, set[str]] = {}
     for line, name in requirements_lines(hashed) if hashed else ():
-        if name and "--hash" in line:
+        if "--hash" in line:
             found = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
+            if not name or not found:
+                sys.exit(f"{hashed}: {line!r} has a hash that cannot be checked; name a sha256")
             hashes.setdefault(name, set()).update(found)
     chosen, forms = [], []
     for number, package in enumerate(packages):
         name, version = package["name"], package.get("version", "")
         anchor_paths(package, os.path.dirname(os.path.abspath(pylock)))
         sdist, wheels = package.pop("sdist", None), package.pop("wheels", [])
-        files = [file for file in (sdist, *wheels) if file]
+        package.get("directory", {}).pop("editable", None)  # its files are to go in
+        files = [file for file in (sdist, package.get("archive"), *wheels) if file]
         allowed = hashes.get(name, {file["hashes"]["sha256"] for file in files})
         files = [file for file in files if file["hashes"]["sha256"] in allowed]
-        if not files and (sdist or wheels):
+        if not files and (sdist or wheels or name in hashes):
             sys.exit(f"{name} {version} has no file with a hash of {hashed}")
         wheels = [file for file in wheels if file in files]
         pure = [file for file in wheels if is_pure(file)]
@@ -170,12 +177,14 @@ def check(folder: str, package: str, specifiers: str, *entries: str) -> None:
     if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
         problem = f"the interpreter has a module {package} of its own, which would run instead"
         sys.exit(f"{problem}; rename the program")
-    sys.path.insert(0, os.path.abspath(folder))
+    sys.path.append(os.path.abspath(folder))
     for entry in entries:
         module, _, function = entry.partition(":")
         try:
             spec = importlib.util.find_spec(module)
-        except ImportError:
+        except BaseException as error:  # a package that cannot be imported here, may be elsewhere
+            if not (isinstance(error, ImportError) and f"{module}.".startswith(f"{error.name}.")):
+                continue
             spec = None
         if spec is None or spec.loader is None:
             sys.exit(f"there is no module {module}; correct COSMO_ENTRY")

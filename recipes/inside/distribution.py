@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 EXTENSION = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
@@ -34,8 +35,8 @@ def requirements_lines(path: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         text = re.sub(r"\\\r?\n", " ", file.read())
     for line in map(str.strip, text.splitlines()):
-        name = re.match(r"[A-Za-z0-9._-]+", line)
-        yield line, canonical(name[0]) if name and line[0] != "-" else ""
+        name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+        yield line, canonical(name[0]) if name else ""
         include = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", line)
         included = os.path.join(os.path.dirname(path), include[1]) if include else ""
         if os.path.isfile(included) and included not in seen:
@@ -56,8 +57,8 @@ class Dist:
             key, _, value = line.partition(": ")
             if key in ("Name", "Version"):
                 setattr(self, key.lower(), value)
-            if key == "Requires-Dist":
-                self.requires.append(packaging.Requirement(value))
+            with suppress(packaging.InvalidRequirement):
+                self.requires += [packaging.Requirement(value)] if key == "Requires-Dist" else []
         rows = csv.reader(self.read("RECORD").splitlines())
         self.hashes = {row[0]: row[1] for row in rows if len(row) > 1}
 
@@ -73,7 +74,7 @@ class Dist:
         path = self.path(f"{self.info}/{name}")
         if not os.path.isfile(path):
             return ""
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
 
     def files(self) -> list[str]:

@@ -7,7 +7,6 @@ them is removed too, if all that require it do without it, and refused otherwise
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
 import sys
@@ -27,7 +26,7 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
     site, own, changes, removed = os.path.join(work, "site"), find_dists(packed), [], []
     installed = find_dependencies(site, own)
     check_conflicts(own, installed, packed, program)
-    sys.path[:0] = [os.path.abspath(packed), os.path.abspath(site)]
+    sys.path += [os.path.abspath(packed), os.path.abspath(site)]
     with open(os.path.join(work, "forms"), encoding="utf-8") as file:
         chosen = dict(line.rstrip("\n").split("\t") for line in file)
     for dist in installed:
@@ -62,9 +61,7 @@ def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
     installed = []
     for dist in find_dists(site):
         if canonical(dist.name) in [canonical(mine.name) for mine in own]:
-            remove_dist(dist)
-        elif json.loads(dist.read("direct_url.json") or "{}").get("dir_info", {}).get("editable"):
-            sys.exit(f"{dist} is editable, so its files would stay where they are")
+            remove_dist(dist, [])
         else:
             installed.append(dist)
     return installed
@@ -128,7 +125,7 @@ def drop_optional(
         or any(one in own for one in dependents)
     ):
         return []
-    remove_dist(dist)
+    remove_dist(dist, dists)
     names = [dist.name]
     for other in dependents:
         needed, tried = find_needed(other, modules)
@@ -140,9 +137,13 @@ def drop_optional(
     return names
 
 
-def remove_dist(dist: Dist) -> None:
-    """Remove a distribution's files, and the folders that are empty then."""
-    for name in dist.files():
+def remove_dist(dist: Dist, dists: list[Dist]) -> None:
+    """Remove a distribution's files, but for others' too, and the folders that are empty then."""
+    others = [
+        other for other in dists if other is not dist and os.path.isdir(other.path(other.info))
+    ]
+    shared = {name for other in others for name in other.hashes}
+    for name in (name for name in dist.files() if name not in shared):
         os.remove(dist.path(name))
         folder = os.path.dirname(name)
         while folder and not os.listdir(dist.path(folder)):
