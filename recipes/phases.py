@@ -25,8 +25,8 @@ from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
 from .shell import Progress, RecipeError, Shell, log, print_result, progress_bar, quote
 
-IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store", "*~")
-IGNORED_FILES = (".#*", "#*#", ".*.sw[op]")
+IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
+IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
 
 

@@ -80,7 +80,7 @@ class LineRunner(Local):
 
     def kill(self) -> None:
         """End the line, as Invoke does where it takes too long."""
-        end_running()
+        end_running(timeout=0)
 
 
 def processes() -> dict[int, int]:
@@ -97,8 +97,8 @@ def processes() -> dict[int, int]:
     return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
 
 
-def end_running() -> None:
-    """End the line that is running, and all that it started; at last by force."""
+def end_running(timeout: float = TIMEOUT) -> None:
+    """End the line that is running, and all that it started; after `timeout` seconds by force."""
     for process in LineRunner.running:
         parents, tree = processes(), [process.pid]
         for number in tree:
@@ -107,7 +107,7 @@ def end_running() -> None:
             for number in tree:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(number, signal_number)
-            end = time.monotonic() + TIMEOUT
+            end = time.monotonic() + timeout
             while tree and time.monotonic() < end:
                 time.sleep(0.02)
                 process.poll()
@@ -200,7 +200,8 @@ class Shell:
         """
         find = rf"find . -depth \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
         if tests:
-            self.run(f"cd -P {folder} && {find}")
+            above = folder.replace('"$DIR_SITE"', self.exports["DIR_SITE"]).startswith("..")
+            self.run(f"cd {'-P ' if above else ''}{folder} && {find}")
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 213bb3af5a163cf6d048ac387018c1323c2040001c8d4b2dbfb0dbe3c9bd482e
+# sha256 of all other lines: b9e05bb5448a120a67c10a305f5217ad4e63feb9200e07a4dbb693f524b1a716
 
 from __future__ import annotations
 
@@ -799,7 +799,7 @@ class LineRunner(Local):
 
     def kill(self) -> None:
         """End the line, as Invoke does where it takes too long."""
-        end_running()
+        end_running(timeout=0)
 
 
 def processes() -> dict[int, int]:
@@ -816,8 +816,8 @@ def processes() -> dict[int, int]:
     return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
 
 
-def end_running() -> None:
-    """End the line that is running, and all that it started; at last by force."""
+def end_running(timeout: float = TIMEOUT) -> None:
+    """End the line that is running, and all that it started; after `timeout` seconds by force."""
     for process in LineRunner.running:
         parents, tree = processes(), [process.pid]
         for number in tree:
@@ -826,7 +826,7 @@ def end_running() -> None:
             for number in tree:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(number, signal_number)
-            end = time.monotonic() + TIMEOUT
+            end = time.monotonic() + timeout
             while tree and time.monotonic() < end:
                 time.sleep(0.02)
                 process.poll()
@@ -919,7 +919,8 @@ class Shell:
         """
         find = rf"find . -depth \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
         if tests:
-            self.run(f"cd -P {folder} && {find}")
+            above = folder.replace('"$DIR_SITE"', self.exports["DIR_SITE"]).startswith("..")
+            self.run(f"cd {'-P ' if above else ''}{folder} && {find}")
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
@@ -2604,8 +2605,8 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
 # recipes/phases.py ------------------------------------------------------------
 # The article's recipe: one task a phase, in the article's order, each of them its shell lines.
 
-IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store", "*~")
-IGNORED_FILES = (".#*", "#*#", ".*.sw[op]")
+IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
+IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
 
 

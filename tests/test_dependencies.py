@@ -461,7 +461,8 @@ def test_what_is_editable_goes_in_as_it_is_installed(installing: Project, index:
     other = installing.beside("owl")
     other.write("pyproject.toml", f"[build-system]\nrequires = []\n{backend}")
     code = BACKEND.replace("hello/_version.py", "hello_version.py").replace("hello", "owl")
-    other.write("backend.py", code.replace("owl_version", "hello_version"))
+    code = code.replace("owl_version", "hello_version").replace("Requires-Dist: bird\\n", "")
+    other.write("backend.py", f"{code}build_editable = build_wheel\n")
     installing.write("all.txt", f"-e {other.path}\n")
     installing.package(COSMO_DEPS="all.txt")
     assert installing.start().stdout == "1\n"
