@@ -152,7 +152,7 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(f"{line} -o {folder}/pylock.toml", failed, network_remedy(p), at=at)
 
 
-def select(p: Project, sh: Shell, pylock: str, work: str) -> None:
+def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:
     """Part a lock file into those to install from, with what a requirements file has hashes of."""
     hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
     failed = f"the dependencies of {p.pkg} cannot be installed"
@@ -171,7 +171,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     if p.lock:
         sh.log("deps", f"{count(p.lock.packages)}, as locked")
         pylock = quote(str(p.lock_file))
-    select(p, sh, pylock, work)
+    select_files(p, sh, pylock, work)
     pip = f"{uv} pip install -q --target site $(cat target) -r"
     sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
     cache = cache_folder()
@@ -236,7 +236,7 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
     uv, work = prepare(p, sh)
     if p.installs:
         resolve(p, sh, uv, work)
-        select(p, sh, f"{quote(work)}/pylock.toml", work)
+        select_files(p, sh, f"{quote(work)}/pylock.toml", work)
     shown = sh.run("sh ./python --version", at=p.build).stdout
     if sh.dry:
         return

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: b9e05bb5448a120a67c10a305f5217ad4e63feb9200e07a4dbb693f524b1a716
+# sha256 of all other lines: f0984ac76a810bb30d88a1fa62700cb2d497a8adad54dae56df7e5de8f548cb0
 
 from __future__ import annotations
 
@@ -2487,7 +2487,7 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(f"{line} -o {folder}/pylock.toml", failed, network_remedy(p), at=at)
 
 
-def select(p: Project, sh: Shell, pylock: str, work: str) -> None:
+def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:
     """Part a lock file into those to install from, with what a requirements file has hashes of."""
     hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
     failed = f"the dependencies of {p.pkg} cannot be installed"
@@ -2506,7 +2506,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     if p.lock:
         sh.log("deps", f"{count(p.lock.packages)}, as locked")
         pylock = quote(str(p.lock_file))
-    select(p, sh, pylock, work)
+    select_files(p, sh, pylock, work)
     pip = f"{uv} pip install -q --target site $(cat target) -r"
     sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
     cache = cache_folder()
@@ -2571,7 +2571,7 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
     uv, work = prepare(p, sh)
     if p.installs:
         resolve(p, sh, uv, work)
-        select(p, sh, f"{quote(work)}/pylock.toml", work)
+        select_files(p, sh, f"{quote(work)}/pylock.toml", work)
     shown = sh.run("sh ./python --version", at=p.build).stdout
     if sh.dry:
         return
