@@ -98,6 +98,12 @@ def version(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 
 @pytest.fixture
+def tag(version: tuple[int, int]) -> str:
+    """The tag of a wheel with extension modules for the interpreter."""
+    return "cp{0}{1}-cp{0}{1}-manylinux2014_x86_64".format(*version)
+
+
+@pytest.fixture
 def mirror(interpreter: Path) -> Iterator[Mirror]:
     """A loopback server with the paths of the real download site."""
     with Mirror() as server:

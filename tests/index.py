@@ -30,8 +30,18 @@ def build_sdist(*args):
     raise SystemExit("no sdist")
 """
 
+BUILT = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+PURE = "py3-none-any"
 LEAVES_IT_OUT = "assert os.environ['CC'] == 'false'"
 CANNOT = "sys.exit('no compiler')"
+
+
+Files = Mapping[str, str]
 
 
 def metadata(name: str, version: str, requires: tuple[str, ...], python: str) -> str:
@@ -39,16 +49,11 @@ def metadata(name: str, version: str, requires: tuple[str, ...], python: str) ->
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += ["License: of several lines", "        ", "        as some have it"]
     lines += [f"Requires-Python: {python}"] if python else []
-    return "\n".join(lines + [f"Requires-Dist: {each}" for each in requires]) + "\n"
+    return "\n".join([*lines, *(f"Requires-Dist: {line}" for line in requires), ""])
 
 
 def content(
-    name: str,
-    version: str,
-    files: Mapping[str, str],
-    requires: tuple[str, ...],
-    python: str = "",
-    tag: str = "py3-none-any",
+    name: str, version: str, files: Files, requires: tuple[str, ...], python: str, tag: str
 ) -> dict[str, str]:
     """What a wheel holds: the files, the metadata, and a RECORD of these."""
     info = f"{name}-{version}.dist-info"
@@ -75,10 +80,10 @@ class Index:
         self,
         name: str,
         version: str,
-        files: Mapping[str, str],
+        files: Files,
         *requires: str,
         python: str = "",
-        tag: str = "py3-none-any",
+        tag: str = PURE,
     ) -> str:
         """Add a wheel; return its sha256."""
         data = io.BytesIO()
@@ -88,19 +93,13 @@ class Index:
         return self.add(name, f"{name}-{version}-{tag}.whl", data.getvalue(), python)
 
     def sdist(
-        self,
-        name: str,
-        version: str,
-        files: Mapping[str, str],
-        *requires: str,
-        extension: str = LEAVES_IT_OUT,
+        self, name: str, version: str, files: Files, *requires: str, extension: str = LEAVES_IT_OUT
     ) -> str:
         """Add an sdist with a build backend of its own, that does `extension` first."""
-        told = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        held = content(name, version, files, requires)
+        held = content(name, version, files, requires, "", PURE)
         inside = {
             "PKG-INFO": metadata(name, version, requires, ""),
-            "pyproject.toml": told,
+            "pyproject.toml": BUILT,
             "backend.py": BACKEND.format(name=name, version=version, extension=extension),
             **{f"content/{path}": text for path, text in held.items()},
         }
@@ -114,11 +113,10 @@ class Index:
 
     def add(self, name: str, file: str, data: bytes, python: str) -> str:
         """Add a file to the page of its project."""
-        url = self.mirror.add(f"/files/{file}", data)
-        digest = hashlib.sha256(data).hexdigest()
+        url, digest = self.mirror.add(f"/files/{file}", data), hashlib.sha256(data).hexdigest()
         needs = python.replace(">", "&gt;").replace("<", "&lt;")
         link = f'<a href="{url}#sha256={digest}" data-requires-python="{needs}">{file}</a><br/>'
-        links = self.pages.setdefault(name.replace("_", "-"), [])
+        links = self.pages.setdefault(name, [])
         links.append(link)
         page = f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>"
         self.mirror.add(f"/simple/{name.replace('_', '-')}/", page.encode())

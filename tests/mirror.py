@@ -1,4 +1,4 @@
-"""A download site on 127.0.0.1 that counts what is asked of it, and misbehaves when told to."""
+"""A download site on 127.0.0.1 that counts what is asked of it, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+PYTHON = "/pub/cosmos/bin/python"
+
 
 class Served(NamedTuple):
-    """A file: its content, its time since the epoch, how much is sent, whether that is told.
+    """A file: its content, its time since the epoch, how much is sent, whether its length is.
 
     Then, where the server misbehaves: its status, headers of its own, and how it goes on behind
     the content: it ends, or it is `endless`, or it says no more and is `stalled`.
@@ -29,7 +31,7 @@ class Served(NamedTuple):
 
 
 class Mirror:
-    """The server: `add` gives it files, `downloads` counts the bodies it sent of each.
+    """The server: `add` gives it files, `downloads` counts the bodies that it sent of them.
 
     `asked` counts all requests, and `stalled` is set while an answer is.
     """
@@ -42,13 +44,7 @@ class Mirror:
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                self.answer(body=False)
-
             def do_GET(self) -> None:
-                self.answer(body=True)
-
-            def answer(self, body: bool) -> None:
                 mirror.asked += 1
                 served = mirror.files.get(self.path)
                 if served is None:
@@ -68,10 +64,12 @@ class Mirror:
                     self.send_header("Content-Length", str(len(served.data)))
                 self.send_header("Last-Modified", formatdate(served.modified, usegmt=True))
                 self.end_headers()
-                if body:
+                if self.command == "GET":
                     mirror.downloads[self.path] += 1
                     self.wfile.write(served.data[: served.sent])
                     self.go_on(served.then)
+
+            do_HEAD = do_GET  # noqa: N815 - so the server calls it
 
             def go_on(self, then: str) -> None:
                 with suppress(OSError):
@@ -89,26 +87,18 @@ class Mirror:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.address = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
+        self.python = self.address + PYTHON
         if tls:
             self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
 
-    def add(
-        self,
-        path: str,
-        data: bytes,
-        modified: float = 1_700_000_000,
-        sent: int | None = None,
-        length: bool = True,
-    ) -> str:
-        """Serve `data` at `path`, cut off after `sent` bytes if given; return the URL."""
-        self.files[path] = Served(data, modified, len(data) if sent is None else sent, length)
+    def add(self, path: str, data: bytes, modified: float = 1_700_000_000, **how: Any) -> str:
+        """Serve `data` at `path`; `how` are values of `Served`; return the URL."""
+        self.files[path] = Served(data, modified, **{"sent": len(data), "length": True, **how})
         return self.address + path
 
     def lead(self, path: str, to: str) -> str:
         """Send whoever asks for `path` on to another address; return the URL."""
-        self.add(path, b"")
-        self.spoil(path, status=302, headers={"Location": to})
-        return self.address + path
+        return self.add(path, b"", status=302, headers={"Location": to})
 
     def spoil(self, path: str, **how: Any) -> None:
         """Serve what is at `path` in another way: `how` are values of `Served`."""

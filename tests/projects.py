@@ -9,13 +9,13 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Union
 
 PHASES = ("clean ", "setup ", "lock ", "fetch ", "deps ", "compile ", "update ", "smoke ", "epoch ")
-
 ROOT = Path(__file__).resolve().parent.parent
-
 INVOKE = [sys.executable, "-m", "invoke"]
+Done = subprocess.CompletedProcess[str]
+Place = Union[Path, str, None]
 
 PYPROJECT = """\
 [tool.ds.scripts]
@@ -25,7 +25,6 @@ _.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
 
 MAIN = """\
 import sys
-
 from hello.words import greet
 
 if __name__ == "__main__":
@@ -35,7 +34,6 @@ if __name__ == "__main__":
 
 WORDS = """\
 import pkgutil
-
 
 def greet(names):
     text = pkgutil.get_data("hello", "greeting.txt").decode("utf-8")
@@ -57,7 +55,7 @@ class Project:
     """A project's folder, and what a person does in it."""
 
     def __init__(self, path: Path, interpreter: Path, tasks: Tasks = IMPORTED) -> None:
-        self.path = path
+        self.path, self.home = path, path.parent
         self.interpreter = interpreter
         self.tasks = tasks
         self.build = path / "dist/cosmo"
@@ -73,35 +71,56 @@ class Project:
 
     def beside(self, name: str) -> Project:
         """Another project, in another folder."""
-        return Project(self.path.parent / name, self.interpreter, self.tasks)
+        return Project(self.home / name, self.interpreter, self.tasks)
 
-    def invoke(
-        self, *words: str, cwd: Path | str | None = None, drop: str = "", **settings: str
-    ) -> subprocess.CompletedProcess[str]:
+    def invoke(self, *words: str, cwd: Place = None, drop: str = "", **settings: str) -> Done:
         """Run `invoke` with `words`; `drop` names a program that PATH shall not have."""
         env = self.environment(**settings)
         if drop:
-            env["PATH"] = path_without(drop, self.path.parent)
+            env["PATH"] = path_without(drop, self.home)
         return run([*INVOKE, *words], env, cwd or self.path)
 
     def environment(self, **settings: str) -> dict[str, str]:
         """The environment that `invoke` runs in: the recipes and the interpreter's file."""
         given = {"COSMO_URL": str(self.interpreter), **self.env, **settings}
-        return environment(self.path.parent, **given, PYTHONPATH=self.tasks.path)
+        return environment(self.home, **given, PYTHONPATH=self.tasks.path)
 
-    def package(self, **settings: str) -> Path:
-        """Run `invoke cosmo`, which must succeed, and return the executable."""
-        done = self.invoke("cosmo", **settings)
+    def succeed(self, *words: str, **how: Any) -> Done:
+        """Run `invoke cosmo`, or `invoke` with other `words`, which must succeed."""
+        done = self.invoke(*(words or ("cosmo",)), **how)
         assert done.returncode == 0, done.stderr
+        return done
+
+    def package(self, **how: Any) -> Path:
+        """Run `invoke cosmo`, which must succeed, and return the executable."""
+        self.succeed(**how)
         return self.executable
 
-    def start(
-        self, *arguments: str, cwd: Path | str | None = None, **env: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Start the executable from a directory that is not the project's."""
-        away = self.path.parent / "away"
+    def start(self, *arguments: str, name: str = "", **env: str) -> Done:
+        """Start the executable, or another in its folder, from a directory outside the project."""
+        away = self.home / "away"
         away.mkdir(exist_ok=True)
-        return start(self.executable, *arguments, home=self.path.parent, cwd=cwd or away, **env)
+        file = self.build / (name or self.executable)
+        return start(file, *arguments, home=self.home, cwd=away, **env)
+
+    def says(self, *arguments: str, **how: Any) -> str:
+        """What an executable prints."""
+        done = self.start(*arguments, **how)
+        return done.stdout + done.stderr
+
+    def held(self, name: str = "") -> set[str]:
+        """The names below site-packages in an executable that are not the interpreter's."""
+        files = (self.build / (name or self.executable), self.interpreter)
+        ours, theirs = (set(zipfile.ZipFile(file).namelist()) for file in files)
+        begin = "Lib/site-packages/"
+        return {path[len(begin) :] for path in ours - theirs if path.startswith(begin)}
+
+    def other_interpreter(self) -> bytes:
+        """The content of another interpreter."""
+        other = Path(shutil.copy(self.interpreter, self.home / "other.com"))
+        line = ["zip", "-q", "-d", str(other), "Lib/colorsys.pyc"]
+        assert run(line, environment(self.home), self.home).returncode == 0
+        return other.read_bytes()
 
     def refused(self, *words: str, **settings: str) -> str:
         """Run `invoke cosmo`, which must fail as it should; return what it says.
@@ -123,45 +142,20 @@ class Project:
         return "\n".join(lines)
 
 
-def packed(file: Path, interpreter: Path) -> set[str]:
-    """The names below site-packages in an executable that are not the interpreter's."""
-    given = set(zipfile.ZipFile(interpreter).namelist())
-    begin = "Lib/site-packages/"
-    added = (name for name in zipfile.ZipFile(file).namelist() if name not in given)
-    return {name[len(begin) :] for name in added if name.startswith(begin)}
-
-
 def environment(home: Path, **more: str) -> dict[str, str]:
     """An environment that leads to nothing of the user's."""
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "TMPDIR": str(home),
-        "LANG": "C.UTF-8",
-        **more,
-    }
+    where = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
+    return {**where, "LANG": "C.UTF-8", **more}
 
 
-def run(
-    command: list[str], env: Mapping[str, str], cwd: Path | str
-) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], env: Mapping[str, str], cwd: Path | str, **how: Any) -> Done:
     """Run a command with no standard input, and keep what it prints."""
-    return subprocess.run(
-        command,
-        env=env,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=False,
-        timeout=600,
-    )
+    how = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape", **how}
+    how["stdin"] = subprocess.DEVNULL
+    return subprocess.run(command, env=env, cwd=cwd, check=False, timeout=600, **how)
 
 
-def start(
-    file: Path, *arguments: str, home: Path, cwd: Path | str | None = None, **env: str
-) -> subprocess.CompletedProcess[str]:
+def start(file: Path, *arguments: str, home: Path, cwd: Place = None, **env: str) -> Done:
     """Start an Actually Portable Executable, as a shell does."""
     return run(["sh", str(file), *arguments], environment(home, **env), cwd or home)
 

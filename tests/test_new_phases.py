@@ -14,8 +14,8 @@ import pytest
 
 from index import Index
 from mirror import Mirror
-from projects import INVOKE, ROOT, Project, environment, packed, run, start
-from test_session import begun, left, wait_for
+from projects import INVOKE, ROOT, Project, environment, run, start
+from test_session import begin, left, wait_for
 
 PYTHON = "/pub/cosmos/bin/python"
 
@@ -197,7 +197,7 @@ def test_a_requirement_whose_marker_does_not_hold_needs_nothing(
     head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['wren']\n"
     installing.write("pyproject.toml", head)
     installing.package()
-    held = packed(installing.executable, installing.interpreter)
+    held = installing.held()
     assert "wren.pyc" in held
     assert "bird.pyc" not in held
 
@@ -225,7 +225,7 @@ def test_a_signal_ends_no_program_that_the_build_did_not_start(project: Project)
     there = project.path.parent / "there"
     main = f"import time\nopen({str(there)!r}, 'w')\ntime.sleep(300)\n"
     project.write("src/hello/__main__.py", main)
-    build = begun(project, "serve", "cosmo", COSMO_SMOKE="")
+    build = begin(project, "serve", "cosmo", COSMO_SMOKE="")
     wait_for(there)
     os.kill(build.pid, signal.SIGTERM)
     build.communicate(timeout=60)
@@ -273,7 +273,7 @@ def test_what_is_excluded_stays_out_of_a_project_whose_path_is_a_pattern(project
     settings = {"COSMO_PROJECT": "a[1]*", "COSMO_EXCLUDE": "hello/greeting*"}
     done = moved.invoke("cosmo", cwd=moved.path.parent, **settings)
     assert done.returncode == 0, done.stderr
-    assert "hello/greeting.txt" not in packed(moved.executable, moved.interpreter)
+    assert "hello/greeting.txt" not in moved.held()
 
 
 @pytest.mark.parametrize(
