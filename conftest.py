@@ -86,6 +86,11 @@ def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             (shared / "copy").rename(file)
         else:
             make_standin(file)
+        warm = shared / "warm"
+        if not warm.exists():
+            warm.mkdir()
+            start(file, "-V", home=warm)
+    os.environ["COSMO_TESTS_TMPDIR"] = str(warm)
     return file
 
 

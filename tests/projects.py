@@ -143,8 +143,13 @@ class Project:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """An environment that leads to nothing of the user's."""
-    where = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
+    """An environment that leads to nothing of the user's.
+
+    All tests share one TMPDIR, in which an interpreter has been started: two first starts at once
+    race for the loader that they write there.
+    """
+    where = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    where["TMPDIR"] = os.environ.get("COSMO_TESTS_TMPDIR", str(home))
     return {**where, "LANG": "C.UTF-8", **more}
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from index import BUILT, CANNOT, Index
+from mirror import Mirror
 from projects import Project, environment, run
 
 NEEDS = """\
@@ -385,3 +388,81 @@ def test_what_is_dynamic_comes_from_the_build_backend(installing: Project, index
     installing.write("backend.py", "raise SystemExit('no such luck')")
     wrong = "(?s)(?=.*no such luck).*hello cannot be built by its own build backend"
     assert re.search(wrong, installing.refused())
+
+
+def test_without_uv_it_says_how_to_get_it_where_there_is_something_to_install(
+    installing: Project,
+) -> None:
+    alone = installing.path.parent / "alone"
+    alone.mkdir()
+    (alone / "python").symlink_to(Path(sys.executable).resolve())
+    site = next(path for path in sys.path if path.endswith("site-packages"))
+    env = installing.environment()
+    env["PATH"] = os.pathsep.join(
+        p for p in env["PATH"].split(os.pathsep) if not Path(p, "uv").exists()
+    )
+    env["PYTHONPATH"] = f"{env['PYTHONPATH']}{os.pathsep}{site}"
+    command = [str(alone / "python"), "-m", "invoke", "cosmo"]
+    done = run(command, env, installing.path)
+    assert done.returncode == 0, done.stderr
+    installing.write("pyproject.toml", "[project]\nname = 'hello'\ndependencies = ['bird']\n")
+    done = run(command, env, installing.path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "cosmo: the dependencies of hello cannot be installed: there is no uv on PATH; get it with"
+        " `pip install uv`, or leave them out with COSMO_DEPS=none\n"
+    )
+
+
+def test_a_requirement_whose_marker_does_not_hold_needs_nothing(
+    installing: Project, index: Index, version: tuple[int, int]
+) -> None:
+    tag = "cp{0}{1}-cp{0}{1}-manylinux2014_x86_64".format(*version)
+    index.wheel("bird", "1.0", {"bird.py": "from _bird import x", "_bird.so": ""}, tag=tag)
+    index.wheel("owl", "1.0", {"owl.py": ""}, "bird; python_version < '3'")
+    guarded = "try:\n    import bird\nexcept ImportError:\n    pass\n"
+    index.wheel("wren", "1.0", {"wren.py": guarded}, "bird", "owl")
+    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['wren']\n"
+    installing.write("pyproject.toml", head)
+    installing.package()
+    held = installing.held()
+    assert "wren.pyc" in held
+    assert "bird.pyc" not in held
+
+
+def test_the_dry_run_with_one_dependency_has_few_lines(installing: Project) -> None:
+    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['bird']\n"
+    installing.write("pyproject.toml", head)
+    lines = installing.invoke("--dry", "cosmo").stdout.splitlines()
+    assert "# cosmo.deps" in lines
+    assert len(lines) <= 45
+
+
+def test_a_file_of_two_dependencies_stays_where_one_is_left_out(
+    installing: Project, index: Index, version: tuple[int, int]
+) -> None:
+    tag = "cp{0}{1}-cp{0}{1}-manylinux2014_x86_64".format(*version)
+    index.wheel("bird", "1.0", {"shared/__init__.py": "V = 1\n", "shared/a.py": ""})
+    more = {"shared/b.py": "import _b", "_b.so": ""}
+    index.wheel("owl", "1.0", {"shared/__init__.py": "V = 1\n", **more}, tag=tag)
+    guarded = "import shared\ntry:\n    import shared.b, _b\nexcept ImportError:\n    pass\n"
+    index.wheel("wren", "1.0", {"wren.py": f"{guarded}print(shared.V)\n"}, "bird", "owl")
+    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['wren']\n"
+    installing.write("pyproject.toml", head)
+    installing.write("src/hello/__main__.py", "import wren\n")
+    installing.package()
+    assert installing.start().stdout == "1\n"
+
+
+def test_a_hash_holds_for_an_address_and_in_a_lock_too(
+    installing: Project, index: Index, mirror: Mirror
+) -> None:
+    digest = index.wheel("bird", "1.0", {"bird.py": ""})
+    (path,) = (path for path in mirror.files if path.endswith(".whl"))
+    installing.write("pyproject.toml", "[project]\nname = 'hello'\nversion = '1'\n")
+    for requirement in ("bird==1.0", f"bird @ {mirror.address}{path}"):
+        installing.write("all.txt", f"{requirement} --hash=sha256:{'0' * 64}\n")
+        for task in ("cosmo", "cosmo.lock"):
+            assert "hash" in installing.refused(task, COSMO_DEPS="all.txt").lower()
+        installing.write("all.txt", f"{requirement} --hash=sha256:{digest}\n")
+        installing.package(COSMO_DEPS="all.txt")

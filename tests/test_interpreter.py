@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import ssl
@@ -76,3 +77,14 @@ def test_what_is_longer_than_the_lock_says_is_cut_off(project: Project, mirror: 
     mirror.add(PYTHON, data + bytes(30_000_000), length=False)
     assert "it is longer than it may be" in project.refused(COSMO_URL=url)
     assert sum(file.stat().st_size for file in project.build.rglob("*")) < 8 * len(data)
+
+
+def test_wget2_which_refuses_some_options_serves(project: Project, mirror: Mirror) -> None:
+    wget2 = project.write("../wget2/wget", "#!/bin/sh\nfor word; do case $word in\n")
+    text = "--no-if-modified-since|--progress=dot*) exit 2;; esac; done\n"
+    wget2.write_text(f'{wget2.read_text()}{text}exec {shutil.which("wget")} "$@"\n')
+    wget2.chmod(0o755)
+    path = f"{wget2.parent}{os.pathsep}{os.environ['PATH']}"
+    for downloads in (1, 1):
+        project.package(COSMO_URL=mirror.address + PYTHON, PATH=path)
+        assert mirror.downloads[PYTHON] == downloads

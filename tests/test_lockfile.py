@@ -316,3 +316,74 @@ def test_the_script_of_a_dry_run_heeds_the_checksum(project: Project, mirror: Mi
     done = run(["sh", "-ec", script], project.environment(), project.path)
     assert done.returncode == 0, done.stderr
     assert project.says("x") == "hello x\n"
+
+
+def test_the_lock_names_the_address_also_where_the_cache_has_the_file(
+    project: Project, mirror: Mirror
+) -> None:
+    url = mirror.address + PYTHON
+    assert project.invoke("cosmo.lock", COSMO_URL=url).returncode == 0
+    lock = project.path / "pylock.cosmo.toml"
+    text = lock.read_text()
+    sha256 = text.partition('sha256 = "')[2][:64]
+    lock.unlink()
+    done = project.invoke("cosmo.lock", COSMO_URL=url, COSMO_SHA256=sha256)
+    assert done.returncode == 0, done.stderr
+    assert f'url = "{url}"' in lock.read_text()
+
+
+def test_a_url_that_a_lock_makes_a_mirror_is_named(project: Project, mirror: Mirror) -> None:
+    url = mirror.address + PYTHON
+    assert project.invoke("cosmo.lock", COSMO_URL=url).returncode == 0
+    assert "mirror" not in project.invoke("cosmo.fetch", COSMO_URL=url).stderr
+    done = project.invoke("cosmo.fetch", COSMO_URL="http://127.0.0.1:9/other")
+    assert "COSMO_URL (environment) is asked for that file alone" in done.stderr
+
+
+def test_a_projects_own_uv_lock_is_honoured(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": "print('one')\n"})
+    head = "[project]\nname = 'hello'\nversion = '1'\nrequires-python = '>=3.9'\n"
+    installing.write("pyproject.toml", f"{head}dependencies = ['bird']\n")
+    installing.write("src/hello/__main__.py", "import bird\n")
+    env = installing.environment(UV_NO_CACHE="1", UV_PYTHON=sys.executable)
+    assert run(["uv", "lock", "-q"], env, installing.path).returncode == 0
+    index.wheel("bird", "2.0", {"bird.py": "print('two')\n"})
+    installing.env["UV_NO_CACHE"] = "1"
+    done = installing.invoke("cosmo")
+    assert done.returncode == 0, done.stderr
+    assert "none but uv.lock's dependencies" in done.stderr
+    assert installing.start().stdout == "one\n"
+    assert installing.invoke("cosmo.lock").returncode == 0
+    (installing.path / "uv.lock").unlink()
+    installing.package()
+    assert installing.start().stdout == "one\n"
+
+
+def test_a_local_wheel_is_locked_by_a_path_from_the_project(
+    installing: Project, index: Index
+) -> None:
+    index.wheel("bird", "1.0", {"bird.py": "print('local')\n"})
+    name = "bird-1.0-py3-none-any.whl"
+    (installing.path / "wheels").mkdir()
+    (installing.path / "wheels" / name).write_bytes(index.mirror.files[f"/files/{name}"].data)
+    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['bird']\n"
+    source = f"[tool.uv.sources]\nbird = {{ path = 'wheels/{name}' }}\n"
+    installing.write("pyproject.toml", head + source)
+    installing.write("src/hello/__main__.py", "import bird\n")
+    del installing.env["UV_NO_CONFIG"]
+    assert installing.invoke("cosmo.lock").returncode == 0
+    assert f'path = "wheels/{name}"' in (installing.path / "pylock.cosmo.toml").read_text()
+    installing.package()
+    assert installing.start().stdout == "local\n"
+
+
+def test_a_lock_without_what_is_required_is_refused(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": ""})
+    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['bird']\n"
+    installing.write("pyproject.toml", head)
+    assert installing.invoke("cosmo.lock").returncode == 0
+    lock = installing.path / "pylock.cosmo.toml"
+    text = lock.read_text()
+    begin, end = text.index("[[packages]]"), text.index("[tool.cosmo-recipes]")
+    lock.write_text(f"{text[:begin]}packages = []\n{text[end:]}")
+    assert "has no bird; lock anew" in installing.refused()

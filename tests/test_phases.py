@@ -466,7 +466,7 @@ def test_without_write_permission_it_says_so(project: Project, locked: str) -> N
     finally:
         (project.path / locked).chmod(0o755)
     assert done.returncode == 1
-    assert re.match(r"cosmo: .*dist.*Permission denied", done.stderr.splitlines()[-1])
+    assert re.match("cosmo: (?=.*dist).*Permission denied", done.stderr.splitlines()[-1])
     assert "Traceback" not in done.stderr
     if locked:
         assert project.executable.read_bytes() == before
@@ -504,3 +504,50 @@ def test_progress_is_shown_on_a_terminal_only(project: Project, mirror: Mirror) 
     assert "%" not in plain
     phases = [line.split()[0] for line in plain.splitlines()]
     assert phases == ["clean", "setup", "lock", "fetch", "compile", "update"]
+
+
+def test_the_dry_run_of_the_sample_project_is_quoted_in_the_readme(project: Project) -> None:
+    env = environment(project.path.parent, SOURCE_DATE_EPOCH="315532800")
+    done = run([*INVOKE, "--dry", "cosmo"], env, ROOT / "sample_project")
+    assert done.stdout in (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 120
+    phases = ["clean", "setup", "fetch", "compile", "update"]
+    comments = [line for line in lines if line.startswith("#")]
+    assert comments == [f"# cosmo.{phase}" for phase in phases]
+    assert not [line for line in lines if "uv " in line or ".deps" in line]
+
+
+def test_a_phase_checks_only_the_settings_that_it_uses(project: Project) -> None:
+    project.package()
+    done = project.invoke("cosmo.clean", COSMO_URL="nowhere", COSMO_ARGS="'", PKG="no name")
+    assert done.returncode == 0, done.stderr
+    assert not (project.build / "Lib/site-packages").exists()
+
+
+def test_a_tool_that_fails_has_its_own_last_lines_shown(project: Project) -> None:
+    project.write("src/hello/bad.py", "x = 1\ndef f(:\n")
+    *_, shown, last = project.refused().splitlines()
+    assert shown == "SyntaxError: invalid syntax"
+    assert last == (
+        "cosmo: src/hello does not compile: see above; correct the file, or name it in COSMO_KEEP"
+        " or COSMO_EXCLUDE"
+    )
+
+
+def test_the_dry_script_ends_where_the_build_does(project: Project) -> None:
+    script = project.invoke("--dry", "cosmo").stdout
+    shutil.rmtree(project.path / "src/hello")
+    done = run(["sh", "-ec", script], project.environment(), project.path)
+    assert done.returncode != 0
+    assert not project.executable.exists()
+
+
+def test_a_line_that_takes_too_long_is_ended_with_all_it_started(project: Project) -> None:
+    project.write("src/hello/__main__.py", "import time\ntime.sleep(300)\n")
+    begin = time.monotonic()
+    done = project.invoke("-T", "8", "cosmo", COSMO_SMOKE="")
+    assert done.returncode == 1
+    assert "it took longer than 8 seconds" in done.stderr
+    assert time.monotonic() - begin < 100

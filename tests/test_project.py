@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from index import Index
-from projects import Project, environment, run
+from projects import Project, environment, run, start
 
 SONG = "import sys\n\n\ndef sing(bird='owl'):\n    print(bird, sys.argv[1:])\n    return 3\n"
 
@@ -357,3 +357,72 @@ def test_the_dry_run_of_all_this_gives_the_same_bytes(bare: Project) -> None:
     os.utime(bare.path / "src/bird/song.py")
     bare.package(**settings)
     assert {name: (bare.build / name).read_bytes() for name in first} == first
+
+
+def test_several_scripts_are_packaged_by_one_command_and_leave_later_tasks_alone(
+    project: Project,
+) -> None:
+    for name in ("one", "two"):
+        project.write(f"{name}.py", f"print('{name}')")
+    project.write("dist/cosmo/Lib/site-packages/old", "")
+    words = ["cosmo.script", "one.py", "cosmo.script", "two.py", "cosmo.setup"]
+    done = project.invoke(*words)
+    assert done.returncode == 0, done.stderr
+    for name in ("one", "two"):
+        assert start(project.build / name, home=project.path.parent).stdout == f"{name}\n"
+    assert (project.build / "Lib/site-packages/hello/words.py").exists()
+
+
+def test_a_shared_library_of_the_program_is_refused(project: Project) -> None:
+    project.write("src/hello/libfoo.so.1", "")
+    assert "libfoo.so.1 cannot run in the executable" in project.refused()
+
+
+def test_a_pipe_in_the_place_of_the_result_is_refused(project: Project) -> None:
+    os.mkfifo(project.path / "pipe")
+    assert "is no file" in project.refused(COSMO_OUT="pipe")
+
+
+def test_a_result_may_be_named_after_the_package_that_the_scripts_name(project: Project) -> None:
+    head = "[project]\nname = 'other'\nscripts.greet = 'hello.words:greet'\n"
+    project.write("pyproject.toml", f"{head}[tool.cosmo.env]\nCOSMO_OUT = 'dist/$PKG.com'\n")
+    assert project.invoke("cosmo").returncode == 0
+    assert (project.path / "dist/hello.com").exists()
+
+
+def test_a_program_may_be_called_like_the_recipes_own_modules(project: Project) -> None:
+    (project.path / "src/hello").rename(project.path / "src/inside")
+    project.write("src/inside/__main__.py", "")
+    project.write("src/inside/words.py", "def greet():\n    print('inside')\n")
+    done = project.invoke("cosmo", PKG="inside", COSMO_ENTRY="inside.words:greet")
+    assert done.returncode == 0, done.stderr
+    assert start(project.build / "inside", home=project.path.parent).stdout == "inside\n"
+
+
+def test_what_is_excluded_stays_out_of_a_project_whose_path_is_a_pattern(project: Project) -> None:
+    moved = project.beside("a[1]*")
+    project.path.rename(moved.path)
+    moved.write("../tasks.py", moved.tasks.text)
+    settings = {"COSMO_PROJECT": "a[1]*", "COSMO_EXCLUDE": "hello/greeting*"}
+    done = moved.invoke("cosmo", cwd=moved.path.parent, **settings)
+    assert done.returncode == 0, done.stderr
+    assert "hello/greeting.txt" not in moved.held()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nowhere_at_all\n", ""),
+        ("import os\nos.environ['NOT_SET']\n", ""),
+        ("raise SystemExit('stop')\n", ""),
+        ("def f(:\n", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_an_entry_of_a_package_that_cannot_be_imported_here_is_packaged(
+    project: Project, text: str, message: str
+) -> None:
+    project.write("src/hello/__init__.py" if not message else "src/hello/words.py", text)
+    if message:
+        assert message in project.refused(COSMO_ENTRY="hello.words:greet")
+    else:
+        assert project.invoke("cosmo", COSMO_ENTRY="hello.words:greet").returncode == 0

@@ -41,8 +41,7 @@ class Bench:
         self.interpreter = interpreter
         self.rows = rows
         self.network = {name: text for name, text in os.environ.items() if NETWORK.match(name)}
-        programs = f"{Path(uv.find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
-        self.network["PATH"] = programs
+        self.network["PATH"] = f"{Path(uv.find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
         self.network.update(PIP_CACHE_DIR=str(cache / "pip"), UV_CACHE_DIR=str(cache / "uv"))
 
     def sdist(self, name: str, version: str) -> Path:

@@ -136,3 +136,24 @@ def test_what_a_kill_left_behind_is_not_in_the_next_builds_way(project: Project)
     gate.unlink()
     project.package()
     assert project.says() == "waited\n"
+
+
+def test_a_signal_ends_no_program_that_the_build_did_not_start(project: Project) -> None:
+    text = project.tasks.text + "\n\n"
+    if "__main__" in text:
+        text = text.rpartition('\nif __name__ == "__main__"')[0] + "\n\n"
+    text += "import subprocess\nfrom invoke.tasks import task as _task\n\n\n"
+    text += "@_task\ndef serve(c):\n"
+    text += "    sleep = subprocess.Popen(['sleep', '300'], stdout=-3, stderr=-3)\n"
+    text += "    print(sleep.pid, file=open('pid', 'w'))\n\n\n"
+    project.write("tasks.py", f"{text}ns.add_task(serve)\n")
+    there = project.path.parent / "there"
+    main = f"import time\nopen({str(there)!r}, 'w')\ntime.sleep(300)\n"
+    project.write("src/hello/__main__.py", main)
+    build = begin(project, "serve", "cosmo", COSMO_SMOKE="")
+    wait_for(there)
+    os.kill(build.pid, signal.SIGTERM)
+    build.communicate(timeout=60)
+    number = int((project.path / "pid").read_text())
+    assert [line.split() for line in left(project)] == [["sleep", "300"]]
+    os.kill(number, signal.SIGKILL)

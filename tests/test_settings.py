@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from projects import PYPROJECT, ROOT, Project
+from projects import INVOKE, PYPROJECT, ROOT, Project, run
 from recipes.project import Project as Packaged
 from recipes.project import load_project
 from recipes.pyproject import locate_project
@@ -273,3 +274,15 @@ def test_the_readme_tells_every_setting() -> None:
     for setting in SETTINGS.values():
         default = "" if setting.default is None else f"`{setting.default}`"
         assert f"| `{setting.name}` | {default} | {setting.meaning} |" in readme
+
+
+def test_a_reader_that_stops_early_is_no_error(project: Project) -> None:
+    for words in ("cosmo.settings", "cosmo.settings --json", "cosmo.cache"):
+        line = f"{shlex.join(INVOKE)} {words} | true"
+        done = run(["sh", "-c", line], project.environment(PYTHONUNBUFFERED="1"), project.path)
+        assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_settings_are_explained(project: Project) -> None:
+    lines = project.invoke("cosmo.settings", "--explain").stdout.splitlines()
+    assert "    1 takes what is in the user's cache and asks no server for anything" in lines
