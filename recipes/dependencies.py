@@ -5,7 +5,7 @@ All of it lies in `.deps` in the build folder until it is fit for the executable
     target       uv's options for the interpreter
     pylock.toml  what was resolved, where it is not locked; `pylock.NAME.toml` are parts of it
     site         what is installed; `forms` and `changed` note what became of extension modules
-    wheel        the program's own wheel, where its build backend makes it
+    wheel, own   the program's own wheel, where its build backend makes it, and that installed
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ def install_dependencies(p: Project, sh: Shell) -> None:
             f'"$DIR_SITE"/{p.metadata.dist_info}',
         ]
         sh.run(inside_command(p, "metadata", *words))
+    if p.metadata.built and p.installs:
+        sh.run(f'cp -R {quote(work)}/own/. "$DIR_SITE"')
     if p.lock:
         check_lock_matches(p, p.lock, work, sh.dry)
     if p.installs:
@@ -108,7 +110,7 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
 
 
 def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
-    """Let the build backend make a wheel of a copy of the project, and install that."""
+    """Let the build backend make a wheel of a copy of the project, and install that in `own`."""
     sh.log("deps", f"a wheel of {p.metadata.name or p.pkg}, by its build backend")
     own = os.path.join(".", os.path.relpath(p.build, p.folder))
     options = " ".join(f"--exclude={shlex.quote(pattern)}" for pattern in (own, *NOT_COPIED))
@@ -118,10 +120,11 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
     failed = f"{p.pkg} cannot be built by its own build backend"
     remedy = "correct [build-system], or what it builds"
     sh.run(f"{NO_COMPILER} {uv} build --wheel -o wheel project", failed, remedy, at=work)
-    pip = f'{uv} pip install -q --no-deps $(cat {quote(work)}/target) --target "$DIR_SITE"'
-    sh.run(f"{pip} {quote(work)}/wheel/*.whl", f"the wheel of {p.pkg} cannot be installed")
+    line = f"{uv} pip install -q --no-deps $(cat target) --target own wheel/*.whl"
+    sh.run(line, f"the wheel of {p.pkg} cannot be installed", at=work)
+    line = "rm -f own/.lock && { [ -e own/bin/__init__.py ] || rm -rf own/bin; }"
     sed = r"sed -n '/^.\{0,1\}$/q; s/^Requires-Dist: //p'"
-    sh.run(f'{sed} "$DIR_SITE"/*.dist-info/METADATA > {quote(work)}/requirements.txt')
+    sh.run(f"{line} && {sed} own/*.dist-info/METADATA > requirements.txt", at=work)
 
 
 def network_remedy(p: Project) -> str:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: f0984ac76a810bb30d88a1fa62700cb2d497a8adad54dae56df7e5de8f548cb0
+# sha256 of all other lines: 82236fc482b249a3555103a91d05259d4dd9095e2560cdca8bb19e3eeecd1a05
 
 from __future__ import annotations
 
@@ -2360,7 +2360,7 @@ def cache_download(url: str, file: Path, name: str) -> None:
 #     target       uv's options for the interpreter
 #     pylock.toml  what was resolved, where it is not locked; `pylock.NAME.toml` are parts of it
 #     site         what is installed; `forms` and `changed` note what became of extension modules
-#     wheel        the program's own wheel, where its build backend makes it
+#     wheel, own   the program's own wheel, where its build backend makes it, and that installed
 
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
@@ -2413,6 +2413,8 @@ def install_dependencies(p: Project, sh: Shell) -> None:
             f'"$DIR_SITE"/{p.metadata.dist_info}',
         ]
         sh.run(inside_command(p, "metadata", *words))
+    if p.metadata.built and p.installs:
+        sh.run(f'cp -R {quote(work)}/own/. "$DIR_SITE"')
     if p.lock:
         check_lock_matches(p, p.lock, work, sh.dry)
     if p.installs:
@@ -2443,7 +2445,7 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
 
 
 def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
-    """Let the build backend make a wheel of a copy of the project, and install that."""
+    """Let the build backend make a wheel of a copy of the project, and install that in `own`."""
     sh.log("deps", f"a wheel of {p.metadata.name or p.pkg}, by its build backend")
     own = os.path.join(".", os.path.relpath(p.build, p.folder))
     options = " ".join(f"--exclude={shlex.quote(pattern)}" for pattern in (own, *NOT_COPIED))
@@ -2453,10 +2455,11 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
     failed = f"{p.pkg} cannot be built by its own build backend"
     remedy = "correct [build-system], or what it builds"
     sh.run(f"{NO_COMPILER} {uv} build --wheel -o wheel project", failed, remedy, at=work)
-    pip = f'{uv} pip install -q --no-deps $(cat {quote(work)}/target) --target "$DIR_SITE"'
-    sh.run(f"{pip} {quote(work)}/wheel/*.whl", f"the wheel of {p.pkg} cannot be installed")
+    line = f"{uv} pip install -q --no-deps $(cat target) --target own wheel/*.whl"
+    sh.run(line, f"the wheel of {p.pkg} cannot be installed", at=work)
+    line = "rm -f own/.lock && { [ -e own/bin/__init__.py ] || rm -rf own/bin; }"
     sed = r"sed -n '/^.\{0,1\}$/q; s/^Requires-Dist: //p'"
-    sh.run(f'{sed} "$DIR_SITE"/*.dist-info/METADATA > {quote(work)}/requirements.txt')
+    sh.run(f"{line} && {sed} own/*.dist-info/METADATA > requirements.txt", at=work)
 
 
 def network_remedy(p: Project) -> str:

@@ -384,7 +384,13 @@ def test_what_is_dynamic_comes_from_the_build_backend(installing: Project, index
     assert "hello/later.pyc" not in installing.held()
     assert installing.says() == "7.8 la\n"
     assert "hello-7.8.dist-info/METADATA" in installing.held()
+    assert not {".lock", "bin"} & installing.held()
     assert sources() == before
+    installing.succeed("cosmo.lock")
+    lock = installing.path / "pylock.cosmo.toml"
+    assert lock.read_text().count('    "bird",\n') == 1
+    installing.package()
+    lock.unlink()
     installing.write("backend.py", "raise SystemExit('no such luck')")
     wrong = "(?s)(?=.*no such luck).*hello cannot be built by its own build backend"
     assert re.search(wrong, installing.refused())
