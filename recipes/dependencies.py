@@ -20,7 +20,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from .inside.distribution import canonical, requirements_lines
+from .inside.distribution import requirements_lines
 from .interpreter import cache_folder, file_sha256
 from .lockfile import Lock, check_package, count, lock_text
 from .project import Project
@@ -100,7 +100,8 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     if not p.installs:
         return uv, work
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
-    sh.exports.update(UV_OFFLINE="1" if p.get("COSMO_OFFLINE") else "0")
+    offline = "1" if p.get("COSMO_OFFLINE") else os.environ.get("UV_OFFLINE", "0")
+    sh.exports.update(UV_OFFLINE=offline)
     specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
     line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
     sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
@@ -212,11 +213,6 @@ def lock_inputs(p: Project, work: str) -> tuple[str, ...]:
 def check_lock_matches(p: Project, lock: Lock, work: str, dry: bool = False) -> None:
     """Check that the packages were locked for what is required now."""
     inputs = lock.inputs if dry and p.metadata.built else lock_inputs(p, work)
-    names = {re.split(r"[^A-Za-z0-9._-]", line)[0] for line in inputs if ";" not in line}
-    missing = {canonical(name) for name in names - {"requirements"}} - set(lock.packages)
-    if inputs == lock.inputs and missing - {canonical(p.metadata.name)}:
-        problem = f"has no {' or '.join(sorted(missing))}; lock anew with `invoke cosmo.lock`"
-        raise RecipeError(f"{p.lock_file} {problem}")
     if inputs != lock.inputs:
         locked, now = (", ".join(texts) or "nothing" for texts in (lock.inputs, inputs))
         problem = f"is for {locked}, and {now} is required; lock anew with `invoke cosmo.lock`"

@@ -62,6 +62,10 @@ def read_lock(path: Path, old: str) -> Lock | None:
     python = ours.table("python")
     if python.get("size", int, 0) < 0:
         raise python.error("size", "cannot be negative")
+    packages = tuple(map(check_package, lock.tables("packages")))
+    missing = set(ours.strings("packages")) - set(packages)
+    if missing:
+        raise lock.error("packages", f"has no {' or '.join(sorted(missing))}")
     return Lock(
         url=python.string("url", r"\S(.*\S)?", default=None),
         size=python.get("size", int, None),
@@ -69,7 +73,7 @@ def read_lock(path: Path, old: str) -> Lock | None:
         version=python.string("version", r"\d+\.\d[0-9a-z.+]*", default=None),
         last_modified=python.string("last-modified", r"[-0-9TZ:]*"),
         inputs=ours.strings("inputs"),
-        packages=tuple(map(check_package, lock.tables("packages"))),
+        packages=packages,
     )
 
 
@@ -99,7 +103,9 @@ def lock_text(pylock: str, lock: Lock) -> str:
     lines = [line for line in lines if not re.match("#|requires-python = |packages = ", line)]
     lines += [] if "[[packages]]" in lines else ["packages = []"]
     inputs = [f"    {json.dumps(text, ensure_ascii=False)}," for text in lock.inputs]
-    lines += ["", "[tool.cosmo-recipes]", "inputs = [", *inputs, "]", ""]
+    names = re.findall(r'(?m)^\[\[packages\]\]\nname = "([^"]+)"', pylock)
+    lines += ["", "[tool.cosmo-recipes]", "inputs = [", *inputs, "]"]
+    lines += [f"packages = {json.dumps(names)}", ""]
     lines += ["[tool.cosmo-recipes.python]"]
     for key in ("url", "size", "sha256", "version", "last_modified"):
         lines.append(f"{key.replace('_', '-')} = {json.dumps(getattr(lock, key))}")

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -172,9 +172,17 @@ class Project(Settings):
         """Whether the project's own `uv.lock` says what to install, for lack of another."""
         if not self.installs or self.get("COSMO_DEPS") or self.script or self.lock:
             return False
-        workspaces = [path for path in self.root.parents if (path / "uv.lock").is_file()]
-        members = (read_toml(path / "pyproject.toml").table("tool", "uv") for path in workspaces)
-        return (self.root / "uv.lock").is_file() or any("workspace" in uv.data for uv in members)
+        for folder in (path for path in self.root.parents if (path / "uv.lock").is_file()):
+            with suppress(RecipeError):  # what is not this project's own is none of its errors
+                keys = ("tool", "uv", "workspace")
+                workspace = read_toml(folder / "pyproject.toml").table(*keys)
+                member, excluded = (
+                    any(self.root in folder.glob(pattern) for pattern in workspace.strings(key))
+                    for key in ("members", "exclude")
+                )
+                if member and not excluded:
+                    return True
+        return (self.root / "uv.lock").is_file()
 
     @property
     def excluded(self) -> list[str]:
@@ -292,6 +300,7 @@ def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
 
 
+@cache
 def last_commit(folder: Path) -> int:
     """The time of the last commit where a project lies, in seconds; 0 where git has none.
 

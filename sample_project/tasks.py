@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 82236fc482b249a3555103a91d05259d4dd9095e2560cdca8bb19e3eeecd1a05
+# sha256 of all other lines: ffb2e250ea77cc044b16d002aef86470eff3a404996aeac930e740482595ffc9
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ def requirements_lines(path: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[
     """
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         text = re.sub(r"\\\r?\n", " ", file.read())
-    for line in map(str.strip, text.splitlines()):
-        name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
-        yield line, canonical(name[0]) if name else ""
+    for line in (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines()):
+        name = re.match(r"([A-Za-z0-9][\w.-]*)\s*(\[[^]]*\])?\s*([@=<>!~;(]|--|$)", line)
+        named = name and not re.search(r"\.(whl|zip|tar\.\w+|tgz)$", name[1])
+        yield line, canonical(name[1]) if name and named else ""
         include = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", line)
         included = os.path.join(os.path.dirname(path), include[1]) if include else ""
         if os.path.isfile(included) and included not in seen:
@@ -535,10 +536,11 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     hashes: dict[str, set[str]] = {}
     for line, name in requirements_lines(hashed) if hashed else ():
         if "--hash" in line:
-            found = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
+            found = re.findall(r"--hash[= ]sha256:([0-9a-fA-F]{64})", line)
             if not name or not found:
-                sys.exit(f"{hashed}: {line!r} has a hash that cannot be checked; name a sha256")
-            hashes.setdefault(name, set()).update(found)
+                form = "NAME==VERSION --hash=sha256:HASH, or NAME @ URL --hash=sha256:HASH"
+                sys.exit(f"{hashed}: the hash of {line!r} cannot be checked; write {form}")
+            hashes.setdefault(name, set()).update(map(str.lower, found))
     chosen, forms = [], []
     for number, package in enumerate(packages):
         name, version = package["name"], package.get("version", "")
@@ -704,6 +706,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from fnmatch import fnmatchcase
+from functools import cache
 from functools import cached_property
 from json import dumps
 from pathlib import Path
@@ -1584,6 +1587,10 @@ def read_lock(path: Path, old: str) -> Lock | None:
     python = ours.table("python")
     if python.get("size", int, 0) < 0:
         raise python.error("size", "cannot be negative")
+    packages = tuple(map(check_package, lock.tables("packages")))
+    missing = set(ours.strings("packages")) - set(packages)
+    if missing:
+        raise lock.error("packages", f"has no {' or '.join(sorted(missing))}")
     return Lock(
         url=python.string("url", r"\S(.*\S)?", default=None),
         size=python.get("size", int, None),
@@ -1591,7 +1598,7 @@ def read_lock(path: Path, old: str) -> Lock | None:
         version=python.string("version", r"\d+\.\d[0-9a-z.+]*", default=None),
         last_modified=python.string("last-modified", r"[-0-9TZ:]*"),
         inputs=ours.strings("inputs"),
-        packages=tuple(map(check_package, lock.tables("packages"))),
+        packages=packages,
     )
 
 
@@ -1621,7 +1628,9 @@ def lock_text(pylock: str, lock: Lock) -> str:
     lines = [line for line in lines if not re.match("#|requires-python = |packages = ", line)]
     lines += [] if "[[packages]]" in lines else ["packages = []"]
     inputs = [f"    {json.dumps(text, ensure_ascii=False)}," for text in lock.inputs]
-    lines += ["", "[tool.cosmo-recipes]", "inputs = [", *inputs, "]", ""]
+    names = re.findall(r'(?m)^\[\[packages\]\]\nname = "([^"]+)"', pylock)
+    lines += ["", "[tool.cosmo-recipes]", "inputs = [", *inputs, "]"]
+    lines += [f"packages = {json.dumps(names)}", ""]
     lines += ["[tool.cosmo-recipes.python]"]
     for key in ("url", "size", "sha256", "version", "last_modified"):
         lines.append(f"{key.replace('_', '-')} = {json.dumps(getattr(lock, key))}")
@@ -1922,9 +1931,17 @@ class Project(Settings):
         """Whether the project's own `uv.lock` says what to install, for lack of another."""
         if not self.installs or self.get("COSMO_DEPS") or self.script or self.lock:
             return False
-        workspaces = [path for path in self.root.parents if (path / "uv.lock").is_file()]
-        members = (read_toml(path / "pyproject.toml").table("tool", "uv") for path in workspaces)
-        return (self.root / "uv.lock").is_file() or any("workspace" in uv.data for uv in members)
+        for folder in (path for path in self.root.parents if (path / "uv.lock").is_file()):
+            with suppress(RecipeError):  # what is not this project's own is none of its errors
+                keys = ("tool", "uv", "workspace")
+                workspace = read_toml(folder / "pyproject.toml").table(*keys)
+                member, excluded = (
+                    any(self.root in folder.glob(pattern) for pattern in workspace.strings(key))
+                    for key in ("members", "exclude")
+                )
+                if member and not excluded:
+                    return True
+        return (self.root / "uv.lock").is_file()
 
     @property
     def excluded(self) -> list[str]:
@@ -2042,6 +2059,7 @@ def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
 
 
+@cache
 def last_commit(folder: Path) -> int:
     """The time of the last commit where a project lies, in seconds; 0 where git has none.
 
@@ -2435,7 +2453,8 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     if not p.installs:
         return uv, work
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
-    sh.exports.update(UV_OFFLINE="1" if p.get("COSMO_OFFLINE") else "0")
+    offline = "1" if p.get("COSMO_OFFLINE") else os.environ.get("UV_OFFLINE", "0")
+    sh.exports.update(UV_OFFLINE=offline)
     specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
     line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
     sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
@@ -2547,11 +2566,6 @@ def lock_inputs(p: Project, work: str) -> tuple[str, ...]:
 def check_lock_matches(p: Project, lock: Lock, work: str, dry: bool = False) -> None:
     """Check that the packages were locked for what is required now."""
     inputs = lock.inputs if dry and p.metadata.built else lock_inputs(p, work)
-    names = {re.split(r"[^A-Za-z0-9._-]", line)[0] for line in inputs if ";" not in line}
-    missing = {canonical(name) for name in names - {"requirements"}} - set(lock.packages)
-    if inputs == lock.inputs and missing - {canonical(p.metadata.name)}:
-        problem = f"has no {' or '.join(sorted(missing))}; lock anew with `invoke cosmo.lock`"
-        raise RecipeError(f"{p.lock_file} {problem}")
     if inputs != lock.inputs:
         locked, now = (", ".join(texts) or "nothing" for texts in (lock.inputs, inputs))
         problem = f"is for {locked}, and {now} is required; lock anew with `invoke cosmo.lock`"

@@ -470,5 +470,13 @@ def test_a_hash_holds_for_an_address_and_in_a_lock_too(
         installing.write("all.txt", f"{requirement} --hash=sha256:{'0' * 64}\n")
         for task in ("cosmo", "cosmo.lock"):
             assert "hash" in installing.refused(task, COSMO_DEPS="all.txt").lower()
+        digests = f"--hash=sha256:{'0' * 64} # was --hash=sha256:{digest}"
+        installing.write("all.txt", f"# bird==0 --hash=sha256:{digest}\n{requirement} {digests}\n")
+        assert "hash" in installing.refused(COSMO_DEPS="all.txt")
         installing.write("all.txt", f"{requirement} --hash=sha256:{digest}\n")
         installing.package(COSMO_DEPS="all.txt")
+    data = mirror.files[path].data
+    (installing.path / "bird-1.0-py3-none-any.whl").write_bytes(data)
+    for requirement in (mirror.address + path, "./bird-1.0-py3-none-any.whl"):
+        installing.write("all.txt", f"{requirement} --hash=sha256:{digest}\n")
+        assert "cannot be checked" in installing.refused(COSMO_DEPS="all.txt")

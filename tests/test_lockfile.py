@@ -386,4 +386,4 @@ def test_a_lock_without_what_is_required_is_refused(installing: Project, index: 
     text = lock.read_text()
     begin, end = text.index("[[packages]]"), text.index("[tool.cosmo-recipes]")
     lock.write_text(f"{text[:begin]}packages = []\n{text[end:]}")
-    assert "has no bird; lock anew" in installing.refused()
+    assert "has no bird; write it anew" in installing.refused()

@@ -73,10 +73,11 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     hashes: dict[str, set[str]] = {}
     for line, name in requirements_lines(hashed) if hashed else ():
         if "--hash" in line:
-            found = re.findall(r"--hash[= ]sha256:([0-9a-f]{64})", line)
+            found = re.findall(r"--hash[= ]sha256:([0-9a-fA-F]{64})", line)
             if not name or not found:
-                sys.exit(f"{hashed}: {line!r} has a hash that cannot be checked; name a sha256")
-            hashes.setdefault(name, set()).update(found)
+                form = "NAME==VERSION --hash=sha256:HASH, or NAME @ URL --hash=sha256:HASH"
+                sys.exit(f"{hashed}: the hash of {line!r} cannot be checked; write {form}")
+            hashes.setdefault(name, set()).update(map(str.lower, found))
     chosen, forms = [], []
     for number, package in enumerate(packages):
         name, version = package["name"], package.get("version", "")

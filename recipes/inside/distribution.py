@@ -34,9 +34,10 @@ def requirements_lines(path: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[
     """
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         text = re.sub(r"\\\r?\n", " ", file.read())
-    for line in map(str.strip, text.splitlines()):
-        name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
-        yield line, canonical(name[0]) if name else ""
+    for line in (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines()):
+        name = re.match(r"([A-Za-z0-9][\w.-]*)\s*(\[[^]]*\])?\s*([@=<>!~;(]|--|$)", line)
+        named = name and not re.search(r"\.(whl|zip|tar\.\w+|tgz)$", name[1])
+        yield line, canonical(name[1]) if name and named else ""
         include = re.match(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", line)
         included = os.path.join(os.path.dirname(path), include[1]) if include else ""
         if os.path.isfile(included) and included not in seen:
