@@ -67,20 +67,17 @@ def print_result(text: str) -> None:
 
 
 class LineRunner(Local):
-    """Runs a line without input, and is known while it runs, so that it can be ended."""
-
-    running: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """Runs a line without input; one that takes too long is ended with all that it started."""
 
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
         """Start the line; what Invoke reads of it is as in its own runner."""
         null, pipe = subprocess.DEVNULL, subprocess.PIPE
         line = [shell, "-c", command]
         self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
-        self.running[:] = [self.process]
 
     def kill(self) -> None:
         """End the line, as Invoke does where it takes too long."""
-        end_running(timeout=0)
+        end_processes([self.process.pid], timeout=0)
 
 
 def processes() -> dict[int, int]:
@@ -97,21 +94,25 @@ def processes() -> dict[int, int]:
     return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
 
 
-def end_running(timeout: float = TIMEOUT) -> None:
-    """End the line that is running, and all that it started; after `timeout` seconds by force."""
-    for process in LineRunner.running:
-        parents, tree = processes(), [process.pid]
+def children() -> list[int]:
+    """The processes that this one started."""
+    return [number for number, parent in processes().items() if parent == os.getpid()]
+
+
+def end_processes(roots: Iterable[int], timeout: float = TIMEOUT) -> None:
+    """End these processes, and all that they started; after `timeout` seconds by force."""
+    parents, tree = processes(), list(roots)
+    for number in tree:
+        tree += [child for child, parent in parents.items() if parent == number]
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
         for number in tree:
-            tree += [child for child, parent in parents.items() if parent == number]
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            for number in tree:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(number, signal_number)
-            end = time.monotonic() + timeout
-            while tree and time.monotonic() < end:
-                time.sleep(0.02)
-                process.poll()
-                tree = [number for number in tree if number in processes()]
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(number, signal_number)
+        end = time.monotonic() + timeout
+        while tree and time.monotonic() < end:
+            time.sleep(0.02)
+            left = processes()
+            tree = [number for number in tree if number in left]
 
 
 class Shell:
@@ -187,7 +188,6 @@ class Shell:
             except CommandTimedOut as error:
                 why = f"it took longer than {error.timeout} seconds"
                 raise RecipeError(f"{failed}: {why}; {remedy}") from error
-        LineRunner.running.clear()
         if result.failed:
             why = reason(result) if reason else show_output(result, progress)
             raise RecipeError(f"{failed}: {why}" + (f"; {remedy}" if remedy else ""))

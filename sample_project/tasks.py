@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: ffb2e250ea77cc044b16d002aef86470eff3a404996aeac930e740482595ffc9
+# sha256 of all other lines: bc9511b18ccc7573ed7a2d1c4b08866645687917eb456d1c3bc7707a89928711
 
 from __future__ import annotations
 
@@ -789,20 +789,17 @@ def print_result(text: str) -> None:
 
 
 class LineRunner(Local):
-    """Runs a line without input, and is known while it runs, so that it can be ended."""
-
-    running: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """Runs a line without input; one that takes too long is ended with all that it started."""
 
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
         """Start the line; what Invoke reads of it is as in its own runner."""
         null, pipe = subprocess.DEVNULL, subprocess.PIPE
         line = [shell, "-c", command]
         self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
-        self.running[:] = [self.process]
 
     def kill(self) -> None:
         """End the line, as Invoke does where it takes too long."""
-        end_running(timeout=0)
+        end_processes([self.process.pid], timeout=0)
 
 
 def processes() -> dict[int, int]:
@@ -819,21 +816,25 @@ def processes() -> dict[int, int]:
     return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
 
 
-def end_running(timeout: float = TIMEOUT) -> None:
-    """End the line that is running, and all that it started; after `timeout` seconds by force."""
-    for process in LineRunner.running:
-        parents, tree = processes(), [process.pid]
+def children() -> list[int]:
+    """The processes that this one started."""
+    return [number for number, parent in processes().items() if parent == os.getpid()]
+
+
+def end_processes(roots: Iterable[int], timeout: float = TIMEOUT) -> None:
+    """End these processes, and all that they started; after `timeout` seconds by force."""
+    parents, tree = processes(), list(roots)
+    for number in tree:
+        tree += [child for child, parent in parents.items() if parent == number]
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
         for number in tree:
-            tree += [child for child, parent in parents.items() if parent == number]
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            for number in tree:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(number, signal_number)
-            end = time.monotonic() + timeout
-            while tree and time.monotonic() < end:
-                time.sleep(0.02)
-                process.poll()
-                tree = [number for number in tree if number in processes()]
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(number, signal_number)
+        end = time.monotonic() + timeout
+        while tree and time.monotonic() < end:
+            time.sleep(0.02)
+            left = processes()
+            tree = [number for number in tree if number in left]
 
 
 class Shell:
@@ -909,7 +910,6 @@ class Shell:
             except CommandTimedOut as error:
                 why = f"it took longer than {error.timeout} seconds"
                 raise RecipeError(f"{failed}: {why}; {remedy}") from error
-        LineRunner.running.clear()
         if result.failed:
             why = reason(result) if reason else show_output(result, progress)
             raise RecipeError(f"{failed}: {why}" + (f"; {remedy}" if remedy else ""))
@@ -2143,12 +2143,13 @@ def handle_signals() -> Iterator[None]:
         return
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
     before = {number: signal.getsignal(number) for number in numbers}
+    others = set(children())
     handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         for other in handled:
             signal.signal(other, signal.SIG_IGN)
-        end_running()
+        end_processes(child for child in children() if child not in others)
         name = signal.Signals(number).name
         message = f"cosmo: interrupted by {name}; what a build made before is whole; run it again"
         raise Exit(message, code=128 + number)

@@ -157,7 +157,7 @@ PAGE, WHEEL = "/simple/bird/", "/files/bird-1.0-py3-none-any.whl"
 CLOSED, CLOSED_FTP = "http://127.0.0.1:9/python", "ftp://127.0.0.1:9/python"
 REFUSED, LOCKED, TOO_LONG = "Connection refused", "is not what", "it is longer than"
 NO_APE, NO_PYTHON = "is no Actually Portable Executable", "holds no Python"
-NO_FILE, NO_PACKAGE = "cannot be downloaded", "cannot be resolved"
+NO_FILE, NO_PACKAGE = "cannot be downloaded", "the dependencies of hello cannot be"
 STATUSES, HUGE = (404, 403, 410, 429, 500, 503), {"Content-Length": str(10**10)}
 
 ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
