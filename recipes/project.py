@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -300,7 +300,7 @@ def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
 
 
-@cache
+@lru_cache
 def last_commit(folder: Path) -> int:
     """The time of the last commit where a project lies, in seconds; 0 where git has none.
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: bc9511b18ccc7573ed7a2d1c4b08866645687917eb456d1c3bc7707a89928711
+# sha256 of all other lines: 6ce0f578e9ee4023db3a697a25f355cea6ac7db4bdb0c63c2baf1f7a0f07586b
 
 from __future__ import annotations
 
@@ -706,8 +706,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from fnmatch import fnmatchcase
-from functools import cache
 from functools import cached_property
+from functools import lru_cache
 from json import dumps
 from pathlib import Path
 from string import Template
@@ -2059,7 +2059,7 @@ def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
 
 
-@cache
+@lru_cache
 def last_commit(folder: Path) -> int:
     """The time of the last commit where a project lies, in seconds; 0 where git has none.
 
