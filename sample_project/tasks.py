@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 6ce0f578e9ee4023db3a697a25f355cea6ac7db4bdb0c63c2baf1f7a0f07586b
+# sha256 of all other lines: 4f467c94977f09475f0e0508a222f06c0e1ab81b8096d14e89f8a89ed8cdade0
 
 from __future__ import annotations
 
@@ -533,14 +533,7 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     gives hashes of must have one of these.
     """
     packages = load_toml(pylock).get("packages", [])
-    hashes: dict[str, set[str]] = {}
-    for line, name in requirements_lines(hashed) if hashed else ():
-        if "--hash" in line:
-            found = re.findall(r"--hash[= ]sha256:([0-9a-fA-F]{64})", line)
-            if not name or not found:
-                form = "NAME==VERSION --hash=sha256:HASH, or NAME @ URL --hash=sha256:HASH"
-                sys.exit(f"{hashed}: the hash of {line!r} cannot be checked; write {form}")
-            hashes.setdefault(name, set()).update(map(str.lower, found))
+    hashes = required_hashes(hashed)
     chosen, forms = [], []
     for number, package in enumerate(packages):
         name, version = package["name"], package.get("version", "")
@@ -566,6 +559,19 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     write_pylock(folder, "wheels", chosen)
     with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
         notes.writelines(forms)
+
+
+def required_hashes(hashed: str) -> dict[str, set[str]]:
+    """The sha256 hashes in a requirements file, by name; exit for one that cannot be checked."""
+    hashes: dict[str, set[str]] = {}
+    for line, name in requirements_lines(hashed) if hashed else ():
+        if "--hash" in line:
+            found = re.findall(r"--hash[= ]sha256:([0-9a-fA-F]{64})", line)
+            if not name or not found:
+                form = "NAME==VERSION --hash=sha256:HASH, or NAME @ URL --hash=sha256:HASH"
+                sys.exit(f"{hashed}: the hash of {line!r} cannot be checked; write {form}")
+            hashes.setdefault(name, set()).update(map(str.lower, found))
+    return hashes
 
 
 def load_toml(path: str) -> dict[str, Any]:

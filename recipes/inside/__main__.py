@@ -70,14 +70,7 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     gives hashes of must have one of these.
     """
     packages = load_toml(pylock).get("packages", [])
-    hashes: dict[str, set[str]] = {}
-    for line, name in requirements_lines(hashed) if hashed else ():
-        if "--hash" in line:
-            found = re.findall(r"--hash[= ]sha256:([0-9a-fA-F]{64})", line)
-            if not name or not found:
-                form = "NAME==VERSION --hash=sha256:HASH, or NAME @ URL --hash=sha256:HASH"
-                sys.exit(f"{hashed}: the hash of {line!r} cannot be checked; write {form}")
-            hashes.setdefault(name, set()).update(map(str.lower, found))
+    hashes = required_hashes(hashed)
     chosen, forms = [], []
     for number, package in enumerate(packages):
         name, version = package["name"], package.get("version", "")
@@ -103,6 +96,19 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     write_pylock(folder, "wheels", chosen)
     with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
         notes.writelines(forms)
+
+
+def required_hashes(hashed: str) -> dict[str, set[str]]:
+    """The sha256 hashes in a requirements file, by name; exit for one that cannot be checked."""
+    hashes: dict[str, set[str]] = {}
+    for line, name in requirements_lines(hashed) if hashed else ():
+        if "--hash" in line:
+            found = re.findall(r"--hash[= ]sha256:([0-9a-fA-F]{64})", line)
+            if not name or not found:
+                form = "NAME==VERSION --hash=sha256:HASH, or NAME @ URL --hash=sha256:HASH"
+                sys.exit(f"{hashed}: the hash of {line!r} cannot be checked; write {form}")
+            hashes.setdefault(name, set()).update(map(str.lower, found))
+    return hashes
 
 
 def load_toml(path: str) -> dict[str, Any]:
