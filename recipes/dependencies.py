@@ -37,25 +37,22 @@ NOT_COPIED = (
 """What a build backend does not need, of the project's copy that it works in."""
 
 
-def find_uv() -> str:
-    """How a line calls uv: as on PATH, or the one beside this Python, or that which started it.
-
-    Empty where there is none. Source: uv's documentation, by which `uv run` sets UV.
-    """
-    places = [str(Path(sys.executable).with_name("uv")), os.environ.get("UV", "")]
-    found = next(filter(None, map(shutil.which, places)), None)
-    return "uv" if shutil.which("uv") else quote(found or "")
-
-
 def check_uv(p: Project, dry: bool) -> str:
-    """How a line calls uv; `RecipeError` where there are dependencies to install and no uv."""
-    uv = find_uv()
-    if uv == "''" and not dry and p.installs:
+    """How a line calls uv; `RecipeError` where there are dependencies to install and no uv.
+
+    As on PATH, or the one beside this Python, or that which started it. Source: uv's documentation,
+    by which `uv run` sets UV.
+    """
+    places = (str(Path(sys.executable).with_name("uv")), os.environ.get("UV", ""))
+    found = next(filter(None, map(shutil.which, places)), None)
+    if found and not shutil.which("uv"):
+        return quote(found)
+    if not found and not shutil.which("uv") and not dry and p.installs:
         raise RecipeError(
             f"the dependencies of {p.pkg} cannot be installed: there is no uv on PATH; get it with"
             " `pip install uv`, or leave them out with COSMO_DEPS=none"
         )
-    return "uv" if uv == "''" else uv
+    return "uv"
 
 
 def inside_command(p: Project, mode: str, *words: str) -> str:
@@ -87,7 +84,7 @@ def install_dependencies(p: Project, sh: Shell) -> None:
             resolve(p, sh, uv, work)
         if p.lock is None or p.lock.packages or p.metadata.built:
             install(p, sh, uv, work)
-        sh.remove('"$DIR_SITE"', [*p.excluded, "-name __pycache__"])
+        sh.remove(p.site, [*p.excluded, "-name __pycache__"])
 
 
 def prepare(p: Project, sh: Shell) -> tuple[str, str]:
@@ -189,7 +186,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
         f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
     )
     sh.run("\n".join(loop), failed, remedy, at=work)
-    sh.remove(f"{folder}/site", p.excluded)
+    sh.remove(os.path.join(work, "site"), p.excluded)
     name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
     failed = f"{p.pkg} cannot be packaged with its dependencies"
     remedy = "do without it, or require a version that has a pure wheel"

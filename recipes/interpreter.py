@@ -24,6 +24,7 @@ from typing import Any
 
 from invoke.runners import Result
 
+from .parsers import APE_STARTS
 from .project import Project
 from .shell import Progress, RecipeError, Shell, progress_bar, quote, show_output
 
@@ -86,8 +87,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
     """Bring a file from one address into the build folder, and put it in place once it is verified.
 
     It must be an Actually Portable Executable, and the interpreter what is locked, with a zip at
-    its end that can be read and holds a library. Source for the first bytes: Cosmopolitan,
-    `ape/ape.S`; the second form is that of older releases.
+    its end that can be read and holds a library.
     """
     file = os.path.join(p.build, name)
     part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
@@ -110,7 +110,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
             f"{remedy}, or lock anew with `invoke cosmo.lock`",
         )
-    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
+    line = f"head -c 6 {part} | grep -Eq '^({'|'.join(APE_STARTS)})'"
     verify(line, "is no Actually Portable Executable", lambda: "it begins with other bytes")
     if name == "python":
         line = f"(cd {quote(p.build)} && {zip_command()} -sf python.part | grep -q '^ *Lib/')"

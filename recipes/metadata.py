@@ -21,21 +21,16 @@ ENTRY_POINT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 class Metadata:
     """What `[project]` says of a program; `built` if only its build backend knows all of it.
 
-    `name` and `version` are empty where they are not given; `entry_points` has the groups of the
-    `entry_points.txt` of an installed distribution.
+    `name` and `version` are empty where they are not given; `scripts` are the commands that it
+    installs, and the `module:function` that each of them calls.
     """
 
     name: str = ""
     version: str = ""
     requires_python: str = ""
     dependencies: tuple[str, ...] = ()
-    entry_points: dict[str, dict[str, str]] = field(default_factory=dict)
+    scripts: Mapping[str, str] = field(default_factory=dict)
     built: bool = False
-
-    @property
-    def scripts(self) -> dict[str, str]:
-        """The commands that it installs, and the `module:function` that each of them calls."""
-        return self.entry_points.get("console_scripts", {})
 
     @property
     def dist_info(self) -> str:
@@ -51,21 +46,16 @@ def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
     if not project.data:
         scripts = pyproject.table("tool", "poetry", "scripts").data
         texts = {name: value for name, value in scripts.items() if isinstance(value, str)}
-        return Metadata(entry_points={"console_scripts": texts}, built=has_backend)
-    tables = {
-        "console_scripts": project.table("scripts"),
-        "gui_scripts": project.table("gui-scripts"),
-        **{
-            group: project.table("entry-points", group)
-            for group in project.table("entry-points").data
-        },
-    }
+        return Metadata(scripts=texts, built=has_backend)
+    groups = [("entry-points", group) for group in project.table("entry-points").data]
+    for keys in (("gui-scripts",), *groups):
+        project.table(*keys).items()  # they are written as they stand, so they must be right
     return Metadata(
         name=project.string("name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
         version=project.string("version", r"[A-Za-z0-9.!+_-]+"),
         requires_python=project.string("requires-python"),
         dependencies=project.strings("dependencies"),
-        entry_points={group: table.items() for group, table in tables.items() if table.data},
+        scripts=project.table("scripts").items(),
         built=bool(FROM_BACKEND & set(project.strings("dynamic"))),
     )
 

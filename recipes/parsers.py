@@ -13,8 +13,11 @@ from .shell import RecipeError
 
 SWITCH = {**dict.fromkeys(("1", "true", "yes", "on"), True)}
 SWITCH.update(dict.fromkeys(("0", "false", "no", "off", ""), False))
-APE_STARTS = (b"MZqFpD", b"jartsr")
-"""How an Actually Portable Executable begins. Source: Cosmopolitan, `ape/ape.S`."""
+APE_STARTS = ("MZqFpD", "jartsr")
+"""How an Actually Portable Executable begins, and how one of an older release does.
+
+Source: Cosmopolitan, `ape/ape.S`.
+"""
 
 
 class Value(NamedTuple):
@@ -172,7 +175,7 @@ def parse_out(value: Value) -> str | None:
         problem = "is a folder; name a file in it"
     elif path.is_symlink() or (path.exists() and not path.is_file()):
         problem = "exists, and is no file; move it away, or name another"
-    elif path.exists() and path.read_bytes()[:6] not in APE_STARTS:
+    elif path.exists() and not is_executable(path):
         problem = "exists, and is no executable that a build made; move it away, or name another"
     else:
         return str(path.relative_to(root))
@@ -189,3 +192,9 @@ def is_reserved(name: str) -> bool:
     """Whether the build folder needs a file's name for its own files."""
     reserved = name.lower() in ("python", "zip", "lib", "download")
     return reserved or name.startswith(".") or name.endswith((".zip", ".part"))
+
+
+def is_executable(path: Path) -> bool:
+    """Whether a file begins as an Actually Portable Executable."""
+    with path.open("rb") as file:
+        return file.read(6).decode("latin-1") in APE_STARTS

@@ -50,9 +50,9 @@ def setup(c: Context) -> None:
         if p.beside and p.writes_metadata:
             beside = " ".join(quote(str(path)) for path in p.beside)
             sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
-        sh.remove('"$DIR_SITE"', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
-        sh.remove('"$DIR_SITE"', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
-        sh.remove('"$DIR_SITE"', p.excluded)
+        for names in (IGNORED_DIRS, IGNORED_FILES):
+            sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
+        sh.remove(p.site, p.excluded)
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
 
 
@@ -75,12 +75,10 @@ def lock_message(p: Project) -> str:
     """What is locked, and what serves as a mirror of it."""
     if p.lock is None and p.get("COSMO_SHA256"):
         return "none; the interpreter is the one that COSMO_SHA256 names"
-    if p.lock is None and p.script:
-        line = f"COSMO_SCRIPT={quote(os.path.relpath(p.script))} invoke cosmo.lock"
-        return f"none, so what is current goes in; `{line}` writes one"
     if p.lock is None:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
-        return f"none{also}, so what is current goes in; `invoke cosmo.lock` writes one"
+        script = f"COSMO_SCRIPT={quote(os.path.relpath(p.script))} " if p.script else ""
+        return f"none{also}, so what is current goes in; `{script}invoke cosmo.lock` writes one"
     url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
     mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
@@ -177,9 +175,8 @@ def update(c: Context) -> None:
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
         sh.run(line, at=p.build)
         sh.run("find .args Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
-        with progress_bar(
-            "update", files, "entries"
-        ) as bar:  # the article: zip -r $PKG.zip .args Lib
+        with progress_bar("update", files, "entries") as bar:
+            # the article: zip -r $PKG.zip .args Lib
             line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
         for other in others:

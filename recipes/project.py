@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from .inside.distribution import EXTENSION
 from .lockfile import Lock, lock_name, read_lock
 from .metadata import Metadata, args_lines, find_entries, read_metadata
 from .parsers import Value, is_reserved
@@ -25,8 +26,6 @@ FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 
 WORK_FILES = (".args", ".deps", ".lock", ".new", ".smoke", "download", "python.part", "zip.part")
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
-
-NATIVE = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
 
 
 class Executable(NamedTuple):
@@ -53,8 +52,8 @@ class Project(Settings):
                 where = f"{location.pyproject.file}: {location.tables[0].source} {name}"
                 raise RecipeError(f"{where} is no setting; `invoke cosmo.settings` lists them")
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
-            inferred = self.infer_pkg()
-            super().__init__(location.root, *inferred, *given, *location.tables)
+            self.tables = (*self.infer_pkg(), *self.tables)
+            self.parsed.clear()
 
     @property
     def pkg(self) -> str:
@@ -167,11 +166,13 @@ class Project(Settings):
         bare = self.get("COSMO_DEPS") == "none" or faithful or not self.metadata.dist_info
         return self.installs or not bare
 
-    @property
+    @cached_property
     def uses_uv_lock(self) -> bool:
         """Whether the project's own `uv.lock` says what to install, for lack of another."""
         if not self.installs or self.get("COSMO_DEPS") or self.script or self.lock:
             return False
+        if (self.root / "uv.lock").is_file():
+            return True
         for folder in (path for path in self.root.parents if (path / "uv.lock").is_file()):
             with suppress(RecipeError):  # what is not this project's own is none of its errors
                 keys = ("tool", "uv", "workspace")
@@ -182,7 +183,7 @@ class Project(Settings):
                 )
                 if member and not excluded:
                     return True
-        return (self.root / "uv.lock").is_file()
+        return False
 
     @property
     def excluded(self) -> list[str]:
@@ -287,7 +288,7 @@ def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
         if path.is_symlink() and not path.exists():
             kind = "an editor's lock: close" if path.name.startswith(".#") else "a link: correct"
             raise RecipeError(f"{path} is {kind} or remove it, for it leads to no file")
-        if NATIVE.search(path.name) and not is_excluded(source, path, exclude):
+        if EXTENSION.search(path.name) and not is_excluded(source, path, exclude):
             problem = "cannot run in the executable, as no compiled module can"
             remedy = "if the program works without, name it in COSMO_EXCLUDE"
             raise RecipeError(f"{path} {problem}; {remedy}")

@@ -169,7 +169,8 @@ class Shell:
         """
         failed = failed or f"cosmo.{self.task} failed"
         if at:  # whichever symbolic links lead to the current folder
-            line = f"(cd {'-P ' if at.startswith('..') else ''}{quote(at)} && {line})"
+            folder = '"$DIR_SITE"' if at == self.exports["DIR_SITE"] else quote(at)
+            line = f"(cd {'-P ' if at.startswith('..') else ''}{folder} && {line})"
         elif " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
             line = f"({line})"
         if self.dry and hasattr(signal, "SIGPIPE"):
@@ -200,8 +201,7 @@ class Shell:
         """
         find = rf"find . -depth \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
         if tests:
-            above = folder.replace('"$DIR_SITE"', self.exports["DIR_SITE"]).startswith("..")
-            self.run(f"cd {'-P ' if above else ''}{folder} && {find}")
+            self.run(find, at=folder)
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 4f467c94977f09475f0e0508a222f06c0e1ab81b8096d14e89f8a89ed8cdade0
+# sha256 of all other lines: 902e47dda5c4e42a66aeb79586632b07ea45c3b9d2cc4948902e7ba2a4b28e55
 
 from __future__ import annotations
 
@@ -897,7 +897,8 @@ class Shell:
         """
         failed = failed or f"cosmo.{self.task} failed"
         if at:  # whichever symbolic links lead to the current folder
-            line = f"(cd {'-P ' if at.startswith('..') else ''}{quote(at)} && {line})"
+            folder = '"$DIR_SITE"' if at == self.exports["DIR_SITE"] else quote(at)
+            line = f"(cd {'-P ' if at.startswith('..') else ''}{folder} && {line})"
         elif " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
             line = f"({line})"
         if self.dry and hasattr(signal, "SIGPIPE"):
@@ -928,8 +929,7 @@ class Shell:
         """
         find = rf"find . -depth \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
         if tests:
-            above = folder.replace('"$DIR_SITE"', self.exports["DIR_SITE"]).startswith("..")
-            self.run(f"cd {'-P ' if above else ''}{folder} && {find}")
+            self.run(find, at=folder)
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
@@ -998,8 +998,11 @@ class Progress(StreamWatcher):
 
 SWITCH = {**dict.fromkeys(("1", "true", "yes", "on"), True)}
 SWITCH.update(dict.fromkeys(("0", "false", "no", "off", ""), False))
-APE_STARTS = (b"MZqFpD", b"jartsr")
-"""How an Actually Portable Executable begins. Source: Cosmopolitan, `ape/ape.S`."""
+APE_STARTS = ("MZqFpD", "jartsr")
+"""How an Actually Portable Executable begins, and how one of an older release does.
+
+Source: Cosmopolitan, `ape/ape.S`.
+"""
 
 
 class Value(NamedTuple):
@@ -1157,7 +1160,7 @@ def parse_out(value: Value) -> str | None:
         problem = "is a folder; name a file in it"
     elif path.is_symlink() or (path.exists() and not path.is_file()):
         problem = "exists, and is no file; move it away, or name another"
-    elif path.exists() and path.read_bytes()[:6] not in APE_STARTS:
+    elif path.exists() and not is_executable(path):
         problem = "exists, and is no executable that a build made; move it away, or name another"
     else:
         return str(path.relative_to(root))
@@ -1174,6 +1177,12 @@ def is_reserved(name: str) -> bool:
     """Whether the build folder needs a file's name for its own files."""
     reserved = name.lower() in ("python", "zip", "lib", "download")
     return reserved or name.startswith(".") or name.endswith((".zip", ".part"))
+
+
+def is_executable(path: Path) -> bool:
+    """Whether a file begins as an Actually Portable Executable."""
+    with path.open("rb") as file:
+        return file.read(6).decode("latin-1") in APE_STARTS
 
 
 # recipes/settings.py ----------------------------------------------------------
@@ -1655,21 +1664,16 @@ ENTRY_POINT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 class Metadata:
     """What `[project]` says of a program; `built` if only its build backend knows all of it.
 
-    `name` and `version` are empty where they are not given; `entry_points` has the groups of the
-    `entry_points.txt` of an installed distribution.
+    `name` and `version` are empty where they are not given; `scripts` are the commands that it
+    installs, and the `module:function` that each of them calls.
     """
 
     name: str = ""
     version: str = ""
     requires_python: str = ""
     dependencies: tuple[str, ...] = ()
-    entry_points: dict[str, dict[str, str]] = field(default_factory=dict)
+    scripts: Mapping[str, str] = field(default_factory=dict)
     built: bool = False
-
-    @property
-    def scripts(self) -> dict[str, str]:
-        """The commands that it installs, and the `module:function` that each of them calls."""
-        return self.entry_points.get("console_scripts", {})
 
     @property
     def dist_info(self) -> str:
@@ -1685,21 +1689,16 @@ def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
     if not project.data:
         scripts = pyproject.table("tool", "poetry", "scripts").data
         texts = {name: value for name, value in scripts.items() if isinstance(value, str)}
-        return Metadata(entry_points={"console_scripts": texts}, built=has_backend)
-    tables = {
-        "console_scripts": project.table("scripts"),
-        "gui_scripts": project.table("gui-scripts"),
-        **{
-            group: project.table("entry-points", group)
-            for group in project.table("entry-points").data
-        },
-    }
+        return Metadata(scripts=texts, built=has_backend)
+    groups = [("entry-points", group) for group in project.table("entry-points").data]
+    for keys in (("gui-scripts",), *groups):
+        project.table(*keys).items()  # they are written as they stand, so they must be right
     return Metadata(
         name=project.string("name", r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"),
         version=project.string("version", r"[A-Za-z0-9.!+_-]+"),
         requires_python=project.string("requires-python"),
         dependencies=project.strings("dependencies"),
-        entry_points={group: table.items() for group, table in tables.items() if table.data},
+        scripts=project.table("scripts").items(),
         built=bool(FROM_BACKEND & set(project.strings("dynamic"))),
     )
 
@@ -1791,8 +1790,6 @@ FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 WORK_FILES = (".args", ".deps", ".lock", ".new", ".smoke", "download", "python.part", "zip.part")
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
 
-NATIVE = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
-
 
 class Executable(NamedTuple):
     """One output file: its name while it is made, its path, its `.args`, and its entry point."""
@@ -1818,8 +1815,8 @@ class Project(Settings):
                 where = f"{location.pyproject.file}: {location.tables[0].source} {name}"
                 raise RecipeError(f"{where} is no setting; `invoke cosmo.settings` lists them")
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
-            inferred = self.infer_pkg()
-            super().__init__(location.root, *inferred, *given, *location.tables)
+            self.tables = (*self.infer_pkg(), *self.tables)
+            self.parsed.clear()
 
     @property
     def pkg(self) -> str:
@@ -1932,11 +1929,13 @@ class Project(Settings):
         bare = self.get("COSMO_DEPS") == "none" or faithful or not self.metadata.dist_info
         return self.installs or not bare
 
-    @property
+    @cached_property
     def uses_uv_lock(self) -> bool:
         """Whether the project's own `uv.lock` says what to install, for lack of another."""
         if not self.installs or self.get("COSMO_DEPS") or self.script or self.lock:
             return False
+        if (self.root / "uv.lock").is_file():
+            return True
         for folder in (path for path in self.root.parents if (path / "uv.lock").is_file()):
             with suppress(RecipeError):  # what is not this project's own is none of its errors
                 keys = ("tool", "uv", "workspace")
@@ -1947,7 +1946,7 @@ class Project(Settings):
                 )
                 if member and not excluded:
                     return True
-        return (self.root / "uv.lock").is_file()
+        return False
 
     @property
     def excluded(self) -> list[str]:
@@ -2052,7 +2051,7 @@ def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
         if path.is_symlink() and not path.exists():
             kind = "an editor's lock: close" if path.name.startswith(".#") else "a link: correct"
             raise RecipeError(f"{path} is {kind} or remove it, for it leads to no file")
-        if NATIVE.search(path.name) and not is_excluded(source, path, exclude):
+        if EXTENSION.search(path.name) and not is_excluded(source, path, exclude):
             problem = "cannot run in the executable, as no compiled module can"
             remedy = "if the program works without, name it in COSMO_EXCLUDE"
             raise RecipeError(f"{path} {problem}; {remedy}")
@@ -2237,8 +2236,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
     """Bring a file from one address into the build folder, and put it in place once it is verified.
 
     It must be an Actually Portable Executable, and the interpreter what is locked, with a zip at
-    its end that can be read and holds a library. Source for the first bytes: Cosmopolitan,
-    `ape/ape.S`; the second form is that of older releases.
+    its end that can be read and holds a library.
     """
     file = os.path.join(p.build, name)
     part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
@@ -2261,7 +2259,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
             f"{remedy}, or lock anew with `invoke cosmo.lock`",
         )
-    line = f"head -c 6 {part} | grep -Eq '^(MZqFpD|jartsr)'"
+    line = f"head -c 6 {part} | grep -Eq '^({'|'.join(APE_STARTS)})'"
     verify(line, "is no Actually Portable Executable", lambda: "it begins with other bytes")
     if name == "python":
         line = f"(cd {quote(p.build)} && {zip_command()} -sf python.part | grep -q '^ *Lib/')"
@@ -2397,25 +2395,22 @@ NOT_COPIED = (
 """What a build backend does not need, of the project's copy that it works in."""
 
 
-def find_uv() -> str:
-    """How a line calls uv: as on PATH, or the one beside this Python, or that which started it.
-
-    Empty where there is none. Source: uv's documentation, by which `uv run` sets UV.
-    """
-    places = [str(Path(sys.executable).with_name("uv")), os.environ.get("UV", "")]
-    found = next(filter(None, map(shutil.which, places)), None)
-    return "uv" if shutil.which("uv") else quote(found or "")
-
-
 def check_uv(p: Project, dry: bool) -> str:
-    """How a line calls uv; `RecipeError` where there are dependencies to install and no uv."""
-    uv = find_uv()
-    if uv == "''" and not dry and p.installs:
+    """How a line calls uv; `RecipeError` where there are dependencies to install and no uv.
+
+    As on PATH, or the one beside this Python, or that which started it. Source: uv's documentation,
+    by which `uv run` sets UV.
+    """
+    places = (str(Path(sys.executable).with_name("uv")), os.environ.get("UV", ""))
+    found = next(filter(None, map(shutil.which, places)), None)
+    if found and not shutil.which("uv"):
+        return quote(found)
+    if not found and not shutil.which("uv") and not dry and p.installs:
         raise RecipeError(
             f"the dependencies of {p.pkg} cannot be installed: there is no uv on PATH; get it with"
             " `pip install uv`, or leave them out with COSMO_DEPS=none"
         )
-    return "uv" if uv == "''" else uv
+    return "uv"
 
 
 def inside_command(p: Project, mode: str, *words: str) -> str:
@@ -2447,7 +2442,7 @@ def install_dependencies(p: Project, sh: Shell) -> None:
             resolve(p, sh, uv, work)
         if p.lock is None or p.lock.packages or p.metadata.built:
             install(p, sh, uv, work)
-        sh.remove('"$DIR_SITE"', [*p.excluded, "-name __pycache__"])
+        sh.remove(p.site, [*p.excluded, "-name __pycache__"])
 
 
 def prepare(p: Project, sh: Shell) -> tuple[str, str]:
@@ -2549,7 +2544,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
         f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
     )
     sh.run("\n".join(loop), failed, remedy, at=work)
-    sh.remove(f"{folder}/site", p.excluded)
+    sh.remove(os.path.join(work, "site"), p.excluded)
     name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
     failed = f"{p.pkg} cannot be packaged with its dependencies"
     remedy = "do without it, or require a version that has a pure wheel"
@@ -2654,9 +2649,9 @@ def setup(c: Context) -> None:
         if p.beside and p.writes_metadata:
             beside = " ".join(quote(str(path)) for path in p.beside)
             sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
-        sh.remove('"$DIR_SITE"', [f"-name {shlex.quote(name)}" for name in IGNORED_DIRS])
-        sh.remove('"$DIR_SITE"', [f"-name {shlex.quote(name)}" for name in IGNORED_FILES])
-        sh.remove('"$DIR_SITE"', p.excluded)
+        for names in (IGNORED_DIRS, IGNORED_FILES):
+            sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
+        sh.remove(p.site, p.excluded)
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
 
 
@@ -2679,12 +2674,10 @@ def lock_message(p: Project) -> str:
     """What is locked, and what serves as a mirror of it."""
     if p.lock is None and p.get("COSMO_SHA256"):
         return "none; the interpreter is the one that COSMO_SHA256 names"
-    if p.lock is None and p.script:
-        line = f"COSMO_SCRIPT={quote(os.path.relpath(p.script))} invoke cosmo.lock"
-        return f"none, so what is current goes in; `{line}` writes one"
     if p.lock is None:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
-        return f"none{also}, so what is current goes in; `invoke cosmo.lock` writes one"
+        script = f"COSMO_SCRIPT={quote(os.path.relpath(p.script))} " if p.script else ""
+        return f"none{also}, so what is current goes in; `{script}invoke cosmo.lock` writes one"
     url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
     mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
@@ -2781,9 +2774,8 @@ def update(c: Context) -> None:
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
         sh.run(line, at=p.build)
         sh.run("find .args Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
-        with progress_bar(
-            "update", files, "entries"
-        ) as bar:  # the article: zip -r $PKG.zip .args Lib
+        with progress_bar("update", files, "entries") as bar:
+            # the article: zip -r $PKG.zip .args Lib
             line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
         for other in others:

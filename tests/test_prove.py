@@ -63,10 +63,10 @@ class Bench:
         project.write("pyproject.toml", text)
         return project.path
 
-    def package(self, title: str, root: Path, name: str, drop: str = "", **settings: str) -> Path:
+    def package(self, title: str, root: Path, name: str, **settings: str) -> Path:
         """Package a project, which must succeed, and note what it took."""
         begin = time.monotonic()
-        done = self.invoke(root, drop, **settings)
+        done = self.invoke(root, **settings)
         assert done.returncode == 0, done.stderr + done.stdout
         made = root / "dist/cosmo" / name
         pure = [line[10:] for line in done.stdout.splitlines() if line.startswith("  pure")]
@@ -80,12 +80,12 @@ class Bench:
         """Package a program from its sdist."""
         return self.package(f"{name} {version}", self.sdist(name, version), program, **settings)
 
-    def invoke(self, root: Path, drop: str = "", **settings: str) -> Done:
+    def invoke(self, root: Path, **settings: str) -> Done:
         """Run `invoke cosmo` for a project that has no tasks of ours, from beside it."""
         tasks = Project(self.path / "tasks", self.interpreter)
         tasks.write("tasks.py", tasks.tasks.text)
         settings = {**self.network, "COSMO_PROJECT": str(root), **settings}
-        return tasks.invoke("cosmo", drop=drop, **settings)
+        return tasks.invoke("cosmo", **settings)
 
     def start(self, file: Path, *arguments: str, **env: str) -> str:
         """What the executable prints, started in an empty folder; it must end with status 0."""
