@@ -82,11 +82,12 @@ class LineRunner(Local):
 
 def processes() -> dict[int, int]:
     """The parent of each process that has not ended. Source: proc(5), and `ps` in POSIX."""
-    rows = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, parent, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
-            rows.append([path.parent.name, parent, state])
+    proc, rows = Path("/proc"), []
+    for number in filter(str.isdigit, os.listdir(proc) if proc.is_dir() else ()):
+        with suppress(OSError):  # it has ended since
+            stat = (proc / number / "stat").read_text(errors="replace")
+            state, parent, *_ = stat.rpartition(")")[2].split()
+            rows.append([number, parent, state])
     if not rows:
         ps = ["ps", "-A", "-o", "pid=,ppid=,state="]
         shown = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
