@@ -24,7 +24,7 @@ from typing import Any
 
 from invoke.runners import Result
 
-from .parsers import APE_STARTS
+from .parsers import APE_STARTS, is_executable
 from .project import Project
 from .shell import Progress, RecipeError, Shell, progress_bar, quote, show_output
 
@@ -110,15 +110,20 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
             f"{remedy}, or lock anew with `invoke cosmo.lock`",
         )
-    line = f"head -c 6 {part} | grep -Eq '^({'|'.join(APE_STARTS)})'"
-    verify(line, "is no Actually Portable Executable", lambda: "it begins with other bytes")
-    if name == "python":
-        line = f"(cd {quote(p.build)} && {zip_command()} -sf python.part | grep -q '^ *Lib/')"
-        verify(line, "holds no Python", lambda: "it has no readable zip with a Lib/ at its end")
+    line = f"head -c 6 {name}.part | grep -Eq '^({'|'.join(APE_STARTS)})'"
+    line += f" && {zip_command()} -sf python.part | grep -q '^ *Lib/'" if name == "python" else ""
+    verify(f"(cd {quote(p.build)} && {line})", "cannot be used", lambda: describe(f"{file}.part"))
     if downloaded and not sh.dry:
         cache_download(address, Path(f"{file}.part"), downloaded)
     # the article: chmod +x python
     sh.run(f"chmod +x {part} && mv -f {part} {quote(file)}", f"{file} cannot be put in place")
+
+
+def describe(path: str) -> str:
+    """What a file that is no interpreter is instead."""
+    if not is_executable(Path(path)):
+        return "it is no Actually Portable Executable, for it begins with other bytes"
+    return "it holds no Python: it has no readable zip with a Lib/ at its end"
 
 
 def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
@@ -128,12 +133,13 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     returned.
     """
     folder = os.path.join(p.build, "download")
-    sh.run(f"rm -rf {quote(folder)} && mkdir -p {quote(folder)}")
-    entry = {} if force else cached_download(url)
+    entry, remove = {} if force else cached_download(url), f"rm -rf {quote(folder)}"
     if entry:
         when = time.strftime("%Y%m%d%H%M.%S", time.gmtime(entry["time"]))
         target = quote(os.path.join(folder, entry["name"]))
-        sh.run(f"cp {quote(entry['file'])} {target} && touch -t {when} {target}")
+        copy = f"cp {quote(entry['file'])} {target} && touch -t {when} {target}"
+        sh.run(f"{remove} && mkdir -p {quote(folder)} && {copy}")
+        remove = ""
     if p.get("COSMO_OFFLINE"):
         if not entry:
             problem = "is not in the cache, and COSMO_OFFLINE is set; go online once, without it"
@@ -146,7 +152,8 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         remedy = "install wget (apt install wget, brew install wget)"
         raise RecipeError(f"{failed}: there is no wget on PATH; {remedy}")
     size = p.lock.size if p.lock and name == "python" else None
-    limits = f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
+    limits = f"{remove}; " if remove else ""
+    limits += f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
     if url.startswith("https:"):
         limits += NO_HTTP + ("" if os.environ.get("https_proxy") else " no_proxy=")
     # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python

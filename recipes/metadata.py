@@ -38,6 +38,12 @@ class Metadata:
         name = re.sub(r"[-_.]+", "_", self.name).lower()
         return f"{name}-{self.version}.dist-info" if self.name and self.version else ""
 
+    def main_script(self, pkg: str) -> str | None:
+        """The script that stands for the program: the only one, or the one with its name."""
+        names = [re.sub(r"[-_.]+", "-", name).lower() for name in (self.name, pkg)]
+        same = [name for name in self.scripts if re.sub(r"[-_.]+", "-", name).lower() in names]
+        return next(iter(self.scripts if len(self.scripts) == 1 else same), None)
+
 
 def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
     """The metadata in a `pyproject.toml` or a script; `RecipeError` for what it cannot be."""
@@ -71,8 +77,6 @@ def find_entries(
     text = entry.text
     if text is None and has_main:
         return {pkg: ""}
-    if text is None and len(scripts) == 1:
-        text = next(iter(scripts))
     if text is None:
         remedy = "name one with COSMO_ENTRY" if scripts else "write one, or set COSMO_ENTRY"
         problem = f"has no __main__, so `python -m` cannot start it; {names}; {remedy}"
@@ -136,3 +140,13 @@ def isolates(words: tuple[str, ...]) -> bool:
         if re.search("[cm]", word):
             return False
     return False
+
+
+def run_module(words: tuple[str, ...]) -> str:
+    """The module that a Python command line runs by `-m`; empty where it runs something else."""
+    for word, following in zip(words, words[1:]):
+        if re.fullmatch("-[A-Za-z]*m", word):
+            return following
+        if not word.startswith("-") or re.fullmatch("-[A-Za-z]*c", word):
+            return ""
+    return ""

@@ -23,8 +23,18 @@ from .lockfile import count
 from .project import Executable, Project, load_project
 from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
-from .shell import Progress, RecipeError, Shell, log, print_result, progress_bar, quote
+from .shell import (
+    Progress,
+    RecipeError,
+    Shell,
+    log,
+    print_result,
+    progress_bar,
+    quote,
+    show_output,
+)
 
+CHECK_REMEDY = "COSMO_CHECK=0 builds it all the same"
 IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
 IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
@@ -93,17 +103,30 @@ def deps(c: Context) -> None:
             install_dependencies(p, sh)
 
 
-@task(pre=[deps], name="compile")
+@task(pre=[deps])
+def check(c: Context) -> None:
+    """Check that what the program imports when it starts is there, and can run."""
+    with session(c, "check") as (p, sh):
+        roots = [executable.entry for executable in p.executables if executable.entry]
+        if not p.get("COSMO_CHECK") or not roots:
+            return
+        work = quote(f"{p.build}/.deps") if p.installs else "''"
+        words = shlex.join([p.metadata.requires_python, *roots])
+        line = inside_command(p, "check", '"$DIR_SITE"', work, words)
+        sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", CHECK_REMEDY)
+        if not sh.dry:
+            path = Path(p.build, ".imports")
+            absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
+            also = f"; {absent} optional imports are not there: {path}" if absent else ""
+            sh.log("check", f"{' and '.join(roots)} can start{also}")
+
+
+@task(pre=[check], name="compile")
 def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     with session(c, "compile") as (p, sh):
-        entries = [executable.entry for executable in p.executables if executable.entry]
-        words = [p.pkg.partition(".")[0], p.metadata.requires_python, *entries]
-        line = inside_command(p, "check", '"$DIR_SITE"', shlex.join(words))
-        sh.run(line, f"{' and '.join(entries) or p.pkg} cannot start", remedy="")
         files = 0 if sh.dry else sum(1 for _ in Path(p.site).rglob("*.py"))
         sh.log("compile", f"{files} files")
-        sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +')
         with progress_bar("compile", files, "files") as bar:
             # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
             lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
@@ -150,6 +173,7 @@ def report(c: Context) -> None:
         version = sh.run("sh ./python --version", at=p.build).stdout.strip()
         changes = Path(p.build, ".deps", "changed")
         forms = changes.read_text("utf-8").splitlines() if p.installs and changes.is_file() else []
+        forms = [form.replace("\t", ": ") for form in forms]
         for path in (Path(executable.path) for executable in p.executables):
             exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
             start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
@@ -164,8 +188,8 @@ def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
     with session(c, "update") as (p, sh):
         first, *others = p.executables
-        files = 0 if sh.dry else 1 + sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
-        sh.log("update", f"{files} files into {', '.join(made.path for made in p.executables)}")
+        files = 0 if sh.dry else sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
+        sh.log("update", f"{files + 1} files into {', '.join(made.path for made in p.executables)}")
         sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
         # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
         new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")
@@ -174,15 +198,19 @@ def update(c: Context) -> None:
         sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
         sh.run(line, at=p.build)
-        sh.run("find .args Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
+        sh.run("find Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
         with progress_bar("update", files, "entries") as bar:
             # the article: zip -r $PKG.zip .args Lib
             line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
+        if p.get("COSMO_CHECK") and first.entry:
+            try_imports(p, sh, first)
         for other in others:
-            sh.run(f"{write_args(p, other)} && chmod u=rw,go=r {quote(p.build)}/.args")
-            line = f"cp {new} {new_zip(other)} && {touch(p)} .args"
-            sh.run(f"{line} && {zip_} -q -MM -X {new_zip(other)} .args", at=p.build)
+            sh.run(f"cp {new} {new_zip(other)}", at=p.build)
+        for executable in p.executables:
+            if executable in others:
+                sh.run(f"{write_args(p, executable)} && {touch(p)} {quote(p.build)}/.args")
+            sh.run(f"{zip_} -q -MM -X -g {new_zip(executable)} .args", at=p.build)
         for executable in p.executables:
             if p.get("COSMO_SMOKE") is not None:
                 try_executable(p, sh, executable)
@@ -193,6 +221,22 @@ def update(c: Context) -> None:
 def new_zip(executable: Executable) -> str:
     """The path that an executable has in the build folder until it is whole."""
     return f".new/{shlex.quote(executable.name)}.zip"
+
+
+def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
+    """Let a new executable, which has no .args yet, import what it will when it starts."""
+
+    def reason(result: Result) -> str:
+        why = show_output(result, None)
+        if result.exited in (142, -14):
+            return "it takes longer than a minute to import what starts"
+        return (result.stderr.strip().splitlines() or [why])[-1]
+
+    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
+    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
+    shown = sh.run(line, failed, CHECK_REMEDY, at, reason=reason).stdout
+    for remark in re.findall("(?m)^remark: (.*)$", shown):
+        sh.log("check", remark)
 
 
 def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
@@ -300,6 +344,6 @@ def show_settings(c: Context, json: bool = False, explain: bool = False) -> None
 
 cosmo = Collection(
     "cosmo",
-    *(clean, setup, fetch, deps, compile_site, update, build),
+    *(clean, setup, fetch, deps, check, compile_site, update, build),
     *(report, script, lock, cache, show_settings),
 )

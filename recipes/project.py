@@ -15,7 +15,14 @@ from typing import NamedTuple
 
 from .inside.distribution import EXTENSION
 from .lockfile import Lock, lock_name, read_lock
-from .metadata import Metadata, args_lines, find_entries, read_metadata
+from .metadata import (
+    Metadata,
+    args_lines,
+    find_entries,
+    is_entry_point,
+    read_metadata,
+    run_module,
+)
 from .parsers import Value, is_reserved
 from .pyproject import ARTICLE, NAMED_BY, Location, locate_project, read_toml
 from .settings import SETTINGS, Settings, Table
@@ -24,12 +31,25 @@ from .shell import RecipeError, exit_on_error, log
 FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 """The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
 
-WORK_FILES = (".args", ".deps", ".lock", ".new", ".smoke", "download", "python.part", "zip.part")
+WORK_FILES = (
+    ".args",
+    ".deps",
+    ".imports",
+    ".lock",
+    ".new",
+    ".smoke",
+    "download",
+    "python.part",
+    "zip.part",
+)
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
 
 
 class Executable(NamedTuple):
-    """One output file: its name while it is made, its path, its `.args`, and its entry point."""
+    """One output file: its name while it is made, its path, its `.args`, and what starts.
+
+    `entry` is `module:function`, or a module to run; empty where COSMO_ARGS does not name one.
+    """
 
     name: str
     path: str
@@ -41,6 +61,7 @@ class Project(Settings):
     """A project to package. Its paths are relative to the current directory.
 
     What is wrong in a setting or in `pyproject.toml` raises `RecipeError` when it is first used.
+    `faithful` if the article's table configures the build: then it is as the article's.
     """
 
     def __init__(self, location: Location, *given: Table) -> None:
@@ -54,6 +75,13 @@ class Project(Settings):
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
             self.tables = (*self.infer_pkg(), *self.tables)
             self.parsed.clear()
+        self.faithful = self.find("PKG")[1] == ARTICLE
+        if self.faithful:
+            self.tables = (
+                *self.tables[:-1],
+                Table(ARTICLE, {"COSMO_ISOLATED": "0"}),
+                self.tables[-1],
+            )
 
     @property
     def pkg(self) -> str:
@@ -114,6 +142,8 @@ class Project(Settings):
         scripts, entries = self.metadata.scripts, {self.pkg: ""}
         if words is None:
             main = has_main(self.source, self.pkg, scripts, self.get("COSMO_EXCLUDE"))
+            preferred = None if self.faithful and main else self.metadata.main_script(self.pkg)
+            entry = entry if entry.text else entry._replace(text=preferred)
             entries = find_entries(entry, scripts, self.pkg, main)
         if out and len(entries) > 1:
             problem = f"cannot name {len(entries)} executables; set it for one entry"
@@ -121,8 +151,17 @@ class Project(Settings):
         given, made = self.value("COSMO_ARGS"), []
         for name, call in entries.items():
             lines = args_lines(given, words, options, self.pkg, call)
-            made.append(Executable(name, out or os.path.join(self.build, name), lines, call))
+            start = call or (self.pkg if words is None else run_module(words))
+            made.append(Executable(name, out or os.path.join(self.build, name), lines, start))
         return tuple(made)
+
+    @property
+    def entry_source(self) -> str:
+        """What says which function starts, in parentheses; empty where none does."""
+        if not any(":" in executable.entry for executable in self.executables):
+            return ""
+        text = self.value("COSMO_ENTRY").text
+        return " (COSMO_ENTRY)" if is_entry_point(text or "") else " ([project.scripts])"
 
     @property
     def out(self) -> str:
@@ -162,8 +201,7 @@ class Project(Settings):
         The article knows neither: where its table configures the build, and there is nothing to
         install, the executable holds what the article puts in.
         """
-        faithful = self.find("PKG")[1] == ARTICLE
-        bare = self.get("COSMO_DEPS") == "none" or faithful or not self.metadata.dist_info
+        bare = self.get("COSMO_DEPS") == "none" or self.faithful or not self.metadata.dist_info
         return self.installs or not bare
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import NoReturn
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from .project import Project, load_project
+from .project import FIRST_TIME, Project, load_project
 from .shell import RecipeError, Shell, children, end_processes, exit_on_error
 
 OPTIONS = "cosmo_recipes"
@@ -35,8 +35,14 @@ def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
     with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
         p = load_project(dict(c.config.get(OPTIONS, {})))
         p.check_build_folder()
-        article = {"PKG": p.value("PKG").text or "", "DIR_SITE": p.site}
+        article = {
+            "SOURCE_DATE_EPOCH": str(p.epoch),
+            "PKG": p.value("PKG").text or "",
+            "DIR_SITE": p.site,
+        }
         fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
+        # with which Python writes no time into a `.pyc`. Source: py_compile's documentation
+        fixed["SOURCE_DATE_EPOCH"] = os.environ.get("SOURCE_DATE_EPOCH") or str(FIRST_TIME)
         sh = Shell(c, task, {**article, **fixed, "TMPDIR": p.build})
         if not sh.dry:
             lock_build_folder(Path(p.build))
@@ -49,6 +55,8 @@ def lock_build_folder(build: Path) -> None:
     if str(path) in LOCKED_DIRS:
         return
     build.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError), (build / ".gitignore").open("x") as file:
+        file.write("*\n")
     number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     LOCKED_DIRS[str(path)] = number
     try:

@@ -75,8 +75,8 @@ Setting("COSMO_DEPS", None, parse_deps).means(
 )
 Setting("COSMO_ENTRY", None, parse_text).means(
     "what starts: `module:function`, or the name of a `[project.scripts]` entry; `*` makes an"
-    " executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one"
-    " script"
+    " executable for each of these; without it, the one script, or the one that is called like"
+    " the project, else `-m PKG`; `-m PKG` first where the article's table sets PKG"
 )
 Setting("COSMO_EXCLUDE", "", parse_patterns).means(
     "what of the program and its dependencies to leave out: patterns for paths below"
@@ -96,13 +96,16 @@ Setting("COSMO_PRUNE", "Lib/site-packages/pip* usr/*", parse_patterns).means(
     "which of the interpreter's own files to leave out: `zip`'s patterns, as shell words; empty:"
     " none. Your program's files are never pruned"
 )
-Setting("COSMO_ISOLATED", "0", parse_switch).means(
+Setting("COSMO_ISOLATED", "1", parse_switch).means(
     "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can change"
-    " what runs"
+    " what runs; 0 is the default where the article's table sets PKG"
 )
 Setting("COSMO_ARGS", None, parse_words).means(
     "the lines of `.args`, as shell words, in place of the usual ones; end with `...`, which stands"
     " for the command line's arguments"
+)
+Setting("COSMO_CHECK", "1", parse_switch).means(
+    "0 builds also what cannot start: what it imports is then not checked"
 )
 Setting("COSMO_SMOKE", None, parse_words).means(
     "arguments to try the new executable with, as shell words, `--version` for example, in an empty"

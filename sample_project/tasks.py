@@ -22,11 +22,10 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 902e47dda5c4e42a66aeb79586632b07ea45c3b9d2cc4948902e7ba2a4b28e55
+# sha256 of all other lines: 1ce6b8ced1a6960050866d94670a5e8ab885f4b165f16f3e3613c125ec3bc519
 
 from __future__ import annotations
 
-import ast
 import csv
 import datetime
 import importlib
@@ -34,9 +33,7 @@ import importlib.util
 import json
 import os
 import re
-import select
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -45,12 +42,9 @@ from importlib import import_module
 from typing import Any
 
 # recipes/inside/distribution.py -----------------------------------------------
-# An installed distribution: its metadata, its files, and which modules it cannot do without.
+# An installed distribution: its metadata, its files, and what requires it.
 
 EXTENSION = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
-GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
-IMPORT_TIMEOUT = 20
-"""How many seconds the import of one module may take."""
 
 
 def canonical(name: str) -> str:
@@ -120,11 +114,6 @@ class Dist:
         """Its extension modules and shared libraries."""
         return [name for name in self.files() if EXTENSION.search(name)]
 
-    def top_level(self) -> list[str]:
-        """The names of its top-level modules and packages."""
-        code = (name for name in self.files() if name.endswith(".py") or EXTENSION.search(name))
-        return sorted({name.split("/")[0].split(".")[0] for name in code})
-
     def requirements(self, dist: Dist, extras: bool = False) -> list[Any]:
         """Its requirements of `dist` that hold here; with `extras`, those of its own extras."""
         same = [line for line in self.requires if canonical(line.name) == canonical(dist.name)]
@@ -139,188 +128,24 @@ def find_dists(folder: str) -> list[Dist]:
     return [Dist(folder, name) for name in infos if os.path.isfile(f"{folder}/{name}/METADATA")]
 
 
-def find_needed(dist: Dist, missing: list[str]) -> tuple[list[str], set[str]]:
-    """The missing modules that the distribution needs, and all modules that it tries to import.
-
-    Every module of it is imported. One that fails for a missing one may fail if another one tries
-    the same and can be imported, as in PyYAML; or if it is private and another one that names it
-    can be imported, as in SQLAlchemy. What a function imports unguarded is needed, as in cffi.
-    """
-    modules = {name: module_name(name) for name in dist.files()}
-    if missing and not any(name.endswith(".py") for name in modules):
-        return missing, set()
-    sources = read_sources(dist)
-    tried: set[str] = set()
-    optional: set[str] = set()
-    failing: dict[str, str] = {}
-    names = sorted(filter(None, modules.values()), key=lambda name: name.split("."))
-    for name, works, reason, imported in probe_imports(names, missing, dist.top_level()):
-        tried.update(imported)
-        optional.update(imported if works else ())
-        failing.update({name: reason} if reason else {})
-    for path, source in sources.items():
-        if modules[path] not in failing:
-            optional.update(name for name in source.at_import if name.split(".")[-1][:1] == "_")
-    needed = [reason for name, reason in failing.items() if name not in optional]
-    later = {f"{name}." for source in sources.values() for name in source.in_functions}
-    strings = {text for source in sources.values() for text in source.strings}
-    for name in missing:
-        by_string = name not in tried and name.rpartition(".")[2] in strings
-        if by_string or any(other.startswith(f"{name}.") for other in later):
-            needed += [name]
-    return needed, tried
-
-
-class Source(ast.NodeVisitor):
-    """What a module imports at once and, unguarded, in functions; and its strings' last words."""
-
-    def __init__(self, package: list[str], tree: ast.AST) -> None:
-        self.package, self.functions, self.guards = package, 0, 0
-        self.at_import: set[str] = set()
-        self.in_functions: set[str] = set()
-        self.strings: set[str] = set()
-        self.visit(tree)
-
-    def visit_FunctionDef(self, node: ast.AST) -> None:
-        self.functions += 1
-        self.generic_visit(node)
-        self.functions -= 1
-
-    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
-
-    def visit_Try(self, node: ast.Try) -> None:
-        types = [handler.type or ast.Name("Exception") for handler in node.handlers]
-        caught = (name.id for one in types for name in ast.walk(one) if isinstance(name, ast.Name))
-        guarded = not GUARDS.isdisjoint(caught)
-        self.guards += guarded
-        for line in node.body:
-            self.visit(line)
-        self.guards -= guarded
-        for rest in (*node.handlers, *node.orelse, *node.finalbody):
-            self.visit(rest)
-
-    def visit_Import(self, node: ast.Import) -> None:
-        self.add(*(alias.name for alias in node.names))
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        above = self.package[: len(self.package) - node.level + 1] if node.level else []
-        base = ".".join([*above, *filter(None, [node.module])])
-        self.add(base, *(f"{base}.{alias.name}" for alias in node.names))
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        if isinstance(node.value, str):
-            self.strings.add(node.value.rpartition(".")[2])
-
-    def add(self, *names: str) -> None:
-        if not self.functions:
-            self.at_import.update(names)
-        elif not self.guards:
-            self.in_functions.update(names)
-
-
-def read_sources(dist: Dist) -> dict[str, Source]:
-    """Each module's file below the distribution's folder, and what it imports."""
-    sources: dict[str, Source] = {}
-    for name in dist.files():
-        if name.endswith(".py") and {"test", "tests"}.isdisjoint(name.split("/")):
-            with open(dist.path(name), "rb") as file:
-                try:
-                    sources[name] = Source(name.split("/")[:-1], ast.parse(file.read()))
-                except (SyntaxError, ValueError):
-                    continue
-    return sources
-
-
-def probe_imports(
-    names: list[str], missing: list[str], top_level: list[str]
-) -> Iterator[tuple[str, bool, str, list[str]]]:
-    """Import modules; yield each one's name, whether it imports, the missing one, what it tries.
-
-    They are imported in a process without input and output. Where one of them ends it, or takes too
-    long, nothing is known of that one, and a new process goes on behind it.
-    """
-    while names:
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
-            try:
-                import_all(names, missing, top_level, writing)
-            finally:
-                os._exit(0)
-        os.close(writing)
-        output, data = b"", b"-"
-        while data and select.select([reading], [], [], IMPORT_TIMEOUT)[0]:
-            data = os.read(reading, 65536)
-            output += data
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(reading)
-        rows = [json.loads(line) for line in output.split(b"\n")[:-1]]
-        yield from rows
-        names = names[len(rows) + 1 :]
-
-
-class ImportRecorder:
-    """A finder that notes the name of each module that is imported, and finds none."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        self.names.add(name)
-
-
-def import_all(names: list[str], missing: list[str], top_level: list[str], writing: int) -> None:
-    """Import the modules, and write a row of JSON about each."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
-    failing: list[str] = []
-    for name in names:
-        works, reason, recorder, before = True, "", ImportRecorder(), set(sys.modules)
-        sys.meta_path.insert(0, recorder)
-        try:
-            if not any(name.startswith(above + ".") for above in failing):
-                importlib.import_module(name)
-        except BaseException as error:
-            works, reason = False, missing_module(error, missing, top_level)
-            for new in set(sys.modules) - before:
-                del sys.modules[new]
-            failing += [name] if reason else []
-        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not recorder]
-        row = json.dumps([name, works, reason, sorted(recorder.names)])
-        os.write(writing, row.encode() + b"\n")
-
-
-def missing_module(error: BaseException | None, missing: list[str], top_level: list[str]) -> str:
-    """Which missing module of the distribution `error`, or what caused it, is about; or none."""
-    while error is not None:
-        name = str(error.name) if isinstance(error, ImportError) else ""
-        for module in missing if name else ():
-            leaf = module.rpartition(".")[2]
-            if name == module or f"cannot import name {leaf!r}" in str(error):
-                return module
-        if isinstance(error, ModuleNotFoundError) and name.split(".")[0] in top_level:
-            return name
-        error = error.__cause__ or error.__context__
-    return ""
-
-
-def module_name(path: str) -> str:
-    """The name of the module in a file; empty for what is none, or not to be imported by itself."""
-    parts = path[:-3].split("/") if path.endswith(".py") else [""]
-    parts = parts[:-1] if parts[-1] == "__init__" else parts
-    plain = all(part.isidentifier() and not part.startswith("test_") for part in parts)
-    alone = {"__main__", "conftest", "test", "tests"}.isdisjoint(parts)
-    return ".".join(parts) if plain and alone else ""
+def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
+    """The names from the program to the distribution, each of which requires the next."""
+    path = [dist]
+    while True:
+        rest = [other for other in dists if other not in path]
+        above = [other for other in rest if other.requirements(path[0])]
+        above = above or [other for other in rest if other.requirements(path[0], extras=True)]
+        if not above:
+            names = [step.name for step in path]
+            return names if names[0] == program else [program, *names]
+        path.insert(0, above[0])
 
 
 # recipes/inside/purify.py -----------------------------------------------------
 # Make installed distributions fit for the executable, in which no extension module can run.
 #
-# Extension modules are removed from what is installed. A distribution that cannot be imported without
-# them is removed too, if all that require it do without it, and refused otherwise.
+# Extension modules, shared libraries and native programs are removed from what is installed. Whether
+# the program starts without them is for `imports` to find out.
 
 INSTALLER_FILES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
 
@@ -335,34 +160,27 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
     site, own, changes, removed = os.path.join(work, "site"), find_dists(packed), [], []
     installed = find_dependencies(site, own)
     check_conflicts(own, installed, packed, program)
-    sys.path += [os.path.abspath(packed), os.path.abspath(site)]
     with open(os.path.join(work, "forms"), encoding="utf-8") as file:
-        chosen = dict(line.rstrip("\n").split("\t") for line in file)
+        forms = dict(line.rstrip("\n").split("\t") for line in file)
     for dist in installed:
-        extensions, form = dist.extensions(), chosen.get(canonical(dist.name), "")
-        if dist.name in removed or not (extensions or form):
-            continue
-        if extensions or form != "a pure wheel":
-            form = "its wheel, without the extension" if extensions else form
-            top_level = dist.top_level()
-            needed, _ = find_needed(dist, strip_extensions(dist, extensions))
-            if needed:
-                path = " -> ".join(dependency_path(dist, own + installed, program))
-                dropped = drop_optional(dist, top_level, own, installed)
-                if not dropped:
-                    problem = f"needs its extension module {needed[0]}, which cannot run in the"
-                    sys.exit(f"{dist} {problem} executable ({path})")
-                removed += dropped
-                form = f"left out, every dependent imports without it ({path})"
-        changes.append(f"{dist}: {form}\n")
+        extensions, form = dist.extensions(), forms.get(canonical(dist.name), "")
+        programs = native_programs(dist)
+        if extensions:
+            form = "its wheel, without the extension"
+        if programs:
+            form = f"{form or 'its wheel'}, without its native {' and '.join(programs)}"
+        missing = strip_extensions(dist, extensions)
+        removed += [f"{name}\t{dist}\n" for name in (*missing, *programs)]
+        changes += [f"{dist}\t{form}\n"] * bool(form)
     for dist in [*find_dists(packed), *find_dists(site)]:
         remove_installer_files(dist, suffix)
     if os.path.exists(f"{site}/.lock"):
         os.remove(f"{site}/.lock")
     if not os.path.exists(f"{site}/bin/__init__.py"):
         shutil.rmtree(f"{site}/bin", ignore_errors=True)
-    with open(os.path.join(work, "changed"), "w", encoding="utf-8") as file:
-        file.writelines(changes)
+    for note, lines in (("changed", changes), ("removed", removed)):
+        with open(os.path.join(work, note), "w", encoding="utf-8") as file:
+            file.writelines(lines)
 
 
 def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
@@ -370,7 +188,7 @@ def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
     installed = []
     for dist in find_dists(site):
         if canonical(dist.name) in [canonical(mine.name) for mine in own]:
-            remove_dist(dist, [])
+            remove_dist(dist)
         else:
             installed.append(dist)
     return installed
@@ -403,62 +221,30 @@ def module_package_clash(name: str) -> str:
     return name[:-3] + "/__init__.py" if name.endswith(".py") else name + "/no-such-file"
 
 
-def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
-    """The names from the program to the distribution, each of which requires the next."""
-    path = [dist]
-    while True:
-        rest = [other for other in dists if other not in path]
-        above = [other for other in rest if other.requirements(path[0])]
-        above = above or [other for other in rest if other.requirements(path[0], extras=True)]
-        if not above:
-            names = [step.name for step in path]
-            return names if names[0] == program else [program, *names]
-        path.insert(0, above[0])
-
-
-def drop_optional(
-    dist: Dist, modules: list[str], own: list[Dist], installed: list[Dist]
-) -> list[str]:
-    """Remove `dist` if every dependent imports without it; return the removed names.
-
-    A dependent that does not is removed in turn, if its own dependents import without it; as for
-    SQLAlchemy, which imports without greenlet. What the program itself requires, and what is
-    required with extras, is not.
-    """
-    dists = own + installed
-    dependents = [other for other in dists if other.requirements(dist)]
-    lines = (line for one in dists for other in dependents for line in one.requirements(other))
-    if (
-        not dependents
-        or any(line.extras for line in lines)
-        or any(one in own for one in dependents)
-    ):
-        return []
-    remove_dist(dist, dists)
-    names = [dist.name]
-    for other in dependents:
-        needed, tried = find_needed(other, modules)
-        if needed or tried.isdisjoint(modules):
-            more = drop_optional(other, other.top_level(), own, installed)
-            if not more:
-                return []
-            names += more
-    return names
-
-
-def remove_dist(dist: Dist, dists: list[Dist]) -> None:
-    """Remove a distribution's files, but for others' too, and the folders that are empty then."""
-    others = [
-        other for other in dists if other is not dist and os.path.isdir(other.path(other.info))
-    ]
-    shared = {name for other in others for name in other.hashes}
-    for name in (name for name in dist.files() if name not in shared):
+def remove_dist(dist: Dist) -> None:
+    """Remove a distribution's files, and the folders that are empty then."""
+    for name in dist.files():
         os.remove(dist.path(name))
         folder = os.path.dirname(name)
         while folder and not os.listdir(dist.path(folder)):
             os.rmdir(dist.path(folder))
             folder = os.path.dirname(folder)
     shutil.rmtree(dist.path(dist.info))
+
+
+def native_programs(dist: Dist) -> list[str]:
+    """The programs, no scripts, that a distribution installs: their names, behind `bin/`."""
+    programs = []
+    for name in dist.hashes:
+        path = dist.path(name)
+        if (
+            name.startswith("bin/")
+            and "bin/__init__.py" not in dist.hashes
+            and os.path.isfile(path)
+        ):
+            with open(path, "rb") as file:
+                programs += [name] if file.read(2) != b"#!" else []
+    return programs
 
 
 def strip_extensions(dist: Dist, extensions: list[str]) -> list[str]:
@@ -639,48 +425,77 @@ def toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def check(folder: str, package: str, specifiers: str, *entries: str) -> None:
-    """Exit with one line where the package or an entry in `folder` cannot start in this Python."""
+def check(site: str, work: str, specifiers: str, *roots: str) -> None:
+    """Exit with a line for each thing for which what starts cannot start in this Python.
+
+    `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
+    `module:function`. Writes `.imports` in the build folder: a program that imports what they do.
+    """
     if specifiers:
         check_python(specifiers)
-    spec = importlib.util.find_spec(package)
-    if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
-        problem = f"the interpreter has a module {package} of its own, which would run instead"
-        sys.exit(f"{problem}; rename the program")
-    sys.path.append(os.path.abspath(folder))
-    for entry in entries:
-        module, _, function = entry.partition(":")
-        try:
-            spec = importlib.util.find_spec(module)
-        except BaseException as error:  # a package that cannot be imported here, may be elsewhere
-            if not (isinstance(error, ImportError) and f"{module}.".startswith(f"{error.name}.")):
-                continue
-            spec = None
-        if spec is None or spec.loader is None:
-            sys.exit(f"there is no module {module}; correct COSMO_ENTRY")
-        names, source = {"*"}, getattr(spec.loader, "get_source", lambda module: None)(module)
-        if source is None:
-            names = set(dir(import_module(module)))
-        else:
-            with suppress(SyntaxError):  # compileall names the line
-                names = bound_names(ast.parse(source))
-        if not names & {function.partition(".")[0], "*", "__getattr__"}:
-            sys.exit(f"{module} has no {function.partition('.')[0]}; correct COSMO_ENTRY")
+    removed, changed = (read_notes(work, note) for note in ("removed", "changed"))
+    graph, problems = ImportGraph(os.path.abspath(site), removed), []
+    for root in roots:
+        module, _, function = root.partition(":")
+        top = module.partition(".")[0]
+        spec = importlib.util.find_spec(top)
+        if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
+            problem = f"the interpreter has a module {top} of its own, which would run instead"
+            sys.exit(f"{problem}; rename the program")
+        graph.add_root(module, function)
+        if not graph.find(module):
+            sys.exit(f"there is no module {module}; correct it there")
+        if function and not graph.binds(module, function.partition(".")[0]):
+            sys.exit(f"{module} has no {function.partition('.')[0]}; correct it there")
+        dist = next((dist for name, dist in removed.items() if name == f"bin/{top}"), "")
+        if dist:
+            problems.append(f"{dist} starts a native program, bin/{top}, which cannot run in it")
+    sys.path.append(graph.site)
+    dists = find_dists(site)
+    for name, cause, use in graph.missing():
+        problems.append(describe_missing(name, cause, use, removed, changed, dists, roots[0]))
+    if problems:
+        sys.exit("\n".join(problems))
+    absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
+    with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
+        lines = [one.statement() for one in graph.started if one.name != "__future__"]
+        file.write("\n".join([*absent, START, *dict.fromkeys(lines), ""]))
 
 
-def bound_names(tree: ast.AST) -> set[str]:
-    """The names that a module binds, `*` where it imports all of another."""
-    names: set[str] = set()
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-            continue
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        if isinstance(node, ast.alias):
-            names.add(node.asname or node.name.partition(".")[0])
-        names |= bound_names(node)
-    return names
+def describe_missing(
+    name: str,
+    cause: str,
+    use: Use,
+    removed: dict[str, str],
+    changed: dict[str, str],
+    dists: list[Dist],
+    program: str,
+) -> str:
+    """The line that says what is missing, for what, and what to do."""
+    where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
+    owners = (str(dist) for dist in dists if {use.file, f"{use.file}c"} & dist.hashes.keys())
+    owner = removed.get(cause) or next(owners, "")
+    is_library = name != cause or cause.partition(".")[0] in library
+    if cause in removed or (owner in changed and not is_library):
+        dist = next(dist for dist in dists if str(dist) == owner)
+        path = " -> ".join(dependency_path(dist, dists, program))
+        problem = f"{owner} needs its extension module {cause}, which cannot run in the executable"
+        return f"{problem} ({path}; {where})"
+    if name != cause:
+        return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+    if is_library:
+        return f"{where} imports {cause}, which this interpreter lacks"
+    return f"{where} imports {cause}, which is not installed; add it to the dependencies"
+
+
+def read_notes(work: str, note: str) -> dict[str, str]:
+    """The rows of a note that `purify` left in a folder."""
+    path = os.path.join(work, note)
+    if not work or not os.path.isfile(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        rows = (line.rstrip("\n").partition("\t") for line in file)
+        return {row[0]: row[2] for row in rows}
 
 
 PROGRAMS: dict[str, Callable[..., None]] = {
@@ -701,6 +516,7 @@ if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
 import hashlib
 import keyword
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -810,11 +626,12 @@ class LineRunner(Local):
 
 def processes() -> dict[int, int]:
     """The parent of each process that has not ended. Source: proc(5), and `ps` in POSIX."""
-    rows = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, parent, *_ = path.read_text(errors="replace").rpartition(")")[2].split()
-            rows.append([path.parent.name, parent, state])
+    proc, rows = Path("/proc"), []
+    for number in filter(str.isdigit, os.listdir(proc) if proc.is_dir() else ()):
+        with suppress(OSError):  # it has ended since
+            stat = (proc / number / "stat").read_text(errors="replace")
+            state, parent, *_ = stat.rpartition(")")[2].split()
+            rows.append([number, parent, state])
     if not rows:
         ps = ["ps", "-A", "-o", "pid=,ppid=,state="]
         shown = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
@@ -1238,8 +1055,8 @@ Setting("COSMO_DEPS", None, parse_deps).means(
 )
 Setting("COSMO_ENTRY", None, parse_text).means(
     "what starts: `module:function`, or the name of a `[project.scripts]` entry; `*` makes an"
-    " executable for each of these; without it, `-m PKG` if it has a `__main__`, else the one"
-    " script"
+    " executable for each of these; without it, the one script, or the one that is called like"
+    " the project, else `-m PKG`; `-m PKG` first where the article's table sets PKG"
 )
 Setting("COSMO_EXCLUDE", "", parse_patterns).means(
     "what of the program and its dependencies to leave out: patterns for paths below"
@@ -1259,13 +1076,16 @@ Setting("COSMO_PRUNE", "Lib/site-packages/pip* usr/*", parse_patterns).means(
     "which of the interpreter's own files to leave out: `zip`'s patterns, as shell words; empty:"
     " none. Your program's files are never pruned"
 )
-Setting("COSMO_ISOLATED", "0", parse_switch).means(
+Setting("COSMO_ISOLATED", "1", parse_switch).means(
     "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can change"
-    " what runs"
+    " what runs; 0 is the default where the article's table sets PKG"
 )
 Setting("COSMO_ARGS", None, parse_words).means(
     "the lines of `.args`, as shell words, in place of the usual ones; end with `...`, which stands"
     " for the command line's arguments"
+)
+Setting("COSMO_CHECK", "1", parse_switch).means(
+    "0 builds also what cannot start: what it imports is then not checked"
 )
 Setting("COSMO_SMOKE", None, parse_words).means(
     "arguments to try the new executable with, as shell words, `--version` for example, in an empty"
@@ -1681,6 +1501,12 @@ class Metadata:
         name = re.sub(r"[-_.]+", "_", self.name).lower()
         return f"{name}-{self.version}.dist-info" if self.name and self.version else ""
 
+    def main_script(self, pkg: str) -> str | None:
+        """The script that stands for the program: the only one, or the one with its name."""
+        names = [re.sub(r"[-_.]+", "-", name).lower() for name in (self.name, pkg)]
+        same = [name for name in self.scripts if re.sub(r"[-_.]+", "-", name).lower() in names]
+        return next(iter(self.scripts if len(self.scripts) == 1 else same), None)
+
 
 def read_metadata(pyproject: Toml, has_backend: bool) -> Metadata:
     """The metadata in a `pyproject.toml` or a script; `RecipeError` for what it cannot be."""
@@ -1714,8 +1540,6 @@ def find_entries(
     text = entry.text
     if text is None and has_main:
         return {pkg: ""}
-    if text is None and len(scripts) == 1:
-        text = next(iter(scripts))
     if text is None:
         remedy = "name one with COSMO_ENTRY" if scripts else "write one, or set COSMO_ENTRY"
         problem = f"has no __main__, so `python -m` cannot start it; {names}; {remedy}"
@@ -1781,18 +1605,41 @@ def isolates(words: tuple[str, ...]) -> bool:
     return False
 
 
+def run_module(words: tuple[str, ...]) -> str:
+    """The module that a Python command line runs by `-m`; empty where it runs something else."""
+    for word, following in zip(words, words[1:]):
+        if re.fullmatch("-[A-Za-z]*m", word):
+            return following
+        if not word.startswith("-") or re.fullmatch("-[A-Za-z]*c", word):
+            return ""
+    return ""
+
+
 # recipes/project.py -----------------------------------------------------------
 # The project: what its settings and `pyproject.toml` say of its source, and what is made of it.
 
 FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 """The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
 
-WORK_FILES = (".args", ".deps", ".lock", ".new", ".smoke", "download", "python.part", "zip.part")
+WORK_FILES = (
+    ".args",
+    ".deps",
+    ".imports",
+    ".lock",
+    ".new",
+    ".smoke",
+    "download",
+    "python.part",
+    "zip.part",
+)
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
 
 
 class Executable(NamedTuple):
-    """One output file: its name while it is made, its path, its `.args`, and its entry point."""
+    """One output file: its name while it is made, its path, its `.args`, and what starts.
+
+    `entry` is `module:function`, or a module to run; empty where COSMO_ARGS does not name one.
+    """
 
     name: str
     path: str
@@ -1804,6 +1651,7 @@ class Project(Settings):
     """A project to package. Its paths are relative to the current directory.
 
     What is wrong in a setting or in `pyproject.toml` raises `RecipeError` when it is first used.
+    `faithful` if the article's table configures the build: then it is as the article's.
     """
 
     def __init__(self, location: Location, *given: Table) -> None:
@@ -1817,6 +1665,13 @@ class Project(Settings):
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
             self.tables = (*self.infer_pkg(), *self.tables)
             self.parsed.clear()
+        self.faithful = self.find("PKG")[1] == ARTICLE
+        if self.faithful:
+            self.tables = (
+                *self.tables[:-1],
+                Table(ARTICLE, {"COSMO_ISOLATED": "0"}),
+                self.tables[-1],
+            )
 
     @property
     def pkg(self) -> str:
@@ -1877,6 +1732,8 @@ class Project(Settings):
         scripts, entries = self.metadata.scripts, {self.pkg: ""}
         if words is None:
             main = has_main(self.source, self.pkg, scripts, self.get("COSMO_EXCLUDE"))
+            preferred = None if self.faithful and main else self.metadata.main_script(self.pkg)
+            entry = entry if entry.text else entry._replace(text=preferred)
             entries = find_entries(entry, scripts, self.pkg, main)
         if out and len(entries) > 1:
             problem = f"cannot name {len(entries)} executables; set it for one entry"
@@ -1884,8 +1741,17 @@ class Project(Settings):
         given, made = self.value("COSMO_ARGS"), []
         for name, call in entries.items():
             lines = args_lines(given, words, options, self.pkg, call)
-            made.append(Executable(name, out or os.path.join(self.build, name), lines, call))
+            start = call or (self.pkg if words is None else run_module(words))
+            made.append(Executable(name, out or os.path.join(self.build, name), lines, start))
         return tuple(made)
+
+    @property
+    def entry_source(self) -> str:
+        """What says which function starts, in parentheses; empty where none does."""
+        if not any(":" in executable.entry for executable in self.executables):
+            return ""
+        text = self.value("COSMO_ENTRY").text
+        return " (COSMO_ENTRY)" if is_entry_point(text or "") else " ([project.scripts])"
 
     @property
     def out(self) -> str:
@@ -1925,8 +1791,7 @@ class Project(Settings):
         The article knows neither: where its table configures the build, and there is nothing to
         install, the executable holds what the article puts in.
         """
-        faithful = self.find("PKG")[1] == ARTICLE
-        bare = self.get("COSMO_DEPS") == "none" or faithful or not self.metadata.dist_info
+        bare = self.get("COSMO_DEPS") == "none" or self.faithful or not self.metadata.dist_info
         return self.installs or not bare
 
     @cached_property
@@ -2111,8 +1976,14 @@ def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
     with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
         p = load_project(dict(c.config.get(OPTIONS, {})))
         p.check_build_folder()
-        article = {"PKG": p.value("PKG").text or "", "DIR_SITE": p.site}
+        article = {
+            "SOURCE_DATE_EPOCH": str(p.epoch),
+            "PKG": p.value("PKG").text or "",
+            "DIR_SITE": p.site,
+        }
         fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
+        # with which Python writes no time into a `.pyc`. Source: py_compile's documentation
+        fixed["SOURCE_DATE_EPOCH"] = os.environ.get("SOURCE_DATE_EPOCH") or str(FIRST_TIME)
         sh = Shell(c, task, {**article, **fixed, "TMPDIR": p.build})
         if not sh.dry:
             lock_build_folder(Path(p.build))
@@ -2125,6 +1996,8 @@ def lock_build_folder(build: Path) -> None:
     if str(path) in LOCKED_DIRS:
         return
     build.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError), (build / ".gitignore").open("x") as file:
+        file.write("*\n")
     number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     LOCKED_DIRS[str(path)] = number
     try:
@@ -2259,15 +2132,20 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
             f"{remedy}, or lock anew with `invoke cosmo.lock`",
         )
-    line = f"head -c 6 {part} | grep -Eq '^({'|'.join(APE_STARTS)})'"
-    verify(line, "is no Actually Portable Executable", lambda: "it begins with other bytes")
-    if name == "python":
-        line = f"(cd {quote(p.build)} && {zip_command()} -sf python.part | grep -q '^ *Lib/')"
-        verify(line, "holds no Python", lambda: "it has no readable zip with a Lib/ at its end")
+    line = f"head -c 6 {name}.part | grep -Eq '^({'|'.join(APE_STARTS)})'"
+    line += f" && {zip_command()} -sf python.part | grep -q '^ *Lib/'" if name == "python" else ""
+    verify(f"(cd {quote(p.build)} && {line})", "cannot be used", lambda: describe(f"{file}.part"))
     if downloaded and not sh.dry:
         cache_download(address, Path(f"{file}.part"), downloaded)
     # the article: chmod +x python
     sh.run(f"chmod +x {part} && mv -f {part} {quote(file)}", f"{file} cannot be put in place")
+
+
+def describe(path: str) -> str:
+    """What a file that is no interpreter is instead."""
+    if not is_executable(Path(path)):
+        return "it is no Actually Portable Executable, for it begins with other bytes"
+    return "it holds no Python: it has no readable zip with a Lib/ at its end"
 
 
 def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
@@ -2277,12 +2155,13 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     returned.
     """
     folder = os.path.join(p.build, "download")
-    sh.run(f"rm -rf {quote(folder)} && mkdir -p {quote(folder)}")
-    entry = {} if force else cached_download(url)
+    entry, remove = {} if force else cached_download(url), f"rm -rf {quote(folder)}"
     if entry:
         when = time.strftime("%Y%m%d%H%M.%S", time.gmtime(entry["time"]))
         target = quote(os.path.join(folder, entry["name"]))
-        sh.run(f"cp {quote(entry['file'])} {target} && touch -t {when} {target}")
+        copy = f"cp {quote(entry['file'])} {target} && touch -t {when} {target}"
+        sh.run(f"{remove} && mkdir -p {quote(folder)} && {copy}")
+        remove = ""
     if p.get("COSMO_OFFLINE"):
         if not entry:
             problem = "is not in the cache, and COSMO_OFFLINE is set; go online once, without it"
@@ -2295,7 +2174,8 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         remedy = "install wget (apt install wget, brew install wget)"
         raise RecipeError(f"{failed}: there is no wget on PATH; {remedy}")
     size = p.lock.size if p.lock and name == "python" else None
-    limits = f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
+    limits = f"{remove}; " if remove else ""
+    limits += f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
     if url.startswith("https:"):
         limits += NO_HTTP + ("" if os.environ.get("https_proxy") else " no_proxy=")
     # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
@@ -2624,6 +2504,7 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
 # recipes/phases.py ------------------------------------------------------------
 # The article's recipe: one task a phase, in the article's order, each of them its shell lines.
 
+CHECK_REMEDY = "COSMO_CHECK=0 builds it all the same"
 IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
 IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
@@ -2692,17 +2573,30 @@ def deps(c: Context) -> None:
             install_dependencies(p, sh)
 
 
-@task(pre=[deps], name="compile")
+@task(pre=[deps])
+def check(c: Context) -> None:
+    """Check that what the program imports when it starts is there, and can run."""
+    with session(c, "check") as (p, sh):
+        roots = [executable.entry for executable in p.executables if executable.entry]
+        if not p.get("COSMO_CHECK") or not roots:
+            return
+        work = quote(f"{p.build}/.deps") if p.installs else "''"
+        words = shlex.join([p.metadata.requires_python, *roots])
+        line = inside_command(p, "check", '"$DIR_SITE"', work, words)
+        sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", CHECK_REMEDY)
+        if not sh.dry:
+            path = Path(p.build, ".imports")
+            absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
+            also = f"; {absent} optional imports are not there: {path}" if absent else ""
+            sh.log("check", f"{' and '.join(roots)} can start{also}")
+
+
+@task(pre=[check], name="compile")
 def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     with session(c, "compile") as (p, sh):
-        entries = [executable.entry for executable in p.executables if executable.entry]
-        words = [p.pkg.partition(".")[0], p.metadata.requires_python, *entries]
-        line = inside_command(p, "check", '"$DIR_SITE"', shlex.join(words))
-        sh.run(line, f"{' and '.join(entries) or p.pkg} cannot start", remedy="")
         files = 0 if sh.dry else sum(1 for _ in Path(p.site).rglob("*.py"))
         sh.log("compile", f"{files} files")
-        sh.run(f'find "$DIR_SITE" -type f -exec {touch(p)} {{}} +')
         with progress_bar("compile", files, "files") as bar:
             # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
             lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
@@ -2749,6 +2643,7 @@ def report(c: Context) -> None:
         version = sh.run("sh ./python --version", at=p.build).stdout.strip()
         changes = Path(p.build, ".deps", "changed")
         forms = changes.read_text("utf-8").splitlines() if p.installs and changes.is_file() else []
+        forms = [form.replace("\t", ": ") for form in forms]
         for path in (Path(executable.path) for executable in p.executables):
             exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
             start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
@@ -2763,8 +2658,8 @@ def update(c: Context) -> None:
     """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
     with session(c, "update") as (p, sh):
         first, *others = p.executables
-        files = 0 if sh.dry else 1 + sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
-        sh.log("update", f"{files} files into {', '.join(made.path for made in p.executables)}")
+        files = 0 if sh.dry else sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
+        sh.log("update", f"{files + 1} files into {', '.join(made.path for made in p.executables)}")
         sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
         # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
         new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")
@@ -2773,15 +2668,19 @@ def update(c: Context) -> None:
         sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
         line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
         sh.run(line, at=p.build)
-        sh.run("find .args Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
+        sh.run("find Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
         with progress_bar("update", files, "entries") as bar:
             # the article: zip -r $PKG.zip .args Lib
             line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
+        if p.get("COSMO_CHECK") and first.entry:
+            try_imports(p, sh, first)
         for other in others:
-            sh.run(f"{write_args(p, other)} && chmod u=rw,go=r {quote(p.build)}/.args")
-            line = f"cp {new} {new_zip(other)} && {touch(p)} .args"
-            sh.run(f"{line} && {zip_} -q -MM -X {new_zip(other)} .args", at=p.build)
+            sh.run(f"cp {new} {new_zip(other)}", at=p.build)
+        for executable in p.executables:
+            if executable in others:
+                sh.run(f"{write_args(p, executable)} && {touch(p)} {quote(p.build)}/.args")
+            sh.run(f"{zip_} -q -MM -X -g {new_zip(executable)} .args", at=p.build)
         for executable in p.executables:
             if p.get("COSMO_SMOKE") is not None:
                 try_executable(p, sh, executable)
@@ -2792,6 +2691,22 @@ def update(c: Context) -> None:
 def new_zip(executable: Executable) -> str:
     """The path that an executable has in the build folder until it is whole."""
     return f".new/{shlex.quote(executable.name)}.zip"
+
+
+def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
+    """Let a new executable, which has no .args yet, import what it will when it starts."""
+
+    def reason(result: Result) -> str:
+        why = show_output(result, None)
+        if result.exited in (142, -14):
+            return "it takes longer than a minute to import what starts"
+        return (result.stderr.strip().splitlines() or [why])[-1]
+
+    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
+    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
+    shown = sh.run(line, failed, CHECK_REMEDY, at, reason=reason).stdout
+    for remark in re.findall("(?m)^remark: (.*)$", shown):
+        sh.log("check", remark)
 
 
 def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
@@ -2899,7 +2814,7 @@ def show_settings(c: Context, json: bool = False, explain: bool = False) -> None
 
 cosmo = Collection(
     "cosmo",
-    *(clean, setup, fetch, deps, compile_site, update, build),
+    *(clean, setup, fetch, deps, check, compile_site, update, build),
     *(report, script, lock, cache, show_settings),
 )
 

@@ -11,7 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Union
 
-PHASES = ("clean ", "setup ", "lock ", "fetch ", "deps ", "compile ", "update ", "smoke ", "epoch ")
+PHASES = (
+    "clean ",
+    "setup ",
+    "lock ",
+    "fetch ",
+    "deps ",
+    "check ",
+    "compile ",
+    "update ",
+    "smoke ",
+    "epoch ",
+)
 ROOT = Path(__file__).resolve().parent.parent
 INVOKE = [sys.executable, "-m", "invoke"]
 Done = subprocess.CompletedProcess[str]

@@ -15,7 +15,6 @@ library alone is imported, and of the interpreter's own pip, `packaging` and (be
 
 from __future__ import annotations
 
-import ast
 import datetime
 import importlib.util
 import json
@@ -23,7 +22,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -33,7 +31,8 @@ if not __package__:  # run by its path
     import_module("inside.purify")
     del sys.path[0]
 
-from .distribution import requirements_lines
+from .distribution import Dist, dependency_path, find_dists, requirements_lines
+from .imports import START, ImportGraph, Use
 from .purify import purify
 
 if __spec__ is None:  # the program may have a package of that name
@@ -176,48 +175,77 @@ def toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def check(folder: str, package: str, specifiers: str, *entries: str) -> None:
-    """Exit with one line where the package or an entry in `folder` cannot start in this Python."""
+def check(site: str, work: str, specifiers: str, *roots: str) -> None:
+    """Exit with a line for each thing for which what starts cannot start in this Python.
+
+    `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
+    `module:function`. Writes `.imports` in the build folder: a program that imports what they do.
+    """
     if specifiers:
         check_python(specifiers)
-    spec = importlib.util.find_spec(package)
-    if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
-        problem = f"the interpreter has a module {package} of its own, which would run instead"
-        sys.exit(f"{problem}; rename the program")
-    sys.path.append(os.path.abspath(folder))
-    for entry in entries:
-        module, _, function = entry.partition(":")
-        try:
-            spec = importlib.util.find_spec(module)
-        except BaseException as error:  # a package that cannot be imported here, may be elsewhere
-            if not (isinstance(error, ImportError) and f"{module}.".startswith(f"{error.name}.")):
-                continue
-            spec = None
-        if spec is None or spec.loader is None:
-            sys.exit(f"there is no module {module}; correct COSMO_ENTRY")
-        names, source = {"*"}, getattr(spec.loader, "get_source", lambda module: None)(module)
-        if source is None:
-            names = set(dir(import_module(module)))
-        else:
-            with suppress(SyntaxError):  # compileall names the line
-                names = bound_names(ast.parse(source))
-        if not names & {function.partition(".")[0], "*", "__getattr__"}:
-            sys.exit(f"{module} has no {function.partition('.')[0]}; correct COSMO_ENTRY")
+    removed, changed = (read_notes(work, note) for note in ("removed", "changed"))
+    graph, problems = ImportGraph(os.path.abspath(site), removed), []
+    for root in roots:
+        module, _, function = root.partition(":")
+        top = module.partition(".")[0]
+        spec = importlib.util.find_spec(top)
+        if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
+            problem = f"the interpreter has a module {top} of its own, which would run instead"
+            sys.exit(f"{problem}; rename the program")
+        graph.add_root(module, function)
+        if not graph.find(module):
+            sys.exit(f"there is no module {module}; correct it there")
+        if function and not graph.binds(module, function.partition(".")[0]):
+            sys.exit(f"{module} has no {function.partition('.')[0]}; correct it there")
+        dist = next((dist for name, dist in removed.items() if name == f"bin/{top}"), "")
+        if dist:
+            problems.append(f"{dist} starts a native program, bin/{top}, which cannot run in it")
+    sys.path.append(graph.site)
+    dists = find_dists(site)
+    for name, cause, use in graph.missing():
+        problems.append(describe_missing(name, cause, use, removed, changed, dists, roots[0]))
+    if problems:
+        sys.exit("\n".join(problems))
+    absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
+    with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
+        lines = [one.statement() for one in graph.started if one.name != "__future__"]
+        file.write("\n".join([*absent, START, *dict.fromkeys(lines), ""]))
 
 
-def bound_names(tree: ast.AST) -> set[str]:
-    """The names that a module binds, `*` where it imports all of another."""
-    names: set[str] = set()
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-            continue
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        if isinstance(node, ast.alias):
-            names.add(node.asname or node.name.partition(".")[0])
-        names |= bound_names(node)
-    return names
+def describe_missing(
+    name: str,
+    cause: str,
+    use: Use,
+    removed: dict[str, str],
+    changed: dict[str, str],
+    dists: list[Dist],
+    program: str,
+) -> str:
+    """The line that says what is missing, for what, and what to do."""
+    where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
+    owners = (str(dist) for dist in dists if {use.file, f"{use.file}c"} & dist.hashes.keys())
+    owner = removed.get(cause) or next(owners, "")
+    is_library = name != cause or cause.partition(".")[0] in library
+    if cause in removed or (owner in changed and not is_library):
+        dist = next(dist for dist in dists if str(dist) == owner)
+        path = " -> ".join(dependency_path(dist, dists, program))
+        problem = f"{owner} needs its extension module {cause}, which cannot run in the executable"
+        return f"{problem} ({path}; {where})"
+    if name != cause:
+        return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+    if is_library:
+        return f"{where} imports {cause}, which this interpreter lacks"
+    return f"{where} imports {cause}, which is not installed; add it to the dependencies"
+
+
+def read_notes(work: str, note: str) -> dict[str, str]:
+    """The rows of a note that `purify` left in a folder."""
+    path = os.path.join(work, note)
+    if not work or not os.path.isfile(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        rows = (line.rstrip("\n").partition("\t") for line in file)
+        return {row[0]: row[2] for row in rows}
 
 
 PROGRAMS: dict[str, Callable[..., None]] = {

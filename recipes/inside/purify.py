@@ -1,7 +1,7 @@
 """Make installed distributions fit for the executable, in which no extension module can run.
 
-Extension modules are removed from what is installed. A distribution that cannot be imported without
-them is removed too, if all that require it do without it, and refused otherwise.
+Extension modules, shared libraries and native programs are removed from what is installed. Whether
+the program starts without them is for `imports` to find out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 
-from .distribution import Dist, canonical, find_dists, find_needed
+from .distribution import Dist, canonical, find_dists
 
 INSTALLER_FILES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
 
@@ -26,34 +26,27 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
     site, own, changes, removed = os.path.join(work, "site"), find_dists(packed), [], []
     installed = find_dependencies(site, own)
     check_conflicts(own, installed, packed, program)
-    sys.path += [os.path.abspath(packed), os.path.abspath(site)]
     with open(os.path.join(work, "forms"), encoding="utf-8") as file:
-        chosen = dict(line.rstrip("\n").split("\t") for line in file)
+        forms = dict(line.rstrip("\n").split("\t") for line in file)
     for dist in installed:
-        extensions, form = dist.extensions(), chosen.get(canonical(dist.name), "")
-        if dist.name in removed or not (extensions or form):
-            continue
-        if extensions or form != "a pure wheel":
-            form = "its wheel, without the extension" if extensions else form
-            top_level = dist.top_level()
-            needed, _ = find_needed(dist, strip_extensions(dist, extensions))
-            if needed:
-                path = " -> ".join(dependency_path(dist, own + installed, program))
-                dropped = drop_optional(dist, top_level, own, installed)
-                if not dropped:
-                    problem = f"needs its extension module {needed[0]}, which cannot run in the"
-                    sys.exit(f"{dist} {problem} executable ({path})")
-                removed += dropped
-                form = f"left out, every dependent imports without it ({path})"
-        changes.append(f"{dist}: {form}\n")
+        extensions, form = dist.extensions(), forms.get(canonical(dist.name), "")
+        programs = native_programs(dist)
+        if extensions:
+            form = "its wheel, without the extension"
+        if programs:
+            form = f"{form or 'its wheel'}, without its native {' and '.join(programs)}"
+        missing = strip_extensions(dist, extensions)
+        removed += [f"{name}\t{dist}\n" for name in (*missing, *programs)]
+        changes += [f"{dist}\t{form}\n"] * bool(form)
     for dist in [*find_dists(packed), *find_dists(site)]:
         remove_installer_files(dist, suffix)
     if os.path.exists(f"{site}/.lock"):
         os.remove(f"{site}/.lock")
     if not os.path.exists(f"{site}/bin/__init__.py"):
         shutil.rmtree(f"{site}/bin", ignore_errors=True)
-    with open(os.path.join(work, "changed"), "w", encoding="utf-8") as file:
-        file.writelines(changes)
+    for note, lines in (("changed", changes), ("removed", removed)):
+        with open(os.path.join(work, note), "w", encoding="utf-8") as file:
+            file.writelines(lines)
 
 
 def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
@@ -61,7 +54,7 @@ def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
     installed = []
     for dist in find_dists(site):
         if canonical(dist.name) in [canonical(mine.name) for mine in own]:
-            remove_dist(dist, [])
+            remove_dist(dist)
         else:
             installed.append(dist)
     return installed
@@ -94,62 +87,30 @@ def module_package_clash(name: str) -> str:
     return name[:-3] + "/__init__.py" if name.endswith(".py") else name + "/no-such-file"
 
 
-def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
-    """The names from the program to the distribution, each of which requires the next."""
-    path = [dist]
-    while True:
-        rest = [other for other in dists if other not in path]
-        above = [other for other in rest if other.requirements(path[0])]
-        above = above or [other for other in rest if other.requirements(path[0], extras=True)]
-        if not above:
-            names = [step.name for step in path]
-            return names if names[0] == program else [program, *names]
-        path.insert(0, above[0])
-
-
-def drop_optional(
-    dist: Dist, modules: list[str], own: list[Dist], installed: list[Dist]
-) -> list[str]:
-    """Remove `dist` if every dependent imports without it; return the removed names.
-
-    A dependent that does not is removed in turn, if its own dependents import without it; as for
-    SQLAlchemy, which imports without greenlet. What the program itself requires, and what is
-    required with extras, is not.
-    """
-    dists = own + installed
-    dependents = [other for other in dists if other.requirements(dist)]
-    lines = (line for one in dists for other in dependents for line in one.requirements(other))
-    if (
-        not dependents
-        or any(line.extras for line in lines)
-        or any(one in own for one in dependents)
-    ):
-        return []
-    remove_dist(dist, dists)
-    names = [dist.name]
-    for other in dependents:
-        needed, tried = find_needed(other, modules)
-        if needed or tried.isdisjoint(modules):
-            more = drop_optional(other, other.top_level(), own, installed)
-            if not more:
-                return []
-            names += more
-    return names
-
-
-def remove_dist(dist: Dist, dists: list[Dist]) -> None:
-    """Remove a distribution's files, but for others' too, and the folders that are empty then."""
-    others = [
-        other for other in dists if other is not dist and os.path.isdir(other.path(other.info))
-    ]
-    shared = {name for other in others for name in other.hashes}
-    for name in (name for name in dist.files() if name not in shared):
+def remove_dist(dist: Dist) -> None:
+    """Remove a distribution's files, and the folders that are empty then."""
+    for name in dist.files():
         os.remove(dist.path(name))
         folder = os.path.dirname(name)
         while folder and not os.listdir(dist.path(folder)):
             os.rmdir(dist.path(folder))
             folder = os.path.dirname(folder)
     shutil.rmtree(dist.path(dist.info))
+
+
+def native_programs(dist: Dist) -> list[str]:
+    """The programs, no scripts, that a distribution installs: their names, behind `bin/`."""
+    programs = []
+    for name in dist.hashes:
+        path = dist.path(name)
+        if (
+            name.startswith("bin/")
+            and "bin/__init__.py" not in dist.hashes
+            and os.path.isfile(path)
+        ):
+            with open(path, "rb") as file:
+                programs += [name] if file.read(2) != b"#!" else []
+    return programs
 
 
 def strip_extensions(dist: Dist, extensions: list[str]) -> list[str]:
