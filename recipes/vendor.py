@@ -23,7 +23,7 @@ from .pyproject import parse_toml, read_toml
 from .shell import RecipeError, exit_on_error, log
 
 PACKAGE_DIR = Path(__file__).parent
-INSIDE = ("inside/distribution.py", "inside/purify.py", "inside/__main__.py")
+INSIDE = tuple(f"inside/{name}.py" for name in ("distribution", "imports", "purify", "__main__"))
 """The modules that run in the fetched interpreter: they come first, and import no other."""
 
 MODULES = (

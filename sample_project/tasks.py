@@ -22,10 +22,11 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 1ce6b8ced1a6960050866d94670a5e8ab885f4b165f16f3e3613c125ec3bc519
+# sha256 of all other lines: f60ca14b20f0f697cd34ec49348996db2acbe73bc0555e2bfe064cbc95ce4139
 
 from __future__ import annotations
 
+import ast
 import csv
 import datetime
 import importlib
@@ -33,13 +34,16 @@ import importlib.util
 import json
 import os
 import re
+import select
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
+from typing import NamedTuple
 
 # recipes/inside/distribution.py -----------------------------------------------
 # An installed distribution: its metadata, its files, and what requires it.
@@ -139,6 +143,295 @@ def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
             names = [step.name for step in path]
             return names if names[0] == program else [program, *names]
         path.insert(0, above[0])
+
+
+# recipes/inside/imports.py ----------------------------------------------------
+# What a program imports when it starts, and what of that is missing.
+#
+# The modules are read, not run. What nothing can be read of, or is not where it is looked for, is
+# imported in a process of its own before it is called missing.
+
+GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+IMPORT_TIMEOUT = 20
+"""How many seconds the import of one module may take."""
+
+START = """
+import os, signal, sys
+
+def refuse(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        raise OSError("the start check has no network")
+
+for name in os.environ.keys() - {"PATH", "TMPDIR"}:
+    del os.environ[name]
+os.environ["HOME"] = os.getcwd()
+sys.stdin = open(os.devnull)
+sys.addaudithook(refuse)
+signal.alarm(60)
+"""
+"""How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
+
+
+class Import(NamedTuple):
+    """One import: the module, the line, and whether the program may start without it.
+
+    `attribute` if the name may also be one that the module before its last dot binds.
+    """
+
+    name: str
+    line: int
+    optional: bool
+    attribute: bool = False
+
+    def statement(self) -> str:
+        """The statement that does the same at any place."""
+        base, _, name = self.name.rpartition(".")
+        return f"from {base} import {name}" if self.attribute else f"import {self.name}"
+
+
+class ImportVisitor(ast.NodeVisitor):
+    """The imports of a module.
+
+    Optional is what a function imports, and what depends on a condition or may raise `ImportError`.
+    Of the module that is run, what follows `if __name__ == "__main__"` is not.
+    """
+
+    def __init__(self, package: str, is_run: bool, tree: ast.AST) -> None:
+        self.package, self.is_run, self.optional = package.split("."), is_run, 0
+        self.imports: list[Import] = []
+        self.visit(tree)
+
+    def visit_optional(self, *nodes: ast.AST) -> None:
+        self.optional += 1
+        for node in nodes:
+            self.visit(node)
+        self.optional -= 1
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self.visit_optional(*node.body)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_If(self, node: ast.If) -> None:
+        names = {part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)}
+        for part in node.body if self.is_run and names == {"__name__"} else ():
+            self.visit(part)
+        self.visit_optional(*node.body, *node.orelse)
+
+    def visit_Try(self, node: ast.Try) -> None:
+        types = [handler.type or ast.Name("Exception") for handler in node.handlers]
+        caught = {name.id for one in types for name in ast.walk(one) if isinstance(name, ast.Name)}
+        if GUARDS.isdisjoint(caught):
+            self.generic_visit(node)
+            return
+        self.visit_optional(*node.body, *node.handlers, *node.orelse)
+        for part in node.finalbody:
+            self.visit(part)
+
+    def visit_With(self, node: ast.With) -> None:
+        calls = [item.context_expr for item in node.items]
+        names = {name.id for call in calls for name in ast.walk(call) if isinstance(name, ast.Name)}
+        visit = self.generic_visit if GUARDS.isdisjoint(names) else self.visit_optional
+        visit(ast.Module(node.body, []))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.imports += [Import(alias.name, node.lineno, self.optional > 0) for alias in node.names]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        above = self.package[: len(self.package) - node.level + 1] if node.level else []
+        base, optional = ".".join([*above, *filter(None, [node.module])]), self.optional > 0
+        names = [f"{base}.{alias.name}" for alias in node.names]
+        self.imports.append(Import(base, node.lineno, optional))
+        self.imports += [Import(name, node.lineno, optional, True) for name in names]
+
+
+def bound_names(tree: ast.AST) -> set[str]:
+    """The names that a module binds, `*` where it imports all of another."""
+    names: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        if isinstance(node, ast.alias):
+            names.add(node.asname or node.name.partition(".")[0])
+        names |= bound_names(node)
+    return names
+
+
+class Use(NamedTuple):
+    """Where a module is imported first: by which module, in which file and line."""
+
+    by: str
+    file: str
+    line: int
+
+
+class ImportGraph:
+    """The modules that are imported from the roots, and where each is imported first.
+
+    `required` are those without which the program does not start. `removed` are the modules that
+    were removed from what is installed in `site`.
+    """
+
+    def __init__(self, site: str, removed: dict[str, str]) -> None:
+        self.site, self.removed = site, removed
+        self.required: dict[str, Use] = {}
+        self.optional: dict[str, Use] = {}
+        self.started: list[Import] = []
+
+    def add_root(self, module: str, function: str) -> None:
+        """Add what starts: a module that is run, as `-m` does, or from which a function is called.
+
+        `started` are the imports by which it does.
+        """
+        name, file = module, ""
+        if function:
+            top = function.partition(".")[0]
+            imports = [Import(module, 0, False), Import(f"{module}.{top}", 0, False, True)]
+        else:
+            name = f"{module}.__main__" if self.find(f"{module}.__main__") else module
+            file, parent = self.find(name) or "", name.rpartition(".")[0]
+            imports = [Import(parent, 0, False)] * bool(parent) + self.read(name, True)
+        self.started += [one for one in imports if not one.optional]
+        self.follow([(one, Use(name, file, one.line)) for one in imports])
+
+    def follow(self, imports: list[tuple[Import, Use]]) -> None:
+        """Add what is imported, directly or not: first what is required, then what is optional."""
+        for modules, optional in ((self.required, False), (self.optional, True)):
+            todo = [entry for entry in imports if optional or not entry[0].optional]
+            while todo:
+                one, use = todo.pop(0)
+                if one.attribute and one.name not in self.removed and not self.find(one.name):
+                    continue
+                parts = one.name.split(".")
+                for end in range(1, len(parts) + 1):
+                    name = ".".join(parts[:end])
+                    if name in modules or name in self.required:
+                        continue
+                    modules[name] = use
+                    file = self.find(name) or ""
+                    new = [(more, Use(name, file, more.line)) for more in self.read(name, False)]
+                    todo += [entry for entry in new if optional or not entry[0].optional]
+                    imports += [entry for entry in new if entry[0].optional and not optional]
+
+    def find(self, name: str) -> str | None:
+        """A module's file, or a package's folder without one, below the site; None for none."""
+        path = name.replace(".", "/")
+        for file in (f"{path}/__init__.py", f"{path}.py", f"{path}/__init__.pyc", f"{path}.pyc"):
+            if os.path.isfile(os.path.join(self.site, file)):
+                return file
+        return path if os.path.isdir(os.path.join(self.site, path)) else None
+
+    def read(self, name: str, is_run: bool) -> list[Import]:
+        """The imports of a module that is in the site; none of what has no readable source."""
+        file = self.find(name) or ""
+        if not file.endswith(".py"):
+            return []
+        package = name if file.endswith("/__init__.py") else name.rpartition(".")[0]
+        with open(os.path.join(self.site, file), "rb") as source:
+            try:
+                return ImportVisitor(package, is_run, ast.parse(source.read())).imports
+            except (SyntaxError, ValueError):  # compileall names the line
+                return []
+
+    def binds(self, module: str, name: str) -> bool:
+        """Whether a module may bind a name, as far as can be read."""
+        file = self.find(module) or ""
+        if not file.endswith(".py"):
+            return True
+        with open(os.path.join(self.site, file), "rb") as source:
+            try:
+                names = bound_names(ast.parse(source.read()))
+            except (SyntaxError, ValueError):
+                return True
+        return bool(names & {name, "*", "__getattr__"}) or self.find(f"{module}.{name}") is not None
+
+    def missing(self) -> Iterator[tuple[str, str, Use]]:
+        """What is required and cannot be imported, the module it fails for, and where it is used.
+
+        Asked for are what is not in the site, which the interpreter may have; and of what lost an
+        extension module, all that others import, as that may fail behind a `try` of its own.
+        """
+        lost, failed = {name.split(".")[0] for name in self.removed}, set()
+        names = []
+        for name, use in self.required.items():
+            top = name.split(".")[0]
+            if not self.find(name) or (top in lost and top != use.by.split(".")[0]):
+                names.append(name)
+        for name, cause in probe_imports(names, self.removed):
+            if cause and cause not in failed:
+                failed.add(cause)
+                yield name, cause, self.required.get(cause, self.required[name])
+
+    def absent(self) -> Iterator[tuple[str, Use]]:
+        """What is optional and is not there."""
+        for name, use in self.optional.items():
+            top = name.split(".")[0]
+            here = self.find(name) or (not self.find(top) and importlib.util.find_spec(top))
+            if not here and name not in self.required:
+                yield name, use
+
+
+def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Import modules; yield each one's name, and the module for lack of which it fails, or none.
+
+    They are imported in a process without input and output. Where one of them ends it, or takes too
+    long, nothing is known of that one, and a new process goes on behind it.
+    """
+    while names:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            try:
+                import_all(names, removed, writing)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        output, data = b"", b"-"
+        while data and select.select([reading], [], [], IMPORT_TIMEOUT)[0]:
+            data = os.read(reading, 65536)
+            output += data
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+        rows = [json.loads(line) for line in output.split(b"\n")[:-1]]
+        yield from rows
+        names = names[len(rows) + 1 :]
+
+
+def import_all(names: list[str], removed: dict[str, str], writing: int) -> None:
+    """Import the modules, and write a row of JSON about each."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    for name in names:
+        cause = ""
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            cause = missing_module(error, removed)
+        os.write(writing, json.dumps([name, cause]).encode() + b"\n")
+
+
+def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
+    """The module for lack of which an import failed; a removed one, if any of its causes names it.
+
+    Empty where it failed for something else.
+    """
+    name, seen = "", []
+    while error is not None and error not in seen:
+        if isinstance(error, ImportError) and error.name:
+            for module in removed:
+                parent, _, leaf = module.rpartition(".")
+                if error.name == module or (error.name == parent and repr(leaf) in str(error)):
+                    return module
+            name = name or (error.name if isinstance(error, ModuleNotFoundError) else "")
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return name
 
 
 # recipes/inside/purify.py -----------------------------------------------------
@@ -425,7 +718,7 @@ def toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def check(site: str, work: str, specifiers: str, *roots: str) -> None:
+def check_start(site: str, work: str, specifiers: str, *roots: str) -> None:
     """Exit with a line for each thing for which what starts cannot start in this Python.
 
     `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
@@ -503,7 +796,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "select": choose_forms,
     "purify": purify,
     "metadata": write_metadata,
-    "check": check,
+    "check": check_start,
 }
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
@@ -516,7 +809,6 @@ if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
 import hashlib
 import keyword
 import shlex
-import signal
 import subprocess
 import threading
 import time
@@ -536,7 +828,6 @@ from string import Template
 from textwrap import wrap
 from types import FrameType
 from typing import ClassVar
-from typing import NamedTuple
 from typing import NoReturn
 from urllib.parse import unquote
 from urllib.parse import urlsplit

@@ -175,7 +175,7 @@ def toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def check(site: str, work: str, specifiers: str, *roots: str) -> None:
+def check_start(site: str, work: str, specifiers: str, *roots: str) -> None:
     """Exit with a line for each thing for which what starts cannot start in this Python.
 
     `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
@@ -253,7 +253,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "select": choose_forms,
     "purify": purify,
     "metadata": write_metadata,
-    "check": check,
+    "check": check_start,
 }
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
