@@ -8,7 +8,7 @@ import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -42,10 +42,24 @@ class Quiet(SimpleHTTPRequestHandler):
         """Say nothing: the recipe tells what it fetches."""
 
 
-@task(help={"out": "The file to write (default dist/standin/python)."})
-def standin(c: Context, out: str = "dist/standin/python") -> None:
+@task(
+    iterable=["without", "with_"],
+    help={
+        "out": "The file to write (default dist/standin/python).",
+        "without": "An extension module to leave out, besides those that the real one lacks.",
+        "with": "An extension module to put back, where the running Python has it.",
+    },
+)
+def standin(
+    c: Context,
+    out: str = "dist/standin/python",
+    without: Optional[list[str]] = None,
+    with_: Optional[list[str]] = None,
+) -> None:
     """Make an interpreter from the Python that is running, where the real one is out of reach."""
-    run(c, f"{PYTHON} tests/standin {shlex.quote(out)}", hide=False)
+    words = [out, *(f"--without={name}" for name in without or ())]
+    words += [f"--with={name}" for name in with_ or ()]
+    run(c, f"{PYTHON} tests/standin {shlex.join(words)}", hide=False)
 
 
 @task

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
+import json
 import sys
+import zipfile
 from pathlib import Path
 
-from projects import ROOT, environment, run, start
+import pytest
+
+from projects import INVOKE, ROOT, Done, environment, run, start
+from standin import make_standin
 
 HOST_MODULES = """
 import ast, asyncio, csv, datetime, decimal, email, http.server, importlib.metadata, json, logging
@@ -20,7 +24,34 @@ assert typed.__annotations__ == {"number": int}
 """
 
 
-def make(file: str, home: Path) -> subprocess.CompletedProcess[str]:
+IMPORT_EACH = """
+import importlib, json, sys
+errors = {}
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        errors[name] = str(error)
+print(json.dumps(errors))
+"""
+
+
+@pytest.fixture(scope="module")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stand-in, made here: the interpreter under test may be a genuine one."""
+    file = tmp_path_factory.mktemp("made") / "python.com"
+    make_standin(file)
+    return file
+
+
+def import_errors(file: Path, home: Path, *names: str) -> dict[str, str]:
+    """What the interpreter `file` says of each module that it cannot import."""
+    done = start(file, "-c", IMPORT_EACH, *names, home=home)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def make(file: str, home: Path) -> Done:
     """Run `python tests/standin FILE` in the folder `home`."""
     return run([sys.executable, str(ROOT / "tests/standin"), file], environment(home), home)
 
@@ -46,3 +77,80 @@ def test_a_stand_in_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("cosmo: file/python cannot be written: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_it_lacks_the_modules_that_the_published_interpreter_lacks(
+    standin: Path, tmp_path: Path
+) -> None:
+    names = (
+        *("_tkinter", "_testcapi", "_ctypes_test", "xxlimited", "tkinter", "turtle", "turtledemo"),
+        *("idlelib", "ensurepip", "test", "pydoc_data", "_pydecimal"),
+    )
+    lacking = {name: name for name in names}
+    lacking.update({"ctypes": "_ctypes", "lzma": "_lzma", "dbm.ndbm": "_dbm"})
+    errors = import_errors(standin, tmp_path, *lacking)
+    assert errors == {name: f"No module named '{of}'" for name, of in lacking.items()}
+    code = "from importlib.util import find_spec; print(find_spec('_ctypes'), find_spec('_lzma'))"
+    assert start(standin, "-c", code, home=tmp_path).stdout == "None None\n"
+
+
+def test_what_does_without_those_modules_works(standin: Path, tmp_path: Path) -> None:
+    names = ("decimal", "pydoc", "_pyio", "multiprocessing.pool", "shutil", "tarfile", "uuid")
+    assert import_errors(standin, tmp_path, *names) == {}
+    code = "from decimal import Decimal; print(Decimal(1) / 4)"
+    assert start(standin, "-c", code, home=tmp_path).stdout == "0.25\n"
+    with zipfile.ZipFile(tmp_path / "one-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("one.py", "print(1)")
+        for name, text in (
+            ("METADATA", "Metadata-Version: 2.1\nName: one\nVersion: 1.0\n"),
+            ("WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+            ("RECORD", ""),
+        ):
+            wheel.writestr(f"one-1.0.dist-info/{name}", text)
+    options = ["--no-index", "--find-links", ".", "--target", "site", "one"]
+    done = start(standin, "-m", "pip", "install", *options, home=tmp_path)
+    assert (done.returncode, (tmp_path / "site/one.py").exists()) == (0, True), done.stderr
+
+
+def test_time_zones_are_those_of_the_zip(standin: Path, tmp_path: Path) -> None:
+    code = "import zoneinfo; print(zoneinfo.TZPATH, zoneinfo.ZoneInfo('UTC'))"
+    done = start(standin, "-c", code, home=tmp_path)
+    assert done.stdout == "('/zip/usr/share/zoneinfo',) UTC\n", done.stderr
+    copy = tmp_path / "copy.com"
+    copy.write_bytes(standin.read_bytes())
+    copy.chmod(0o755)
+    done = run(["zip", "-q", "-d", str(copy), "usr/*"], environment(tmp_path), tmp_path)
+    assert done.returncode == 0
+    done = start(copy, "-c", code, home=tmp_path)
+    assert "ZoneInfoNotFoundError: 'No time zone found with key UTC'" in done.stderr
+
+
+@pytest.mark.parametrize("certificates", ["certificates.pem", "none"])
+def test_certificates_and_terminal_data_are_in_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificates: str
+) -> None:
+    (tmp_path / "certificates.pem").write_text("some")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / certificates))
+    make_standin(tmp_path / "python.com")
+    with zipfile.ZipFile(tmp_path / "python.com") as archive:
+        assert archive.read("share/ssl/cert.pem") == (b"" if certificates == "none" else b"some")
+        assert {"share/terminfo/x/xterm", "share/terminfo/d/dumb"} < {*archive.namelist()}
+
+
+def test_modules_are_left_out_and_put_back_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "python.com"
+    left_out = ("_ssl", "_curses", "pwd", "zlib")  # the host's executable holds pwd; zlib is in use
+    options = [word for name in left_out for word in ("--without", name)]
+    line = [*INVOKE, "standin", "--out", str(file), *options, "--with", "_ctypes"]
+    done = run(line, environment(tmp_path), ROOT)
+    assert done.returncode == 0, done.stderr
+    line = ["zip", "-q", "-U", str(file), "*", "--out", "copy.com", "-x", "usr/*"]
+    assert run(line, environment(tmp_path), tmp_path).returncode == 0
+    (tmp_path / "copy.com").chmod(0o755)
+    for each in (file, tmp_path / "copy.com"):
+        errors = import_errors(each, tmp_path, *left_out, "lzma", "ctypes", "json")
+        assert errors == {name: f"No module named '{name}'" for name in left_out} | {
+            "lzma": "No module named '_lzma'"
+        }
+    code = "import sys; print('pwd' in sys.builtin_module_names)"
+    assert start(file, "-c", code, home=tmp_path).stdout == "False\n"

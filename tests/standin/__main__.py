@@ -6,17 +6,25 @@ import argparse
 import sys
 from pathlib import Path
 
+OPTIONS = {
+    "--without": "an extension module to leave out, besides those that the real one lacks",
+    "--with": "an extension module to put back, where the running Python has it",
+}
+
 
 def main() -> None:
     """Write the file that the command line names, or end with one line that says what failed."""
     parser = argparse.ArgumentParser(prog="python tests/standin", description=__doc__)
     parser.add_argument("file", metavar="FILE", help="the file to write")
-    file = parser.parse_args().file
+    for option, meaning in OPTIONS.items():
+        parser.add_argument(option, metavar="NAME", action="append", default=[], help=meaning)
+    given = vars(parser.parse_args())
+    file = given["file"]
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     from standin import make_standin
 
     try:
-        make_standin(Path(file))
+        make_standin(Path(file), given["without"], given["with"])
     except (OSError, ValueError) as error:
         message = f"cosmo: {file} cannot be written: {error}; mend that, and run it again"
         sys.exit(" ".join(message.split()))

@@ -9,6 +9,7 @@ import builtins
 import errno
 import io
 import posix
+import sys
 import time
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -164,13 +165,24 @@ def anonymous_file() -> int:
 
 
 class ExtensionFinder:
-    """Finds the host's extension modules, which the real interpreter has built in."""
+    """Finds the host's extension modules, which the real interpreter has built in, but `absent`."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, absent: tuple[str, ...]) -> None:
+        self._absent = absent
         self._finder = external.FileFinder(folder, (ExtensionLoader, _imp.extension_suffixes()))
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        return self._finder.find_spec(name) if path is None else None
+        return self._finder.find_spec(name) if path is None and name not in self._absent else None
+
+
+def hide_builtins(absent: tuple[str, ...]) -> None:
+    """Hide the modules in `absent` that the host's executable holds, or that are loaded already."""
+    is_builtin = _imp.is_builtin
+    _imp.is_builtin = lambda name: 0 if name in absent else is_builtin(name)
+    names = (name for name in sys.builtin_module_names if name not in absent)
+    sys.builtin_module_names = tuple(names)
+    for name in absent:
+        sys.modules.pop(name, None)
 
 
 class ExtensionLoader(external.ExtensionFileLoader):

@@ -9,18 +9,21 @@ import sys
 from typing import Any
 
 from .archive import ROOT, Archive
-from .mount import ExtensionFinder, Mount
+from .mount import ExtensionFinder, Mount, hide_builtins
 
 LIB = ROOT + "/Lib"
 
 
-def boot(loader: str, file: str, stage: str, *rest: str) -> None:
-    """The whole of a start, in two stages: the command line's options, then the program."""
+def boot(absent: tuple[str, ...], loader: str, file: str, stage: str, *rest: str) -> None:
+    """The whole of a start, in two stages: the command line's options, then the program.
+
+    `absent` names the extension modules of the host that this stand-in lacks.
+    """
     if stage == "options":
         restart(loader, absolute(file), list(rest))
         return
     site, count, *words = rest
-    become(file, site == "1", words[int(count) :])
+    become(file, site == "1", words[int(count) :], absent)
     try:
         run_target(words[: int(count)])
     except SystemExit:
@@ -84,7 +87,7 @@ def options(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:place], rest[1:] if rest[:1] == ["--"] else rest
 
 
-def become(file: str, site: bool, command: list[str]) -> None:
+def become(file: str, site: bool, command: list[str], absent: tuple[str, ...]) -> None:
     """Make this process look as the real interpreter does."""
     python: Any = sys
     library = sys.modules["encodings"].__path__[0].rpartition("/")[0]
@@ -93,7 +96,8 @@ def become(file: str, site: bool, command: list[str]) -> None:
     Mount(archive)
     sys.path_importer_cache.clear()
     relabel(library, archive)
-    python.meta_path[2:2] = map(ExtensionFinder, extensions)
+    hide_builtins(absent)
+    python.meta_path[2:2] = [ExtensionFinder(folder, absent) for folder in extensions]
     python.prefix = python.exec_prefix = python.base_prefix = python.base_exec_prefix = ROOT
     python._stdlib_dir = LIB
     python.executable = python._base_executable = file
