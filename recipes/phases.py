@@ -31,7 +31,6 @@ from .shell import (
     print_result,
     progress_bar,
     quote,
-    show_output,
 )
 
 CHECK_REMEDY = "COSMO_CHECK=0 builds it all the same"
@@ -111,7 +110,7 @@ def check(c: Context) -> None:
         if not p.get("COSMO_CHECK") or not roots:
             return
         work = quote(f"{p.build}/.deps") if p.installs else "''"
-        words = shlex.join([p.metadata.requires_python, *roots])
+        words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots])
         line = inside_command(p, "check", '"$DIR_SITE"', work, words)
         sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", CHECK_REMEDY)
         if not sh.dry:
@@ -227,10 +226,13 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     """Let a new executable, which has no .args yet, import what it will when it starts."""
 
     def reason(result: Result) -> str:
-        why = show_output(result, None)
         if result.exited in (142, -14):
             return "it takes longer than a minute to import what starts"
-        return (result.stderr.strip().splitlines() or [why])[-1]
+        frames = re.findall(
+            r'File "(?:/zip/Lib/(?:site-packages/)?)?(.+)", line (\d+)', result.stderr
+        )
+        frame = "{}:{}: ".format(*frames[-1]) if frames else ""
+        return frame + (result.stderr.strip().splitlines() or [f"exit status {result.exited}"])[-1]
 
     line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
     at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"

@@ -143,7 +143,7 @@ class Project(Settings):
         if words is None:
             main = has_main(self.source, self.pkg, scripts, self.get("COSMO_EXCLUDE"))
             preferred = None if self.faithful and main else self.metadata.main_script(self.pkg)
-            entry = entry if entry.text else entry._replace(text=preferred)
+            entry = entry._replace(text=preferred) if entry.text is None else entry
             entries = find_entries(entry, scripts, self.pkg, main)
         if out and len(entries) > 1:
             problem = f"cannot name {len(entries)} executables; set it for one entry"

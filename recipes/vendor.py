@@ -23,7 +23,9 @@ from .pyproject import parse_toml, read_toml
 from .shell import RecipeError, exit_on_error, log
 
 PACKAGE_DIR = Path(__file__).parent
-INSIDE = tuple(f"inside/{name}.py" for name in ("distribution", "imports", "purify", "__main__"))
+INSIDE = tuple(
+    f"inside/{name}.py" for name in ("distribution", "imports", "start", "purify", "__main__")
+)
 """The modules that run in the fetched interpreter: they come first, and import no other."""
 
 MODULES = (

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: f60ca14b20f0f697cd34ec49348996db2acbe73bc0555e2bfe064cbc95ce4139
+# sha256 of all other lines: ed7c1b7a690c54b86b508951f501a6d699c08eb567daccf068c6218da438ba25
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ class Dist:
         return [name for name in names if os.path.isfile(self.path(name))]
 
     def extensions(self) -> list[str]:
-        """Its extension modules and shared libraries."""
-        return [name for name in self.files() if EXTENSION.search(name)]
+        """Its extension modules and shared libraries, also those that COSMO_EXCLUDE removed."""
+        return [name for name in self.hashes if EXTENSION.search(name)]
 
     def requirements(self, dist: Dist, extras: bool = False) -> list[Any]:
         """Its requirements of `dist` that hold here; with `extras`, those of its own extras."""
@@ -154,22 +154,6 @@ def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 IMPORT_TIMEOUT = 20
 """How many seconds the import of one module may take."""
-
-START = """
-import os, signal, sys
-
-def refuse(event, args):
-    if event in ("socket.connect", "socket.getaddrinfo"):
-        raise OSError("the start check has no network")
-
-for name in os.environ.keys() - {"PATH", "TMPDIR"}:
-    del os.environ[name]
-os.environ["HOME"] = os.getcwd()
-sys.stdin = open(os.devnull)
-sys.addaudithook(refuse)
-signal.alarm(60)
-"""
-"""How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
 
 
 class Import(NamedTuple):
@@ -272,11 +256,11 @@ class ImportGraph:
     """The modules that are imported from the roots, and where each is imported first.
 
     `required` are those without which the program does not start. `removed` are the modules that
-    were removed from what is installed in `site`.
+    were removed from what is installed in `site`, and `changed` the packages that they were of.
     """
 
-    def __init__(self, site: str, removed: dict[str, str]) -> None:
-        self.site, self.removed = site, removed
+    def __init__(self, site: str, removed: dict[str, str], changed: set[str]) -> None:
+        self.site, self.removed, self.changed = site, removed, changed
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
         self.started: list[Import] = []
@@ -354,11 +338,10 @@ class ImportGraph:
         Asked for are what is not in the site, which the interpreter may have; and of what lost an
         extension module, all that others import, as that may fail behind a `try` of its own.
         """
-        lost, failed = {name.split(".")[0] for name in self.removed}, set()
-        names = []
+        names, failed = [], set()
         for name, use in self.required.items():
             top = name.split(".")[0]
-            if not self.find(name) or (top in lost and top != use.by.split(".")[0]):
+            if not self.find(name) or (top in self.changed and top != use.by.split(".")[0]):
                 names.append(name)
         for name, cause in probe_imports(names, self.removed):
             if cause and cause not in failed:
@@ -432,6 +415,129 @@ def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
         seen.append(error)
         error = error.__cause__ or error.__context__
     return name
+
+
+# recipes/inside/start.py ------------------------------------------------------
+# Check that a program can start: its entry, this Python, and what it imports.
+
+START = """
+import os, signal, sys
+
+def refuse(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        raise OSError("the start check has no network")
+
+for name in os.environ.keys() - {"PATH", "TMPDIR"}:
+    del os.environ[name]
+os.environ["HOME"] = os.getcwd()
+sys.stdin = open(os.devnull)
+sys.addaudithook(refuse)
+signal.alarm(60)
+"""
+"""How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
+
+
+def check_start(site: str, work: str, program: str, specifiers: str, *roots: str) -> None:
+    """Exit with a line for each thing for which what starts cannot start in this Python.
+
+    `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
+    `module:function`. Writes `.imports` in the build folder: a program that imports what they do.
+    """
+    check_python(specifiers)
+    notes = Notes(site, work, program)
+    graph = ImportGraph(os.path.abspath(site), notes.removed, notes.changed_packages())
+    problems = []
+    for root in roots:
+        add_root(graph, root)
+        package = root.partition(":")[0].partition(".")[0]
+        dist = notes.removed.get(f"bin/{package}")
+        if dist:
+            problem = f"{dist} starts a native program, bin/{package}, which cannot run in the"
+            problems.append(f"{problem} executable")
+    sys.path.append(graph.site)
+    problems += [notes.describe(*missing, graph) for missing in graph.missing()]
+    if problems:
+        sys.exit("\n".join(problems))
+    absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
+    with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
+        lines = [one.statement() for one in graph.started if one.name != "__future__"]
+        file.write("\n".join([*absent, START, *dict.fromkeys(lines), ""]))
+
+
+def check_python(specifiers: str) -> None:
+    """Exit with one line where this is none of the Pythons that `requires-python` allows."""
+    version = "{}.{}.{}".format(*sys.version_info)
+    sets = importlib.import_module("pip._vendor.packaging.specifiers")
+    try:
+        suits = sets.SpecifierSet(specifiers).contains(version, prereleases=True)
+    except sets.InvalidSpecifier as error:
+        sys.exit(f"requires-python cannot be {specifiers!r}: {error}; correct it")
+    if not suits:
+        problem = f"it requires Python {specifiers}, and this is {version}"
+        sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
+
+
+def add_root(graph: ImportGraph, root: str) -> None:
+    """Add what starts to the graph; exit with one line where it is not there, or is another."""
+    module, _, function = root.partition(":")
+    top, name = module.partition(".")[0], function.partition(".")[0]
+    spec, packed = importlib.util.find_spec(top), graph.find(top) is not None
+    if (
+        spec
+        and packed
+        and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}"
+    ):
+        problem = f"the interpreter has a module {top} of its own, which would run instead"
+        sys.exit(f"{problem}; rename the program")
+    graph.add_root(module, function)
+    if not graph.find(module) and (packed or not spec):
+        sys.exit(f"there is no module {module}; correct it")
+    if function and not graph.binds(module, name):
+        sys.exit(f"{module} has no {name}; correct it")
+
+
+class Notes:
+    """What is installed in `site`, and what `purify` noted of it in `work`.
+
+    `removed` are the modules that were removed, and `changed` the distributions that are installed
+    in another form.
+    """
+
+    def __init__(self, site: str, work: str, program: str) -> None:
+        self.dists, self.program = find_dists(site), program
+        self.removed, self.changed = (read_note(work, note) for note in ("removed", "changed"))
+
+    def changed_packages(self) -> set[str]:
+        """The names of the packages and modules that are installed in another form."""
+        changed = [dist for dist in self.dists if str(dist) in self.changed]
+        return {re.split("[/.]", name)[0] for dist in changed for name in dist.hashes}
+
+    def describe(self, name: str, cause: str, use: Use, graph: ImportGraph) -> str:
+        """What is missing, for what, and what to do: `name` cannot be imported for lack of `cause`."""
+        where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
+        files = {use.file, f"{use.file}c"}
+        dist = next((one for one in self.dists if files & one.hashes.keys()), None)
+        dist = next((one for one in self.dists if str(one) == self.removed.get(cause)), dist)
+        is_library = cause.partition(".")[0] in library or not (name == cause or graph.find(name))
+        if dist and (cause in self.removed or (str(dist) in self.changed and not is_library)):
+            path = " -> ".join(dependency_path(dist, self.dists, self.program))
+            problem = f"{dist} needs its extension module {cause}, which cannot run in the"
+            return f"{problem} executable ({path}; {where})"
+        if not is_library:
+            return f"{where} imports {cause}, which is not installed; add it to the dependencies"
+        if name == cause:
+            return f"{where} imports {cause}, which this interpreter lacks"
+        return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+
+
+def read_note(work: str, note: str) -> dict[str, str]:
+    """The rows of a note, each a key and a value, that `purify` left in a folder."""
+    path = os.path.join(work, note)
+    if not work or not os.path.isfile(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        rows = (line.rstrip("\n").partition("\t") for line in file)
+        return {row[0]: row[2] for row in rows}
 
 
 # recipes/inside/purify.py -----------------------------------------------------
@@ -544,7 +650,8 @@ def strip_extensions(dist: Dist, extensions: list[str]) -> list[str]:
     """Remove a distribution's extensions; return the module names that are missing then."""
     missing = []
     for name in extensions:
-        os.remove(dist.path(name))
+        with suppress(FileNotFoundError):
+            os.remove(dist.path(name))
         *folders, file = name.split("/")
         parts = [*folders, file.split(".")[0]]
         stem = dist.path("/".join(parts))
@@ -575,8 +682,8 @@ def remove_installer_files(dist: Dist, suffix: str) -> None:
 #     metadata PYPROJECT FOLDER      write the metadata that [project] gives
 #     purify WORK PACKED PROGRAM SUFFIX
 #                                    make what is installed fit for the executable
-#     check FOLDER PKG SPECIFIERS [ENTRY ...]
-#                                    check that what starts is there, and that this Python suits
+#     check SITE WORK PROGRAM SPECIFIERS ROOT ...
+#                                    check that what starts can, and that this Python suits
 #
 # FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
 # library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
@@ -587,19 +694,6 @@ def target(specifiers: str = "") -> None:
     """Print the options by which uv installs for this interpreter; exit if it is another Python."""
     check_python(specifiers)
     print("--python-version {}.{}.{} --python-platform linux".format(*sys.version_info))
-
-
-def check_python(specifiers: str) -> None:
-    """Exit with one line where this is none of the Pythons that `requires-python` allows."""
-    version = "{}.{}.{}".format(*sys.version_info)
-    sets = import_module("pip._vendor.packaging.specifiers")
-    try:
-        suits = sets.SpecifierSet(specifiers).contains(version, prereleases=True)
-    except sets.InvalidSpecifier as error:
-        sys.exit(f"requires-python cannot be {specifiers!r}: {error}; correct it")
-    if not suits:
-        problem = f"it requires Python {specifiers}, and this is {version}"
-        sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
 
 
 def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
@@ -716,79 +810,6 @@ def toml_value(value: Any) -> str:
     if isinstance(value, (datetime.datetime, datetime.date)):
         return value.isoformat()
     return json.dumps(value, ensure_ascii=False)
-
-
-def check_start(site: str, work: str, specifiers: str, *roots: str) -> None:
-    """Exit with a line for each thing for which what starts cannot start in this Python.
-
-    `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
-    `module:function`. Writes `.imports` in the build folder: a program that imports what they do.
-    """
-    if specifiers:
-        check_python(specifiers)
-    removed, changed = (read_notes(work, note) for note in ("removed", "changed"))
-    graph, problems = ImportGraph(os.path.abspath(site), removed), []
-    for root in roots:
-        module, _, function = root.partition(":")
-        top = module.partition(".")[0]
-        spec = importlib.util.find_spec(top)
-        if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
-            problem = f"the interpreter has a module {top} of its own, which would run instead"
-            sys.exit(f"{problem}; rename the program")
-        graph.add_root(module, function)
-        if not graph.find(module):
-            sys.exit(f"there is no module {module}; correct it there")
-        if function and not graph.binds(module, function.partition(".")[0]):
-            sys.exit(f"{module} has no {function.partition('.')[0]}; correct it there")
-        dist = next((dist for name, dist in removed.items() if name == f"bin/{top}"), "")
-        if dist:
-            problems.append(f"{dist} starts a native program, bin/{top}, which cannot run in it")
-    sys.path.append(graph.site)
-    dists = find_dists(site)
-    for name, cause, use in graph.missing():
-        problems.append(describe_missing(name, cause, use, removed, changed, dists, roots[0]))
-    if problems:
-        sys.exit("\n".join(problems))
-    absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
-    with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
-        lines = [one.statement() for one in graph.started if one.name != "__future__"]
-        file.write("\n".join([*absent, START, *dict.fromkeys(lines), ""]))
-
-
-def describe_missing(
-    name: str,
-    cause: str,
-    use: Use,
-    removed: dict[str, str],
-    changed: dict[str, str],
-    dists: list[Dist],
-    program: str,
-) -> str:
-    """The line that says what is missing, for what, and what to do."""
-    where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
-    owners = (str(dist) for dist in dists if {use.file, f"{use.file}c"} & dist.hashes.keys())
-    owner = removed.get(cause) or next(owners, "")
-    is_library = name != cause or cause.partition(".")[0] in library
-    if cause in removed or (owner in changed and not is_library):
-        dist = next(dist for dist in dists if str(dist) == owner)
-        path = " -> ".join(dependency_path(dist, dists, program))
-        problem = f"{owner} needs its extension module {cause}, which cannot run in the executable"
-        return f"{problem} ({path}; {where})"
-    if name != cause:
-        return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
-    if is_library:
-        return f"{where} imports {cause}, which this interpreter lacks"
-    return f"{where} imports {cause}, which is not installed; add it to the dependencies"
-
-
-def read_notes(work: str, note: str) -> dict[str, str]:
-    """The rows of a note that `purify` left in a folder."""
-    path = os.path.join(work, note)
-    if not work or not os.path.isfile(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        rows = (line.rstrip("\n").partition("\t") for line in file)
-        return {row[0]: row[2] for row in rows}
 
 
 PROGRAMS: dict[str, Callable[..., None]] = {
@@ -2024,7 +2045,7 @@ class Project(Settings):
         if words is None:
             main = has_main(self.source, self.pkg, scripts, self.get("COSMO_EXCLUDE"))
             preferred = None if self.faithful and main else self.metadata.main_script(self.pkg)
-            entry = entry if entry.text else entry._replace(text=preferred)
+            entry = entry._replace(text=preferred) if entry.text is None else entry
             entries = find_entries(entry, scripts, self.pkg, main)
         if out and len(entries) > 1:
             problem = f"cannot name {len(entries)} executables; set it for one entry"
@@ -2872,7 +2893,7 @@ def check(c: Context) -> None:
         if not p.get("COSMO_CHECK") or not roots:
             return
         work = quote(f"{p.build}/.deps") if p.installs else "''"
-        words = shlex.join([p.metadata.requires_python, *roots])
+        words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots])
         line = inside_command(p, "check", '"$DIR_SITE"', work, words)
         sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", CHECK_REMEDY)
         if not sh.dry:
@@ -2988,10 +3009,13 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     """Let a new executable, which has no .args yet, import what it will when it starts."""
 
     def reason(result: Result) -> str:
-        why = show_output(result, None)
         if result.exited in (142, -14):
             return "it takes longer than a minute to import what starts"
-        return (result.stderr.strip().splitlines() or [why])[-1]
+        frames = re.findall(
+            r'File "(?:/zip/Lib/(?:site-packages/)?)?(.+)", line (\d+)', result.stderr
+        )
+        frame = "{}:{}: ".format(*frames[-1]) if frames else ""
+        return frame + (result.stderr.strip().splitlines() or [f"exit status {result.exited}"])[-1]
 
     line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
     at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"

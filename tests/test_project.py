@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from index import Index
-from projects import Project, environment, run, start
+from projects import PYPROJECT, WORDS, Project, environment, run, start
 
 SONG = "import sys\n\n\ndef sing(bird='owl'):\n    print(bird, sys.argv[1:])\n    return 3\n"
 
@@ -91,18 +91,34 @@ def test_packages_side_by_side_go_in_as_an_installation_brings_them(bare: Projec
     code = {"bird/__main__.pyc", "feather.pyc", "wing/beat.pyc"}
     assert made(bare) == code | {"bird-1.0.dist-info/METADATA"}
     assert bare.says() == "soft\nstrong\n"
-    assert made(bare, COSMO_DEPS="none") == {"bird/__main__.pyc"}
+    assert made(bare, COSMO_DEPS="none", COSMO_CHECK="0") == {"bird/__main__.pyc"}
 
 
-def test_a_module_with_scripts_is_started_by_them_unless_it_starts_itself(bare: Project) -> None:
-    bare.write("pyproject.toml", "[project]\nname = 'bird'\nscripts.bird = 'bird:sing'\n")
-    for start_itself, bird in (
-        ("", "owl"),
-        ("\nif __name__ == '__main__':\n    sing('wren')", "wren"),
+def test_the_only_script_or_the_one_named_like_the_project_starts(bare: Project) -> None:
+    bare.write("bird.py", SONG + "\nif __name__ == '__main__':\n    sing('wren')")
+    for scripts, bird in (
+        ("bird = 'bird:sing'", "owl"),
+        ("chirp = 'bird:sing'", "owl"),
+        ("chirp = 'bird:loud'\nscripts.Bird = 'bird:sing'", "owl"),
+        ("chirp = 'bird:sing'\nscripts.fly = 'bird:sing'", "wren"),
     ):
-        bare.write("bird.py", SONG + start_itself)
+        bare.write("pyproject.toml", f"[project]\nname = 'bird'\nscripts.{scripts}\n")
         bare.package()
         assert bare.says("x") == f"{bird} ['x']\n"
+
+
+def test_only_the_articles_table_leaves_a_program_without_isolation(bare: Project) -> None:
+    bare.write("bird.py", SONG + "\nif __name__ == '__main__':\n    sing('wren')")
+    script = "[project]\nname = 'bird'\nscripts.bird = 'bird:sing'\n"
+    for table, args in (
+        ("", "-I -c import"),
+        ("[tool.cosmo.env]\nPKG = 'bird'\n", "-I -c import"),
+        ("[tool.cosmo.env]\nCOSMO_ISOLATED = 0\n", "-c import"),
+        (PYPROJECT.replace("hello", "bird"), "-m bird ..."),
+    ):
+        bare.write("pyproject.toml", script + table)
+        bare.package()
+        assert " ".join((bare.build / ".args").read_text().splitlines()).startswith(args)
 
 
 def test_a_name_of_the_interpreters_own_library_is_refused(bare: Project) -> None:
@@ -232,7 +248,7 @@ def test_an_entry_that_does_not_exist_is_refused(bare: Project) -> None:
         ("bird.song:dance", "bird.song has no dance"),
         ("bird.dance:sing", "there is no module bird.dance"),
         ("nowhere.dance:sing", "there is no module nowhere"),
-        ("json:nothing", "json has no nothing"),
+        ("json:nothing", "cannot import name 'nothing' from 'json'"),
         ("bird.song:class", "COSMO_ENTRY='bird.song:class'"),
         ("bird.song:print", "bird.song has no print"),
     ):
@@ -412,17 +428,24 @@ def test_what_is_excluded_stays_out_of_a_project_whose_path_is_a_pattern(project
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import nowhere_at_all\n", ""),
-        ("import os\nos.environ['NOT_SET']\n", ""),
-        ("raise SystemExit('stop')\n", ""),
+        (
+            "import nowhere_at_all\n",
+            "hello/words.py:1 imports nowhere_at_all, which is not installed",
+        ),
+        ("import os\nos.environ['NOT_SET']\n", "KeyError: 'NOT_SET'"),
+        ("raise SystemExit('stop')\n", "cannot start: stop"),
         ("def f(:\n", "SyntaxError: invalid syntax"),
+        ("import socket\nsocket.create_connection(('127.0.0.1', 9))\n", "has no network"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGALRM)\n", "longer than a minute"),
+        ("input()\n", "EOFError"),
     ],
 )
-def test_an_entry_of_a_package_that_cannot_be_imported_here_is_packaged(
+def test_a_program_that_cannot_be_imported_is_refused(
     project: Project, text: str, message: str
 ) -> None:
-    project.write("src/hello/__init__.py" if not message else "src/hello/words.py", text)
-    if message:
-        assert message in project.refused(COSMO_ENTRY="hello.words:greet")
-    else:
-        assert project.invoke("cosmo", COSMO_ENTRY="hello.words:greet").returncode == 0
+    project.write("src/hello/words.py", text)
+    assert message in project.refused()
+    project.write(
+        "src/hello/words.py", f"{WORDS}\nif len(__import__('sys').argv) > 1:\n    1 / 0\n"
+    )
+    project.package()

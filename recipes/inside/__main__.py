@@ -5,8 +5,8 @@
     metadata PYPROJECT FOLDER      write the metadata that [project] gives
     purify WORK PACKED PROGRAM SUFFIX
                                    make what is installed fit for the executable
-    check FOLDER PKG SPECIFIERS [ENTRY ...]
-                                   check that what starts is there, and that this Python suits
+    check SITE WORK PROGRAM SPECIFIERS ROOT ...
+                                   check that what starts can, and that this Python suits
 
 FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
 library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
@@ -16,7 +16,6 @@ library alone is imported, and of the interpreter's own pip, `packaging` and (be
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import json
 import os
 import re
@@ -29,11 +28,12 @@ if not __package__:  # run by its path
     sys.path[0] = os.path.dirname(os.path.abspath(sys.path[0]))
     __package__, __spec__ = "inside", None
     import_module("inside.purify")
+    import_module("inside.start")
     del sys.path[0]
 
-from .distribution import Dist, dependency_path, find_dists, requirements_lines
-from .imports import START, ImportGraph, Use
+from .distribution import requirements_lines
 from .purify import purify
+from .start import check_python, check_start
 
 if __spec__ is None:  # the program may have a package of that name
     for known in [name for name in sys.modules if name.partition(".")[0] == "inside"]:
@@ -44,19 +44,6 @@ def target(specifiers: str = "") -> None:
     """Print the options by which uv installs for this interpreter; exit if it is another Python."""
     check_python(specifiers)
     print("--python-version {}.{}.{} --python-platform linux".format(*sys.version_info))
-
-
-def check_python(specifiers: str) -> None:
-    """Exit with one line where this is none of the Pythons that `requires-python` allows."""
-    version = "{}.{}.{}".format(*sys.version_info)
-    sets = import_module("pip._vendor.packaging.specifiers")
-    try:
-        suits = sets.SpecifierSet(specifiers).contains(version, prereleases=True)
-    except sets.InvalidSpecifier as error:
-        sys.exit(f"requires-python cannot be {specifiers!r}: {error}; correct it")
-    if not suits:
-        problem = f"it requires Python {specifiers}, and this is {version}"
-        sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
 
 
 def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
@@ -173,79 +160,6 @@ def toml_value(value: Any) -> str:
     if isinstance(value, (datetime.datetime, datetime.date)):
         return value.isoformat()
     return json.dumps(value, ensure_ascii=False)
-
-
-def check_start(site: str, work: str, specifiers: str, *roots: str) -> None:
-    """Exit with a line for each thing for which what starts cannot start in this Python.
-
-    `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
-    `module:function`. Writes `.imports` in the build folder: a program that imports what they do.
-    """
-    if specifiers:
-        check_python(specifiers)
-    removed, changed = (read_notes(work, note) for note in ("removed", "changed"))
-    graph, problems = ImportGraph(os.path.abspath(site), removed), []
-    for root in roots:
-        module, _, function = root.partition(":")
-        top = module.partition(".")[0]
-        spec = importlib.util.find_spec(top)
-        if spec and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}":
-            problem = f"the interpreter has a module {top} of its own, which would run instead"
-            sys.exit(f"{problem}; rename the program")
-        graph.add_root(module, function)
-        if not graph.find(module):
-            sys.exit(f"there is no module {module}; correct it there")
-        if function and not graph.binds(module, function.partition(".")[0]):
-            sys.exit(f"{module} has no {function.partition('.')[0]}; correct it there")
-        dist = next((dist for name, dist in removed.items() if name == f"bin/{top}"), "")
-        if dist:
-            problems.append(f"{dist} starts a native program, bin/{top}, which cannot run in it")
-    sys.path.append(graph.site)
-    dists = find_dists(site)
-    for name, cause, use in graph.missing():
-        problems.append(describe_missing(name, cause, use, removed, changed, dists, roots[0]))
-    if problems:
-        sys.exit("\n".join(problems))
-    absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
-    with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
-        lines = [one.statement() for one in graph.started if one.name != "__future__"]
-        file.write("\n".join([*absent, START, *dict.fromkeys(lines), ""]))
-
-
-def describe_missing(
-    name: str,
-    cause: str,
-    use: Use,
-    removed: dict[str, str],
-    changed: dict[str, str],
-    dists: list[Dist],
-    program: str,
-) -> str:
-    """The line that says what is missing, for what, and what to do."""
-    where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
-    owners = (str(dist) for dist in dists if {use.file, f"{use.file}c"} & dist.hashes.keys())
-    owner = removed.get(cause) or next(owners, "")
-    is_library = name != cause or cause.partition(".")[0] in library
-    if cause in removed or (owner in changed and not is_library):
-        dist = next(dist for dist in dists if str(dist) == owner)
-        path = " -> ".join(dependency_path(dist, dists, program))
-        problem = f"{owner} needs its extension module {cause}, which cannot run in the executable"
-        return f"{problem} ({path}; {where})"
-    if name != cause:
-        return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
-    if is_library:
-        return f"{where} imports {cause}, which this interpreter lacks"
-    return f"{where} imports {cause}, which is not installed; add it to the dependencies"
-
-
-def read_notes(work: str, note: str) -> dict[str, str]:
-    """The rows of a note that `purify` left in a folder."""
-    path = os.path.join(work, note)
-    if not work or not os.path.isfile(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        rows = (line.rstrip("\n").partition("\t") for line in file)
-        return {row[0]: row[2] for row in rows}
 
 
 PROGRAMS: dict[str, Callable[..., None]] = {

@@ -77,8 +77,8 @@ class Dist:
         return [name for name in names if os.path.isfile(self.path(name))]
 
     def extensions(self) -> list[str]:
-        """Its extension modules and shared libraries."""
-        return [name for name in self.files() if EXTENSION.search(name)]
+        """Its extension modules and shared libraries, also those that COSMO_EXCLUDE removed."""
+        return [name for name in self.hashes if EXTENSION.search(name)]
 
     def requirements(self, dist: Dist, extras: bool = False) -> list[Any]:
         """Its requirements of `dist` that hold here; with `extras`, those of its own extras."""

@@ -20,22 +20,6 @@ GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 IMPORT_TIMEOUT = 20
 """How many seconds the import of one module may take."""
 
-START = """
-import os, signal, sys
-
-def refuse(event, args):
-    if event in ("socket.connect", "socket.getaddrinfo"):
-        raise OSError("the start check has no network")
-
-for name in os.environ.keys() - {"PATH", "TMPDIR"}:
-    del os.environ[name]
-os.environ["HOME"] = os.getcwd()
-sys.stdin = open(os.devnull)
-sys.addaudithook(refuse)
-signal.alarm(60)
-"""
-"""How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
-
 
 class Import(NamedTuple):
     """One import: the module, the line, and whether the program may start without it.
@@ -137,11 +121,11 @@ class ImportGraph:
     """The modules that are imported from the roots, and where each is imported first.
 
     `required` are those without which the program does not start. `removed` are the modules that
-    were removed from what is installed in `site`.
+    were removed from what is installed in `site`, and `changed` the packages that they were of.
     """
 
-    def __init__(self, site: str, removed: dict[str, str]) -> None:
-        self.site, self.removed = site, removed
+    def __init__(self, site: str, removed: dict[str, str], changed: set[str]) -> None:
+        self.site, self.removed, self.changed = site, removed, changed
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
         self.started: list[Import] = []
@@ -219,11 +203,10 @@ class ImportGraph:
         Asked for are what is not in the site, which the interpreter may have; and of what lost an
         extension module, all that others import, as that may fail behind a `try` of its own.
         """
-        lost, failed = {name.split(".")[0] for name in self.removed}, set()
-        names = []
+        names, failed = [], set()
         for name, use in self.required.items():
             top = name.split(".")[0]
-            if not self.find(name) or (top in lost and top != use.by.split(".")[0]):
+            if not self.find(name) or (top in self.changed and top != use.by.split(".")[0]):
                 names.append(name)
         for name, cause in probe_imports(names, self.removed):
             if cause and cause not in failed:

@@ -10,6 +10,7 @@ import csv
 import os
 import shutil
 import sys
+from contextlib import suppress
 
 from .distribution import Dist, canonical, find_dists
 
@@ -117,7 +118,8 @@ def strip_extensions(dist: Dist, extensions: list[str]) -> list[str]:
     """Remove a distribution's extensions; return the module names that are missing then."""
     missing = []
     for name in extensions:
-        os.remove(dist.path(name))
+        with suppress(FileNotFoundError):
+            os.remove(dist.path(name))
         *folders, file = name.split("/")
         parts = [*folders, file.split(".")[0]]
         stem = dist.path("/".join(parts))

@@ -1,0 +1,131 @@
+"""Check that a program can start: its entry, this Python, and what it imports."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+
+from .distribution import dependency_path, find_dists
+from .imports import ImportGraph, Use
+
+START = """
+import os, signal, sys
+
+def refuse(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        raise OSError("the start check has no network")
+
+for name in os.environ.keys() - {"PATH", "TMPDIR"}:
+    del os.environ[name]
+os.environ["HOME"] = os.getcwd()
+sys.stdin = open(os.devnull)
+sys.addaudithook(refuse)
+signal.alarm(60)
+"""
+"""How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
+
+
+def check_start(site: str, work: str, program: str, specifiers: str, *roots: str) -> None:
+    """Exit with a line for each thing for which what starts cannot start in this Python.
+
+    `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
+    `module:function`. Writes `.imports` in the build folder: a program that imports what they do.
+    """
+    check_python(specifiers)
+    notes = Notes(site, work, program)
+    graph = ImportGraph(os.path.abspath(site), notes.removed, notes.changed_packages())
+    problems = []
+    for root in roots:
+        add_root(graph, root)
+        package = root.partition(":")[0].partition(".")[0]
+        dist = notes.removed.get(f"bin/{package}")
+        if dist:
+            problem = f"{dist} starts a native program, bin/{package}, which cannot run in the"
+            problems.append(f"{problem} executable")
+    sys.path.append(graph.site)
+    problems += [notes.describe(*missing, graph) for missing in graph.missing()]
+    if problems:
+        sys.exit("\n".join(problems))
+    absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
+    with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
+        lines = [one.statement() for one in graph.started if one.name != "__future__"]
+        file.write("\n".join([*absent, START, *dict.fromkeys(lines), ""]))
+
+
+def check_python(specifiers: str) -> None:
+    """Exit with one line where this is none of the Pythons that `requires-python` allows."""
+    version = "{}.{}.{}".format(*sys.version_info)
+    sets = importlib.import_module("pip._vendor.packaging.specifiers")
+    try:
+        suits = sets.SpecifierSet(specifiers).contains(version, prereleases=True)
+    except sets.InvalidSpecifier as error:
+        sys.exit(f"requires-python cannot be {specifiers!r}: {error}; correct it")
+    if not suits:
+        problem = f"it requires Python {specifiers}, and this is {version}"
+        sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
+
+
+def add_root(graph: ImportGraph, root: str) -> None:
+    """Add what starts to the graph; exit with one line where it is not there, or is another."""
+    module, _, function = root.partition(":")
+    top, name = module.partition(".")[0], function.partition(".")[0]
+    spec, packed = importlib.util.find_spec(top), graph.find(top) is not None
+    if (
+        spec
+        and packed
+        and "site-packages" not in f"{spec.origin} {spec.submodule_search_locations}"
+    ):
+        problem = f"the interpreter has a module {top} of its own, which would run instead"
+        sys.exit(f"{problem}; rename the program")
+    graph.add_root(module, function)
+    if not graph.find(module) and (packed or not spec):
+        sys.exit(f"there is no module {module}; correct it")
+    if function and not graph.binds(module, name):
+        sys.exit(f"{module} has no {name}; correct it")
+
+
+class Notes:
+    """What is installed in `site`, and what `purify` noted of it in `work`.
+
+    `removed` are the modules that were removed, and `changed` the distributions that are installed
+    in another form.
+    """
+
+    def __init__(self, site: str, work: str, program: str) -> None:
+        self.dists, self.program = find_dists(site), program
+        self.removed, self.changed = (read_note(work, note) for note in ("removed", "changed"))
+
+    def changed_packages(self) -> set[str]:
+        """The names of the packages and modules that are installed in another form."""
+        changed = [dist for dist in self.dists if str(dist) in self.changed]
+        return {re.split("[/.]", name)[0] for dist in changed for name in dist.hashes}
+
+    def describe(self, name: str, cause: str, use: Use, graph: ImportGraph) -> str:
+        """The line on what is missing: `name` cannot be imported for lack of `cause`."""
+        where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
+        files = {use.file, f"{use.file}c"}
+        dist = next((one for one in self.dists if files & one.hashes.keys()), None)
+        dist = next((one for one in self.dists if str(one) == self.removed.get(cause)), dist)
+        is_library = cause.partition(".")[0] in library or not (name == cause or graph.find(name))
+        if dist and (cause in self.removed or (str(dist) in self.changed and not is_library)):
+            path = " -> ".join(dependency_path(dist, self.dists, self.program))
+            problem = f"{dist} needs its extension module {cause}, which cannot run in the"
+            return f"{problem} executable ({path}; {where})"
+        if not is_library:
+            return f"{where} imports {cause}, which is not installed; add it to the dependencies"
+        if name == cause:
+            return f"{where} imports {cause}, which this interpreter lacks"
+        return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+
+
+def read_note(work: str, note: str) -> dict[str, str]:
+    """The rows of a note, each a key and a value, that `purify` left in a folder."""
+    path = os.path.join(work, note)
+    if not work or not os.path.isfile(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        rows = (line.rstrip("\n").partition("\t") for line in file)
+        return {row[0]: row[2] for row in rows}
