@@ -17,6 +17,7 @@ from invoke.executor import Executor
 from invoke.runners import Result
 from invoke.tasks import task
 
+from .app import write_app
 from .dependencies import check_lock, check_uv, inside_command, install_dependencies, write_lock
 from .interpreter import cache_folder, fetch_tools, file_sha256, zip_command
 from .lockfile import count
@@ -284,6 +285,19 @@ def script(c: Context, file: str) -> None:
     package(c, {"COSMO_SCRIPT": file})
 
 
+@task(
+    help={
+        "requirement": "What to install, as in 'black==25.1.0'.",
+        "entry": "The command to start, or module:function (default: called like the release).",
+    }
+)
+def app(c: Context, requirement: str, entry: str = "") -> None:
+    """Package a program from the package index into dist/, without a project."""
+    with session(c, "app") as (p, sh):
+        file = write_app(p, sh, requirement, entry)
+    package(c, {"COSMO_SCRIPT": str(file)})
+
+
 def package(c: Context, options: dict[str, str]) -> None:
     """Check all settings, and run every phase with these options, which no later task sees."""
     options = {**c.config.get(OPTIONS, {}), **options}
@@ -347,5 +361,5 @@ def show_settings(c: Context, json: bool = False, explain: bool = False) -> None
 cosmo = Collection(
     "cosmo",
     *(clean, setup, fetch, deps, check, compile_site, update, build),
-    *(report, script, lock, cache, show_settings),
+    *(report, script, app, lock, cache, show_settings),
 )

@@ -115,7 +115,8 @@ class Project(Settings):
     @property
     def top(self) -> str:
         """The name of the program's package or module in DIR_SITE."""
-        return self.pkg.partition(".")[0] + (".py" if self.source.suffix == ".py" else "")
+        is_module = self.source.suffix == ".py" or self.source == self.script
+        return self.pkg.partition(".")[0] + (".py" if is_module else "")
 
     @cached_property
     def beside(self) -> list[Path]:
@@ -145,6 +146,8 @@ class Project(Settings):
             preferred = None if self.faithful and main else self.metadata.main_script(self.pkg)
             entry = entry._replace(text=preferred) if entry.text is None else entry
             entries = find_entries(entry, scripts, self.pkg, main)
+        if self.script and len(entries) == 1 and not is_reserved(self.script.stem):
+            entries = {self.script.stem: entries.popitem()[1]}
         if out and len(entries) > 1:
             problem = f"cannot name {len(entries)} executables; set it for one entry"
             raise RecipeError(f"COSMO_OUT={out} {problem}")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .parsers import is_reserved
 from .settings import Settings, Table, is_setting
 from .shell import RecipeError, exit_on_error
 
@@ -166,9 +167,8 @@ def locate_folder(base: Path, folder: str, source: str) -> Location:
 def locate_script(base: Path, file: str, source: str) -> Location:
     """The script at `file`, relative to `base`, as a project in the script's folder."""
     path = (base / Path(file).expanduser()).resolve()
-    if not path.is_file() or path.suffix != ".py":
-        problem = "is no name of a Python file" if path.is_file() else "is no such file"
-        problem = f"{path} {problem}; name a script, *.py"
+    if not path.is_file():
+        problem = f"{path} is no such file; name a script"
         raise RecipeError(f"COSMO_SCRIPT={file!r} ({source}): {problem}")
     with exit_on_error(f"{path} cannot be read"):
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
@@ -181,8 +181,16 @@ def locate_script(base: Path, file: str, source: str) -> Location:
     toml = parse_toml(f"the `# /// script` block of {path}", content)
     keys = {"dependencies", "requires-python"} & toml.data.keys()
     metadata = Toml(path, {"project": {key: toml.data[key] for key in keys}})
-    tables = settings_table(toml, " of the script"), name_table("the script's name", path.stem)
+    pkg = Table("the script's name", {"PKG": script_module(path.stem)})
+    tables = settings_table(toml, " of the script"), pkg
     return Location(path.parent, source, metadata, tables, path)
+
+
+def script_module(stem: str) -> str:
+    """The module that a script becomes: its name, where that is an identifier and not Python's."""
+    name = re.sub(r"\W", "_", stem)
+    taken = is_reserved(name) or name in getattr(sys, "stdlib_module_names", ())
+    return name if name.isidentifier() and not taken else f"script_{name}"
 
 
 def name_table(source: str, name: str) -> Table:

@@ -30,7 +30,15 @@ INSIDE = tuple(
 
 MODULES = (
     *("shell.py", "parsers.py", "settings.py", "pyproject.py", "lockfile.py", "metadata.py"),
-    *("project.py", "session.py", "interpreter.py", "dependencies.py", "phases.py", "__init__.py"),
+    *(
+        "project.py",
+        "session.py",
+        "interpreter.py",
+        "dependencies.py",
+        "app.py",
+        "phases.py",
+        "__init__.py",
+    ),
 )
 """The other modules that are vendored, each behind those that it imports."""
 
