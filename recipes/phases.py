@@ -14,27 +14,32 @@ from textwrap import wrap
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.executor import Executor
-from invoke.runners import Result
 from invoke.tasks import task
 
 from .app import write_app
 from .dependencies import check_lock, check_uv, inside_command, install_dependencies, write_lock
+from .executable import (
+    CHECK_REMEDY,
+    new_zip,
+    place,
+    touch,
+    try_executable,
+    try_imports,
+    write_args,
+)
 from .interpreter import cache_folder, fetch_tools, file_sha256, zip_command
 from .lockfile import count
-from .project import Executable, Project, load_project
+from .project import Project, load_project
 from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
 from .shell import (
     Progress,
     RecipeError,
-    Shell,
-    log,
     print_result,
     progress_bar,
     quote,
 )
 
-CHECK_REMEDY = "COSMO_CHECK=0 builds it all the same"
 IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
 IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
@@ -64,13 +69,6 @@ def setup(c: Context) -> None:
             sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
         sh.remove(p.site, p.excluded)
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
-
-
-def write_args(p: Project, executable: Executable) -> str:
-    """The line that writes `.args`."""
-    form = r"\n".join(["%s"] * len(executable.args))
-    words = ['"$PKG"' if word == p.pkg else shlex.quote(word) for word in executable.args]
-    return f"printf '{form}' {' '.join(words)} > {quote(p.build)}/.args"
 
 
 @task(help={"force": "Download again, even where the file is unchanged."})
@@ -156,11 +154,6 @@ def compile_line(p: Project, path: str) -> str:
     return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
-def touch(p: Project) -> str:
-    """The command that gives files the time of all that goes in."""
-    return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
-
-
 @task
 def report(c: Context) -> None:
     """Print the executable's path, size, sha256 and Python, and how to start it."""
@@ -216,61 +209,6 @@ def update(c: Context) -> None:
                 try_executable(p, sh, executable)
         for executable in p.executables:
             place(p, sh, executable)  # the article: mv $PKG.zip $PKG
-
-
-def new_zip(executable: Executable) -> str:
-    """The path that an executable has in the build folder until it is whole."""
-    return f".new/{shlex.quote(executable.name)}.zip"
-
-
-def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
-    """Let a new executable, which has no .args yet, import what it will when it starts."""
-
-    def reason(result: Result) -> str:
-        if result.exited in (142, -14):
-            return "it takes longer than a minute to import what starts"
-        frames = re.findall(
-            r'File "(?:/zip/Lib/(?:site-packages/)?)?(.+)", line (\d+)', result.stderr
-        )
-        frame = "{}:{}: ".format(*frames[-1]) if frames else ""
-        return frame + (result.stderr.strip().splitlines() or [f"exit status {result.exited}"])[-1]
-
-    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
-    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
-    shown = sh.run(line, failed, CHECK_REMEDY, at, reason=reason).stdout
-    for remark in re.findall("(?m)^remark: (.*)$", shown):
-        sh.log("check", remark)
-
-
-def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
-    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
-
-    def show(result: Result) -> str:
-        for text in filter(str.strip, (result.stdout, result.stderr)):
-            log(text.rstrip())
-        return f"exit status {result.exited}"
-
-    words = shlex.join(p.get("COSMO_SMOKE"))
-    sh.log("smoke", f"{Path(executable.path).name} {words}")
-    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
-    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
-    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) && rm -rf .smoke"
-    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
-    sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
-
-
-def place(p: Project, sh: Shell, executable: Executable) -> None:
-    """Put a whole executable in its place, by one rename.
-
-    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
-    """
-    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
-    line = f"mv -f {new} {quote(executable.path)}"
-    if folder != p.build:
-        part = quote(os.path.join(folder, f".{name}.part"))
-        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
-        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
-    sh.run(line, f"{executable.path} cannot be put in place")
 
 
 @task(default=True, help={"offline": "Ask no server: take what the cache has."})

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: ed7c1b7a690c54b86b508951f501a6d699c08eb567daccf068c6218da438ba25
+# sha256 of all other lines: 58d40bde9a7f2028d7882a203e52b726ecbb652cd6884e18979bceebd1b1a8d3
 
 from __future__ import annotations
 
@@ -174,16 +174,25 @@ class Import(NamedTuple):
 
 
 class ImportVisitor(ast.NodeVisitor):
-    """The imports of a module.
+    """The imports of a module, and what it calls of what it imports.
 
-    Optional is what a function imports, and what depends on a condition or may raise `ImportError`.
-    Of the module that is run, what follows `if __name__ == "__main__"` is not.
+    Optional is what depends on a condition or may raise `ImportError`, and what a function imports,
+    but for those in `called` and those that are called on import. Of the module that is run, what
+    follows `if __name__ == "__main__"` is not.
     """
 
-    def __init__(self, package: str, is_run: bool, tree: ast.AST) -> None:
+    def __init__(self, package: str, is_run: bool, tree: ast.Module, called: set[str]) -> None:
         self.package, self.is_run, self.optional = package.split("."), is_run, 0
         self.imports: list[Import] = []
+        self.imported: dict[str, Import] = {}
+        self.calls, self.functions = set(called), {}
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                self.functions[node.name] = node
         self.visit(tree)
+        while ready := self.functions.keys() & self.calls:
+            for part in self.functions.pop(ready.pop()).body:
+                self.visit(part)
 
     def visit_optional(self, *nodes: ast.AST) -> None:
         self.optional += 1
@@ -202,21 +211,30 @@ class ImportVisitor(ast.NodeVisitor):
             self.visit(part)
         self.visit_optional(*node.body, *node.orelse)
 
+    def visit_IfExp(self, node: ast.AST) -> None:
+        self.visit_optional(*ast.iter_child_nodes(node))
+
+    visit_BoolOp = visit_Lambda = visit_IfExp
+
     def visit_Try(self, node: ast.Try) -> None:
         types = [handler.type or ast.Name("Exception") for handler in node.handlers]
-        caught = {name.id for one in types for name in ast.walk(one) if isinstance(name, ast.Name)}
-        if GUARDS.isdisjoint(caught):
-            self.generic_visit(node)
-            return
-        self.visit_optional(*node.body, *node.handlers, *node.orelse)
+        if any(map(catches_import_error, types)):
+            self.visit_optional(*node.body, *node.orelse)
+        else:
+            for part in (*node.body, *node.orelse):
+                self.visit(part)
+        self.visit_optional(*node.handlers)
         for part in node.finalbody:
             self.visit(part)
 
     def visit_With(self, node: ast.With) -> None:
-        calls = [item.context_expr for item in node.items]
-        names = {name.id for call in calls for name in ast.walk(call) if isinstance(name, ast.Name)}
-        visit = self.generic_visit if GUARDS.isdisjoint(names) else self.visit_optional
-        visit(ast.Module(node.body, []))
+        guarded = any(catches_import_error(item.context_expr) for item in node.items)
+        (self.visit_optional if guarded else self.generic_visit)(ast.Module(node.body, []))
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Name) and not self.optional:
+            self.calls.add(node.func.id)
+        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         self.imports += [Import(alias.name, node.lineno, self.optional > 0) for alias in node.names]
@@ -224,9 +242,19 @@ class ImportVisitor(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         above = self.package[: len(self.package) - node.level + 1] if node.level else []
         base, optional = ".".join([*above, *filter(None, [node.module])]), self.optional > 0
-        names = [f"{base}.{alias.name}" for alias in node.names]
+        if base == "__future__":
+            return
         self.imports.append(Import(base, node.lineno, optional))
-        self.imports += [Import(name, node.lineno, optional, True) for name in names]
+        for alias in node.names:
+            one = Import(f"{base}.{alias.name}", node.lineno, optional, True)
+            self.imports.append(one)
+            self.imported[alias.asname or alias.name] = one
+
+
+def catches_import_error(node: ast.AST) -> bool:
+    """Whether an expression names an exception that an import may raise."""
+    names = (name.id for name in ast.walk(node) if isinstance(name, ast.Name))
+    return not GUARDS.isdisjoint(names)
 
 
 def bound_names(tree: ast.AST) -> set[str]:
@@ -263,6 +291,7 @@ class ImportGraph:
         self.site, self.removed, self.changed = site, removed, changed
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
+        self.called: dict[str, set[str]] = {}
         self.started: list[Import] = []
 
     def add_root(self, module: str, function: str) -> None:
@@ -270,21 +299,25 @@ class ImportGraph:
 
         `started` are the imports by which it does.
         """
-        name, file = module, ""
         if function:
             top = function.partition(".")[0]
-            imports = [Import(module, 0, False), Import(f"{module}.{top}", 0, False, True)]
+            self.called.setdefault(module, set()).add(top)
+            start = [Import(module, 0, False), Import(f"{module}.{top}", 0, False, True)]
+            entries = [(one, Use("", "", 0)) for one in start]
         else:
             name = f"{module}.__main__" if self.find(f"{module}.__main__") else module
-            file, parent = self.find(name) or "", name.rpartition(".")[0]
-            imports = [Import(parent, 0, False)] * bool(parent) + self.read(name, True)
-        self.started += [one for one in imports if not one.optional]
-        self.follow([(one, Use(name, file, one.line)) for one in imports])
+            parent = name.rpartition(".")[0]
+            entries = [(Import(parent, 0, False), Use("", "", 0))] * bool(parent)
+            entries += self.read(name, is_run=True)
+        self.started += [one for one, _ in entries if not one.optional]
+        self.follow(entries)
+        for name in list(self.called):
+            self.started += [one for one, _ in self.read(name) if not one.optional]
 
-    def follow(self, imports: list[tuple[Import, Use]]) -> None:
+    def follow(self, entries: list[tuple[Import, Use]]) -> None:
         """Add what is imported, directly or not: first what is required, then what is optional."""
         for modules, optional in ((self.required, False), (self.optional, True)):
-            todo = [entry for entry in imports if optional or not entry[0].optional]
+            todo = [entry for entry in entries if optional or not entry[0].optional]
             while todo:
                 one, use = todo.pop(0)
                 if one.attribute and one.name not in self.removed and not self.find(one.name):
@@ -295,10 +328,9 @@ class ImportGraph:
                     if name in modules or name in self.required:
                         continue
                     modules[name] = use
-                    file = self.find(name) or ""
-                    new = [(more, Use(name, file, more.line)) for more in self.read(name, False)]
+                    new = self.read(name)
                     todo += [entry for entry in new if optional or not entry[0].optional]
-                    imports += [entry for entry in new if entry[0].optional and not optional]
+                    entries += [entry for entry in new if entry[0].optional and not optional]
 
     def find(self, name: str) -> str | None:
         """A module's file, or a package's folder without one, below the site; None for none."""
@@ -308,17 +340,30 @@ class ImportGraph:
                 return file
         return path if os.path.isdir(os.path.join(self.site, path)) else None
 
-    def read(self, name: str, is_run: bool) -> list[Import]:
-        """The imports of a module that is in the site; none of what has no readable source."""
+    def read(self, name: str, is_run: bool = False) -> list[tuple[Import, Use]]:
+        """The imports of a module in the site, none of what has no source that can be read.
+
+        Also those of functions that it calls of other modules.
+        """
         file = self.find(name) or ""
         if not file.endswith(".py"):
             return []
         package = name if file.endswith("/__init__.py") else name.rpartition(".")[0]
         with open(os.path.join(self.site, file), "rb") as source:
             try:
-                return ImportVisitor(package, is_run, ast.parse(source.read())).imports
+                tree = ast.parse(source.read())
             except (SyntaxError, ValueError):  # compileall names the line
                 return []
+        visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
+        entries = [(one, Use(name, file, one.line)) for one in visitor.imports]
+        if is_run or name in self.called:
+            for call in sorted(visitor.calls & visitor.imported.keys()):
+                base, _, function = visitor.imported[call].name.rpartition(".")
+                names = self.called.setdefault(base, set())
+                if function not in names and not visitor.imported[call].optional:
+                    names.add(function)
+                    entries += self.read(base)
+        return entries
 
     def binds(self, module: str, name: str) -> bool:
         """Whether a module may bind a name, as far as can be read."""
@@ -352,9 +397,14 @@ class ImportGraph:
         """What is optional and is not there."""
         for name, use in self.optional.items():
             top = name.split(".")[0]
-            here = self.find(name) or (not self.find(top) and importlib.util.find_spec(top))
+            here = self.find(name) or (not self.find(top) and in_interpreter(top))
             if not here and name not in self.required:
                 yield name, use
+
+
+def in_interpreter(name: str) -> bool:
+    """Whether the interpreter has a top-level module; it has been started with one, `__main__`."""
+    return name in sys.modules or importlib.util.find_spec(name) is not None
 
 
 def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -460,8 +510,8 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         sys.exit("\n".join(problems))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
     with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
-        lines = [one.statement() for one in graph.started if one.name != "__future__"]
-        file.write("\n".join([*absent, START, *dict.fromkeys(lines), ""]))
+        lines = dict.fromkeys(one.statement() for one in graph.started)
+        file.write("\n".join([*absent, START, *lines, ""]))
 
 
 def check_python(specifiers: str) -> None:
@@ -513,7 +563,7 @@ class Notes:
         return {re.split("[/.]", name)[0] for dist in changed for name in dist.hashes}
 
     def describe(self, name: str, cause: str, use: Use, graph: ImportGraph) -> str:
-        """What is missing, for what, and what to do: `name` cannot be imported for lack of `cause`."""
+        """The line on what is missing: `name` cannot be imported for lack of `cause`."""
         where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
         files = {use.file, f"{use.file}c"}
         dist = next((one for one in self.dists if files & one.hashes.keys()), None)
@@ -837,10 +887,10 @@ import unicodedata
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sized
+from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
-from fnmatch import fnmatchcase
 from functools import cached_property
 from functools import lru_cache
 from json import dumps
@@ -1635,9 +1685,8 @@ def locate_folder(base: Path, folder: str, source: str) -> Location:
 def locate_script(base: Path, file: str, source: str) -> Location:
     """The script at `file`, relative to `base`, as a project in the script's folder."""
     path = (base / Path(file).expanduser()).resolve()
-    if not path.is_file() or path.suffix != ".py":
-        problem = "is no name of a Python file" if path.is_file() else "is no such file"
-        problem = f"{path} {problem}; name a script, *.py"
+    if not path.is_file():
+        problem = f"{path} is no such file; name a script"
         raise RecipeError(f"COSMO_SCRIPT={file!r} ({source}): {problem}")
     with exit_on_error(f"{path} cannot be read"):
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
@@ -1650,8 +1699,16 @@ def locate_script(base: Path, file: str, source: str) -> Location:
     toml = parse_toml(f"the `# /// script` block of {path}", content)
     keys = {"dependencies", "requires-python"} & toml.data.keys()
     metadata = Toml(path, {"project": {key: toml.data[key] for key in keys}})
-    tables = settings_table(toml, " of the script"), name_table("the script's name", path.stem)
+    pkg = Table("the script's name", {"PKG": script_module(path.stem)})
+    tables = settings_table(toml, " of the script"), pkg
     return Location(path.parent, source, metadata, tables, path)
+
+
+def script_module(stem: str) -> str:
+    """The module that a script becomes: its name, where that is an identifier and not Python's."""
+    name = re.sub(r"\W", "_", stem)
+    taken = is_reserved(name) or name in getattr(sys, "stdlib_module_names", ())
+    return name if name.isidentifier() and not taken else f"script_{name}"
 
 
 def name_table(source: str, name: str) -> Table:
@@ -2017,7 +2074,8 @@ class Project(Settings):
     @property
     def top(self) -> str:
         """The name of the program's package or module in DIR_SITE."""
-        return self.pkg.partition(".")[0] + (".py" if self.source.suffix == ".py" else "")
+        is_module = self.source.suffix == ".py" or self.source == self.script
+        return self.pkg.partition(".")[0] + (".py" if is_module else "")
 
     @cached_property
     def beside(self) -> list[Path]:
@@ -2047,6 +2105,8 @@ class Project(Settings):
             preferred = None if self.faithful and main else self.metadata.main_script(self.pkg)
             entry = entry._replace(text=preferred) if entry.text is None else entry
             entries = find_entries(entry, scripts, self.pkg, main)
+        if self.script and len(entries) == 1 and not is_reserved(self.script.stem):
+            entries = {self.script.stem: entries.popitem()[1]}
         if out and len(entries) > 1:
             problem = f"cannot name {len(entries)} executables; set it for one entry"
             raise RecipeError(f"COSMO_OUT={out} {problem}")
@@ -2186,59 +2246,6 @@ def load_project(options: Mapping[str, str] | None = None) -> Project:
     with exit_on_error("the settings cannot be read"):
         given = (Table("option", options or {}), Table("environment", os.environ))
         return Project(locate_project(Path.cwd(), *given), *given)
-
-
-def find_source(root: Path, src: str | None, pkg: Value) -> Path:
-    """The package's folder or module, in COSMO_SRC, else in `src` or in the project's folder."""
-    top = (pkg.text or "").partition(".")[0]
-    folders = [root / "src", root] if src is None else [root / src]
-    for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
-        if path.is_file() if path.suffix else path.is_dir():
-            return Path(os.path.relpath(path))
-    problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
-    remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
-    if pkg.source in NAMED_BY:
-        remedy = "name the package with PKG in [tool.cosmo.env], or its folder with COSMO_SRC"
-    raise RecipeError(f"PKG={pkg.text} ({pkg.source}): {problem}, nor such a .py; {remedy}")
-
-
-def has_main(source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...]) -> bool:
-    """Whether `python -m PKG` starts it: a module that has scripts must itself say so.
-
-    What is excluded starts nothing.
-    """
-    module = source.joinpath(*pkg.split(".")[1:])
-    for main in (module / "__main__.py", module / "__main__.pyc"):
-        if main.is_file() and not is_excluded(source, main, exclude):
-            return True
-    file = source if source.is_file() else module.with_name(f"{module.name}.py")
-    if (module == source and not source.is_file()) or is_excluded(source, file, exclude):
-        return False
-    return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
-
-
-def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
-    """Check that a source can be packaged, but for what is excluded."""
-    if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
-        usual = "dist/cosmo/Lib/site-packages is usual"
-        raise RecipeError(f"DIR_SITE lies among the sources, in {source}; {usual}")
-    for path in source.rglob("*"):
-        if re.search(r"[\n\r]", path.name):
-            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
-        if path.is_symlink() and not path.exists():
-            kind = "an editor's lock: close" if path.name.startswith(".#") else "a link: correct"
-            raise RecipeError(f"{path} is {kind} or remove it, for it leads to no file")
-        if EXTENSION.search(path.name) and not is_excluded(source, path, exclude):
-            problem = "cannot run in the executable, as no compiled module can"
-            remedy = "if the program works without, name it in COSMO_EXCLUDE"
-            raise RecipeError(f"{path} {problem}; {remedy}")
-
-
-def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
-    """Whether COSMO_EXCLUDE names a file of the source, or a folder that it is in."""
-    inner = path.relative_to(source.parent)
-    names = [str(part) for part in (inner, *inner.parents)]
-    return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
 
 
 @lru_cache
@@ -2813,10 +2820,96 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
     log(f"lock     {p.lock_file}: Python {lock.version}, {count(names)}; commit it{also}")
 
 
+# recipes/app.py ---------------------------------------------------------------
+# A program from the package index, without own code: the script that starts it.
+
+WRITTEN = "# Written by `invoke cosmo.app`."
+APP = """\
+{written} `invoke cosmo.script {file}` packages it again.
+# /// script
+# dependencies = [{requirement}]
+#
+# [tool.cosmo.env]
+# COSMO_OUT = "{command}"
+# DIR_SITE = "cosmo/Lib/site-packages"
+# ///
+import sys
+
+from {module} import {name}
+
+if __name__ == "__main__":
+    sys.argv[0] = sys.executable
+    sys.exit({function}())
+"""
+"""A script with its requirements in its comments (PEP 723)."""
+
+
+def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
+    """Write the script, in `dist`, that starts a command of a release; return its path.
+
+    `entry` is the command's name, `module:function`, or empty for the only command, or the one
+    that is called like the distribution.
+    """
+    match = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
+    if not match or '"' in requirement or not requirement.isprintable():
+        problem = f"{requirement!r} is no requirement"
+        raise RecipeError(f"{problem}; name a distribution, as in `invoke cosmo.app black==25.1.0`")
+    command = match[0].rstrip("._-")
+    if not is_entry_point(entry):
+        command, entry = find_command(p, sh, requirement, command, entry)
+    module, _, function = entry.partition(":")
+    path = Path("dist", f"{re.sub('[^A-Za-z0-9]', '_', command)}_app.py")
+    if path.exists() and not path.read_text("utf-8").startswith(WRITTEN):
+        raise RecipeError(f"{path} was not written by cosmo.app; move it away")
+    values = {"written": WRITTEN, "file": path, "command": command, "module": module}
+    name = function.partition(".")[0]
+    text = APP.format(requirement=f'"{requirement}"', name=name, function=function, **values)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, "utf-8")
+    sh.log("app", f"{path} starts {entry}")
+    return path
+
+
+def find_command(
+    p: Project, sh: Shell, requirement: str, distribution: str, entry: str
+) -> tuple[str, str]:
+    """The name of a command of a distribution, and its `module:function`."""
+    folder = os.path.join(p.build, ".app")
+    if sh.dry:
+        raise RecipeError(
+            "a dry run installs nothing; name what starts with --entry=module:function"
+        )
+    sh.run(f"rm -rf {quote(folder)}")
+    line = f"{check_uv(p, False)} pip install -q --no-deps --python {quote(sys.executable)}"
+    line += f" --target {quote(folder)} {shlex.quote(requirement)}"
+    sh.run(line, f"{requirement} cannot be installed", "correct its name, or check the network")
+    parser = ConfigParser(delimiters="=", interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(Path(folder).glob("*.dist-info/entry_points.txt"), "utf-8")
+    commands = dict(parser["console_scripts"]) if "console_scripts" in parser else {}
+    names = re.sub(r"[-_.]+", "-", entry or distribution).lower()
+    same = [name for name in commands if re.sub(r"[-_.]+", "-", name).lower() == names]
+    programs = sorted(
+        set(os.listdir(f"{folder}/bin")) - {"__pycache__"} if Path(folder, "bin").is_dir() else ()
+    )
+    sh.run(f"rm -rf {quote(folder)}")
+    if not commands:
+        native = (
+            f"; bin/{programs[0]} is a native program, which cannot run in an executable"
+            if programs
+            else ""
+        )
+        raise RecipeError(f"{requirement} has no command of Python's{native}; require another")
+    if not same and (entry or len(commands) > 1):
+        problem = f"has no command {entry or distribution}"
+        raise RecipeError(f"{requirement} {problem}; name one with --entry: {', '.join(commands)}")
+    command = same[0] if same else next(iter(commands))
+    return command, re.sub(r"\s*\[.*\]\s*$", "", commands[command]).replace(" ", "")
+
+
 # recipes/phases.py ------------------------------------------------------------
 # The article's recipe: one task a phase, in the article's order, each of them its shell lines.
 
-CHECK_REMEDY = "COSMO_CHECK=0 builds it all the same"
 IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
 IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
 """What does not go in: the host's bytecode, what an editable install left, and editors' files."""
@@ -2846,13 +2939,6 @@ def setup(c: Context) -> None:
             sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
         sh.remove(p.site, p.excluded)
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
-
-
-def write_args(p: Project, executable: Executable) -> str:
-    """The line that writes `.args`."""
-    form = r"\n".join(["%s"] * len(executable.args))
-    words = ['"$PKG"' if word == p.pkg else shlex.quote(word) for word in executable.args]
-    return f"printf '{form}' {' '.join(words)} > {quote(p.build)}/.args"
 
 
 @task(help={"force": "Download again, even where the file is unchanged."})
@@ -2938,11 +3024,6 @@ def compile_line(p: Project, path: str) -> str:
     return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
-def touch(p: Project) -> str:
-    """The command that gives files the time of all that goes in."""
-    return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
-
-
 @task
 def report(c: Context) -> None:
     """Print the executable's path, size, sha256 and Python, and how to start it."""
@@ -3000,61 +3081,6 @@ def update(c: Context) -> None:
             place(p, sh, executable)  # the article: mv $PKG.zip $PKG
 
 
-def new_zip(executable: Executable) -> str:
-    """The path that an executable has in the build folder until it is whole."""
-    return f".new/{shlex.quote(executable.name)}.zip"
-
-
-def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
-    """Let a new executable, which has no .args yet, import what it will when it starts."""
-
-    def reason(result: Result) -> str:
-        if result.exited in (142, -14):
-            return "it takes longer than a minute to import what starts"
-        frames = re.findall(
-            r'File "(?:/zip/Lib/(?:site-packages/)?)?(.+)", line (\d+)', result.stderr
-        )
-        frame = "{}:{}: ".format(*frames[-1]) if frames else ""
-        return frame + (result.stderr.strip().splitlines() or [f"exit status {result.exited}"])[-1]
-
-    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
-    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
-    shown = sh.run(line, failed, CHECK_REMEDY, at, reason=reason).stdout
-    for remark in re.findall("(?m)^remark: (.*)$", shown):
-        sh.log("check", remark)
-
-
-def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
-    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
-
-    def show(result: Result) -> str:
-        for text in filter(str.strip, (result.stdout, result.stderr)):
-            log(text.rstrip())
-        return f"exit status {result.exited}"
-
-    words = shlex.join(p.get("COSMO_SMOKE"))
-    sh.log("smoke", f"{Path(executable.path).name} {words}")
-    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
-    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
-    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) && rm -rf .smoke"
-    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
-    sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
-
-
-def place(p: Project, sh: Shell, executable: Executable) -> None:
-    """Put a whole executable in its place, by one rename.
-
-    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
-    """
-    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
-    line = f"mv -f {new} {quote(executable.path)}"
-    if folder != p.build:
-        part = quote(os.path.join(folder, f".{name}.part"))
-        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
-        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
-    sh.run(line, f"{executable.path} cannot be put in place")
-
-
 @task(default=True, help={"offline": "Ask no server: take what the cache has."})
 def build(c: Context, offline: bool = False) -> None:
     """Package the project into one executable: every phase, in order."""
@@ -3065,6 +3091,19 @@ def build(c: Context, offline: bool = False) -> None:
 def script(c: Context, file: str) -> None:
     """Package a single script, with the dependencies that its comments name."""
     package(c, {"COSMO_SCRIPT": file})
+
+
+@task(
+    help={
+        "requirement": "What to install, as in 'black==25.1.0'.",
+        "entry": "The command to start, or module:function (default: called like the release).",
+    }
+)
+def app(c: Context, requirement: str, entry: str = "") -> None:
+    """Package a program from the package index into dist/, without a project."""
+    with session(c, "app") as (p, sh):
+        file = write_app(p, sh, requirement, entry)
+    package(c, {"COSMO_SCRIPT": str(file)})
 
 
 def package(c: Context, options: dict[str, str]) -> None:
@@ -3130,7 +3169,7 @@ def show_settings(c: Context, json: bool = False, explain: bool = False) -> None
 cosmo = Collection(
     "cosmo",
     *(clean, setup, fetch, deps, check, compile_site, update, build),
-    *(report, script, lock, cache, show_settings),
+    *(report, script, app, lock, cache, show_settings),
 )
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import select
 import signal
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -39,16 +40,25 @@ class Import(NamedTuple):
 
 
 class ImportVisitor(ast.NodeVisitor):
-    """The imports of a module.
+    """The imports of a module, and what it calls of what it imports.
 
-    Optional is what a function imports, and what depends on a condition or may raise `ImportError`.
-    Of the module that is run, what follows `if __name__ == "__main__"` is not.
+    Optional is what depends on a condition or may raise `ImportError`, and what a function imports,
+    but for those in `called` and those that are called on import. Of the module that is run, what
+    follows `if __name__ == "__main__"` is not.
     """
 
-    def __init__(self, package: str, is_run: bool, tree: ast.AST) -> None:
+    def __init__(self, package: str, is_run: bool, tree: ast.Module, called: set[str]) -> None:
         self.package, self.is_run, self.optional = package.split("."), is_run, 0
         self.imports: list[Import] = []
+        self.imported: dict[str, Import] = {}
+        self.calls, self.functions = set(called), {}
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                self.functions[node.name] = node
         self.visit(tree)
+        while ready := self.functions.keys() & self.calls:
+            for part in self.functions.pop(ready.pop()).body:
+                self.visit(part)
 
     def visit_optional(self, *nodes: ast.AST) -> None:
         self.optional += 1
@@ -67,21 +77,30 @@ class ImportVisitor(ast.NodeVisitor):
             self.visit(part)
         self.visit_optional(*node.body, *node.orelse)
 
+    def visit_IfExp(self, node: ast.AST) -> None:
+        self.visit_optional(*ast.iter_child_nodes(node))
+
+    visit_BoolOp = visit_Lambda = visit_IfExp
+
     def visit_Try(self, node: ast.Try) -> None:
         types = [handler.type or ast.Name("Exception") for handler in node.handlers]
-        caught = {name.id for one in types for name in ast.walk(one) if isinstance(name, ast.Name)}
-        if GUARDS.isdisjoint(caught):
-            self.generic_visit(node)
-            return
-        self.visit_optional(*node.body, *node.handlers, *node.orelse)
+        if any(map(catches_import_error, types)):
+            self.visit_optional(*node.body, *node.orelse)
+        else:
+            for part in (*node.body, *node.orelse):
+                self.visit(part)
+        self.visit_optional(*node.handlers)
         for part in node.finalbody:
             self.visit(part)
 
     def visit_With(self, node: ast.With) -> None:
-        calls = [item.context_expr for item in node.items]
-        names = {name.id for call in calls for name in ast.walk(call) if isinstance(name, ast.Name)}
-        visit = self.generic_visit if GUARDS.isdisjoint(names) else self.visit_optional
-        visit(ast.Module(node.body, []))
+        guarded = any(catches_import_error(item.context_expr) for item in node.items)
+        (self.visit_optional if guarded else self.generic_visit)(ast.Module(node.body, []))
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Name) and not self.optional:
+            self.calls.add(node.func.id)
+        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         self.imports += [Import(alias.name, node.lineno, self.optional > 0) for alias in node.names]
@@ -89,9 +108,19 @@ class ImportVisitor(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         above = self.package[: len(self.package) - node.level + 1] if node.level else []
         base, optional = ".".join([*above, *filter(None, [node.module])]), self.optional > 0
-        names = [f"{base}.{alias.name}" for alias in node.names]
+        if base == "__future__":
+            return
         self.imports.append(Import(base, node.lineno, optional))
-        self.imports += [Import(name, node.lineno, optional, True) for name in names]
+        for alias in node.names:
+            one = Import(f"{base}.{alias.name}", node.lineno, optional, True)
+            self.imports.append(one)
+            self.imported[alias.asname or alias.name] = one
+
+
+def catches_import_error(node: ast.AST) -> bool:
+    """Whether an expression names an exception that an import may raise."""
+    names = (name.id for name in ast.walk(node) if isinstance(name, ast.Name))
+    return not GUARDS.isdisjoint(names)
 
 
 def bound_names(tree: ast.AST) -> set[str]:
@@ -128,6 +157,7 @@ class ImportGraph:
         self.site, self.removed, self.changed = site, removed, changed
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
+        self.called: dict[str, set[str]] = {}
         self.started: list[Import] = []
 
     def add_root(self, module: str, function: str) -> None:
@@ -135,21 +165,25 @@ class ImportGraph:
 
         `started` are the imports by which it does.
         """
-        name, file = module, ""
         if function:
             top = function.partition(".")[0]
-            imports = [Import(module, 0, False), Import(f"{module}.{top}", 0, False, True)]
+            self.called.setdefault(module, set()).add(top)
+            start = [Import(module, 0, False), Import(f"{module}.{top}", 0, False, True)]
+            entries = [(one, Use("", "", 0)) for one in start]
         else:
             name = f"{module}.__main__" if self.find(f"{module}.__main__") else module
-            file, parent = self.find(name) or "", name.rpartition(".")[0]
-            imports = [Import(parent, 0, False)] * bool(parent) + self.read(name, True)
-        self.started += [one for one in imports if not one.optional]
-        self.follow([(one, Use(name, file, one.line)) for one in imports])
+            parent = name.rpartition(".")[0]
+            entries = [(Import(parent, 0, False), Use("", "", 0))] * bool(parent)
+            entries += self.read(name, is_run=True)
+        self.started += [one for one, _ in entries if not one.optional]
+        self.follow(entries)
+        for name in list(self.called):
+            self.started += [one for one, _ in self.read(name) if not one.optional]
 
-    def follow(self, imports: list[tuple[Import, Use]]) -> None:
+    def follow(self, entries: list[tuple[Import, Use]]) -> None:
         """Add what is imported, directly or not: first what is required, then what is optional."""
         for modules, optional in ((self.required, False), (self.optional, True)):
-            todo = [entry for entry in imports if optional or not entry[0].optional]
+            todo = [entry for entry in entries if optional or not entry[0].optional]
             while todo:
                 one, use = todo.pop(0)
                 if one.attribute and one.name not in self.removed and not self.find(one.name):
@@ -160,10 +194,9 @@ class ImportGraph:
                     if name in modules or name in self.required:
                         continue
                     modules[name] = use
-                    file = self.find(name) or ""
-                    new = [(more, Use(name, file, more.line)) for more in self.read(name, False)]
+                    new = self.read(name)
                     todo += [entry for entry in new if optional or not entry[0].optional]
-                    imports += [entry for entry in new if entry[0].optional and not optional]
+                    entries += [entry for entry in new if entry[0].optional and not optional]
 
     def find(self, name: str) -> str | None:
         """A module's file, or a package's folder without one, below the site; None for none."""
@@ -173,17 +206,30 @@ class ImportGraph:
                 return file
         return path if os.path.isdir(os.path.join(self.site, path)) else None
 
-    def read(self, name: str, is_run: bool) -> list[Import]:
-        """The imports of a module that is in the site; none of what has no readable source."""
+    def read(self, name: str, is_run: bool = False) -> list[tuple[Import, Use]]:
+        """The imports of a module in the site, none of what has no source that can be read.
+
+        Also those of functions that it calls of other modules.
+        """
         file = self.find(name) or ""
         if not file.endswith(".py"):
             return []
         package = name if file.endswith("/__init__.py") else name.rpartition(".")[0]
         with open(os.path.join(self.site, file), "rb") as source:
             try:
-                return ImportVisitor(package, is_run, ast.parse(source.read())).imports
+                tree = ast.parse(source.read())
             except (SyntaxError, ValueError):  # compileall names the line
                 return []
+        visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
+        entries = [(one, Use(name, file, one.line)) for one in visitor.imports]
+        if is_run or name in self.called:
+            for call in sorted(visitor.calls & visitor.imported.keys()):
+                base, _, function = visitor.imported[call].name.rpartition(".")
+                names = self.called.setdefault(base, set())
+                if function not in names and not visitor.imported[call].optional:
+                    names.add(function)
+                    entries += self.read(base)
+        return entries
 
     def binds(self, module: str, name: str) -> bool:
         """Whether a module may bind a name, as far as can be read."""
@@ -217,9 +263,14 @@ class ImportGraph:
         """What is optional and is not there."""
         for name, use in self.optional.items():
             top = name.split(".")[0]
-            here = self.find(name) or (not self.find(top) and importlib.util.find_spec(top))
+            here = self.find(name) or (not self.find(top) and in_interpreter(top))
             if not here and name not in self.required:
                 yield name, use
+
+
+def in_interpreter(name: str) -> bool:
+    """Whether the interpreter has a top-level module; it has been started with one, `__main__`."""
+    return name in sys.modules or importlib.util.find_spec(name) is not None
 
 
 def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[str, str]]:

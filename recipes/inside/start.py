@@ -51,8 +51,8 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         sys.exit("\n".join(problems))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
     with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
-        lines = [one.statement() for one in graph.started if one.name != "__future__"]
-        file.write("\n".join([*absent, START, *dict.fromkeys(lines), ""]))
+        lines = dict.fromkeys(one.statement() for one in graph.started)
+        file.write("\n".join([*absent, START, *lines, ""]))
 
 
 def check_python(specifiers: str) -> None:

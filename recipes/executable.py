@@ -1,0 +1,88 @@
+"""The executable, from its zip to its place: `.args`, what it is tried with, and one rename."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import time
+from pathlib import Path
+
+from invoke.runners import Result
+
+from .project import Executable, Project
+from .shell import Shell, log, quote
+
+CHECK_REMEDY = "COSMO_CHECK=0 builds it all the same"
+
+
+def write_args(p: Project, executable: Executable) -> str:
+    """The line that writes `.args`."""
+    form = r"\n".join(["%s"] * len(executable.args))
+    words = ['"$PKG"' if word == p.pkg else shlex.quote(word) for word in executable.args]
+    return f"printf '{form}' {' '.join(words)} > {quote(p.build)}/.args"
+
+
+def touch(p: Project) -> str:
+    """The command that gives files the time of all that goes in."""
+    return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
+
+
+def new_zip(executable: Executable) -> str:
+    """The path that an executable has in the build folder until it is whole."""
+    return f".new/{shlex.quote(executable.name)}.zip"
+
+
+def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
+    """Let a new executable, which has no .args yet, import what it will when it starts."""
+    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
+    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
+    shown = sh.run(line, failed, CHECK_REMEDY, at, reason=describe_failure).stdout
+    for remark in re.findall("(?m)^remark: (.*)$", shown):
+        sh.log("check", remark)
+
+
+def describe_failure(result: Result) -> str:
+    """Why imports failed: the last frame of the traceback that is the program's, and the error."""
+    if result.exited in (142, -14):
+        return "it takes longer than a minute to import what starts"
+    frames = re.findall(r'File "(?:/zip/Lib/)?(.+)", line (\d+)', result.stderr)
+    own = [(file[14:], line) for file, line in frames if file.startswith("site-packages/")]
+    *_, error = result.stderr.splitlines() or [f"exit status {result.exited}"]
+    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '(_\w+)'", error)
+    where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
+    if lacks and own and not frames[-1][0].startswith("site-packages/"):
+        library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
+        return f"{library} needs {lacks[1]}, which this interpreter lacks ({where} imports it)"
+    return f"{where}: {error}" if where else error
+
+
+def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
+    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
+
+    def show(result: Result) -> str:
+        for text in filter(str.strip, (result.stdout, result.stderr)):
+            log(text.rstrip())
+        return f"exit status {result.exited}"
+
+    words = shlex.join(p.get("COSMO_SMOKE"))
+    sh.log("smoke", f"{Path(executable.path).name} {words}")
+    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
+    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
+    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) && rm -rf .smoke"
+    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
+    sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
+
+
+def place(p: Project, sh: Shell, executable: Executable) -> None:
+    """Put a whole executable in its place, by one rename.
+
+    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
+    """
+    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
+    line = f"mv -f {new} {quote(executable.path)}"
+    if folder != p.build:
+        part = quote(os.path.join(folder, f".{name}.part"))
+        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
+        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
+    sh.run(line, f"{executable.path} cannot be put in place")
