@@ -7,6 +7,7 @@ import threading
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional
 
@@ -33,6 +34,13 @@ def run(c: Context, line: str, **how: Any) -> None:
     """Run a line where this file lies."""
     with c.cd(str(ROOT)):
         c.run(line, shell="/bin/sh", **how)  # noqa: S604 - a path, no truth
+
+
+def run_module(c: Context, module: str, words: str, **how: Any) -> None:
+    """Run a module of the tools that the extra `test` installs."""
+    if find_spec(module) is None:
+        raise Exit(f"cosmo: {module} is not installed; pip install '.[test]'", code=1)
+    run(c, f"{PYTHON} -m {module} {words}", **how)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -105,31 +113,33 @@ def demo(c: Context) -> None:
 def test(c: Context, vendored: bool = False, options: str = "") -> None:  # noqa: PT028 - no test
     """Run the tests; --options=--interpreter=FILE puts another interpreter through them."""
     which = "-m vendored" if vendored else ""
-    run(c, f"{PYTHON} -m pytest {which} {options}", pty=sys.stdout.isatty())
+    run_module(c, "pytest", f"{which} {options}", pty=sys.stdout.isatty())
 
 
 @task(help={"options": "What to pass on to pytest, as in --options='-k flask'."})
 def prove(c: Context, options: str = "") -> None:
     """Package and run real releases from PyPI, and print a table of what each took."""
-    run(c, f"{PYTHON} -m pytest -m prove {options}", pty=sys.stdout.isatty())
+    run_module(c, "pytest", f"-m prove {options}", pty=sys.stdout.isatty())
 
 
 @task(help={"options": "What to pass on to pytest, as in --options='-k SIGKILL'."})
 def faults(c: Context, options: str = "") -> None:
     """Break builds in many ways, and print a table of what each left behind."""
-    run(c, f"{PYTHON} -m pytest -m faults {options}", pty=sys.stdout.isatty())
+    run_module(c, "pytest", f"-m faults {options}", pty=sys.stdout.isatty())
 
 
 @task
 def lint(c: Context) -> None:
     """Check style and layout with ruff."""
-    run(c, f"{PYTHON} -m ruff check . && {PYTHON} -m ruff format --check .")
+    run_module(c, "ruff", "check .")
+    run_module(c, "ruff", "format --check .")
 
 
 @task
 def types(c: Context) -> None:
     """Check types with mypy --strict, of the vendored file too."""
-    run(c, f"{PYTHON} -m mypy && {PYTHON} -m mypy sample_project/tasks.py")
+    run_module(c, "mypy", "")
+    run_module(c, "mypy", "sample_project/tasks.py")
 
 
 for own_task in (vendor, standin, demo, test, prove, faults, lint, types):

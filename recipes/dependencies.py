@@ -20,12 +20,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from invoke.runners import Result
+
 from .inside.distribution import requirements_lines
 from .interpreter import cache_folder, file_sha256
 from .lockfile import Lock, check_package, count, lock_text
 from .project import Project
 from .pyproject import parse_toml
-from .shell import RecipeError, Shell, exit_on_error, log, quote
+from .shell import RecipeError, Shell, exit_on_error, log, quote, show_output
 
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
@@ -117,12 +119,21 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(line, at=work)
     failed = f"{p.pkg} cannot be built by its own build backend"
     remedy = "correct [build-system], or what it builds"
-    sh.run(f"{NO_COMPILER} {uv} build --wheel -o wheel project", failed, remedy, at=work)
+    line = f"{NO_COMPILER} {uv} build --wheel -o wheel project"
+    sh.run(line, failed, remedy, at=work, reason=backend_error)
     line = f"{uv} pip install -q --no-deps $(cat target) --target own wheel/*.whl"
     sh.run(line, f"the wheel of {p.pkg} cannot be installed", at=work)
     line = "rm -f own/.lock && { [ -e own/bin/__init__.py ] || rm -rf own/bin; }"
     sed = r"sed -n '/^.\{0,1\}$/q; s/^Requires-Dist: //p'"
     sh.run(f"{line} && {sed} own/*.dist-info/METADATA > requirements.txt", at=work)
+
+
+def backend_error(result: Result) -> str:
+    """Show what a build backend printed at last; return its last line, which uv's hints follow."""
+    shown = show_output(result, None)
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("hint:")]
+    return lines[-1].strip() if lines else shown
 
 
 def network_remedy(p: Project) -> str:

@@ -13,7 +13,7 @@ from invoke.runners import Result
 from .project import Executable, Project
 from .shell import Shell, log, quote
 
-CHECK_REMEDY = "COSMO_CHECK=0 builds it all the same"
+CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
 
 
 def write_args(p: Project, executable: Executable) -> str:
@@ -69,7 +69,8 @@ def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
     sh.log("smoke", f"{Path(executable.path).name} {words}")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
     start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
-    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) && rm -rf .smoke"
+    end = "{ set -- $?; rm -rf .smoke .new; exit $1; }"
+    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) || {end} && rm -rf .smoke"
     failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
     sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
 

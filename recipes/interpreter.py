@@ -106,9 +106,9 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
         verify(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
-            "is not what is locked",
+            f"is not what {p.lock_file if p.lock else 'COSMO_SHA256'} names",
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
-            f"{remedy}, or lock anew with `invoke cosmo.lock`",
+            f"{remedy}, or lock it anew with `invoke cosmo.lock`" if p.lock else remedy,
         )
     line = f"head -c 6 {name}.part | grep -Eq '^({'|'.join(APE_STARTS)})'"
     line += f" && {zip_command()} -sf python.part | grep -q '^ *Lib/'" if name == "python" else ""
@@ -145,7 +145,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
             problem = "is not in the cache, and COSMO_OFFLINE is set; go online once, without it"
             raise RecipeError(f"{url} {problem}")
         return str(entry["name"])
-    remedy = f"check the network, correct {FETCHED[name]}, or try `invoke cosmo.fetch --force`"
+    remedy = f"check the network, or set {FETCHED[name]} to a mirror or a file"
     remedy = f"install zip (apt install zip), or {remedy}" if name == "zip" else remedy
     failed = f"{url} cannot be downloaded"
     if not shutil.which("wget") and not sh.dry:

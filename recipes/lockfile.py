@@ -56,7 +56,7 @@ def read_lock(path: Path, old: str) -> Lock | None:
             remedy = "write the new one with `invoke cosmo.lock`, and remove it"
             raise RecipeError(f"{path.with_name(old)} is no longer read; {remedy}")
         return None
-    lock = read_toml(path)._replace(remedy="write it anew with `invoke cosmo.lock`")
+    lock = read_toml(path, "write it anew with `invoke cosmo.lock`")
     lock.string("lock-version", r"1\.0", default=None)
     ours = lock.table("tool", "cosmo-recipes")
     python = ours.table("python")

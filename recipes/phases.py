@@ -19,7 +19,6 @@ from invoke.tasks import task
 from .app import write_app
 from .dependencies import check_lock, check_uv, inside_command, install_dependencies, write_lock
 from .executable import (
-    CHECK_REMEDY,
     new_zip,
     place,
     touch,
@@ -111,11 +110,12 @@ def check(c: Context) -> None:
         work = quote(f"{p.build}/.deps") if p.installs else "''"
         words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots])
         line = inside_command(p, "check", '"$DIR_SITE"', work, words)
-        sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", CHECK_REMEDY)
+        sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
         if not sh.dry:
             path = Path(p.build, ".imports")
             absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
-            also = f"; {absent} optional imports are not there: {path}" if absent else ""
+            plural = " is" if absent == 1 else "s are"
+            also = f"; {absent} optional import{plural} not there: {path}" if absent else ""
             sh.log("check", f"{' and '.join(roots)} can start{also}")
 
 

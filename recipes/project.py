@@ -23,9 +23,9 @@ from .metadata import (
 )
 from .parsers import is_reserved
 from .pyproject import ARTICLE, NAMED_BY, Location, locate_project, read_toml
-from .settings import SETTINGS, Settings, Table
+from .settings import SETTINGS, Settings, Table, is_setting, nearest_setting
 from .shell import RecipeError, exit_on_error, log
-from .source import check_source, find_source, has_main
+from .source import check_source, find_packages, find_source, has_main
 
 FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 """The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
@@ -67,10 +67,15 @@ class Project(Settings):
         super().__init__(location.root, *given, *location.tables)
         self.location, self.script = location, location.script
         self.folder = os.path.relpath(location.root)
-        for name in location.tables[0].values if location.tables else ():  # [tool.cosmo.env]
-            if name.startswith("COSMO_") and name not in SETTINGS:
-                where = f"{location.pyproject.file}: {location.tables[0].source} {name}"
-                raise RecipeError(f"{where} is no setting; `invoke cosmo.settings` lists them")
+        for table in (*given, *location.tables[:1]):  # [tool.cosmo.env]
+            here = table not in given
+            for name in table.values if here else filter(is_setting, table.values):
+                near = nearest_setting(name)
+                if near or (here and is_setting(name) and name not in SETTINGS):
+                    place = f"{location.pyproject.file}: " if here else ""
+                    also = f"; did you mean {near}?" if near else ""
+                    problem = f"{place}{name} ({table.source}) is no setting{also}"
+                    raise RecipeError(f"{problem}; `invoke cosmo.settings` lists them")
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
             self.tables = (*self.infer_pkg(), *self.tables)
             self.parsed.clear()
@@ -278,6 +283,8 @@ class Project(Settings):
             entry, where = entry._replace(text="*" if scripts else None), "[project.scripts]"
         entries = find_entries(entry, scripts, "", True).values()
         tops = {re.split("[.:]", target)[0] for target in entries} - {""}
+        if not tops and not scripts and not self.script:
+            tops, where = set(find_packages(self.root / "src")), "the only package in src"
         return [Table(where, {"PKG": tops.pop()})] if len(tops) == 1 else []
 
 

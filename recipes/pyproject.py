@@ -87,22 +87,23 @@ class Toml(NamedTuple):
         return dict(self.data)
 
 
-def parse_toml(file: Path | str, content: bytes) -> Toml:
-    """The TOML in the content of `file`; `RecipeError` where it is none."""
+def parse_toml(file: Path | str, content: bytes, remedy: str = "correct it there") -> Toml:
+    """The TOML in the content of `file`; `RecipeError` where it is none, with the remedy."""
     text = ""
     try:
         text = content.decode()
-        return Toml(file, tomllib.loads(text))
+        return Toml(file, tomllib.loads(text), remedy=remedy)
     except (ValueError, RecursionError) as error:
         end = f"at line {len(text.splitlines())}, the end"
         reason = str(error).replace("at end of document", end)
-        raise RecipeError(f"{file} is not valid TOML: {reason}; correct it there") from error
+        raise RecipeError(f"{file} is not valid TOML: {reason}; {remedy}") from error
 
 
-def read_toml(path: Path) -> Toml:
-    """The TOML file at `path`, empty where there is none."""
+def read_toml(path: Path, remedy: str = "correct it there") -> Toml:
+    """The TOML file at `path`, empty where there is none; errors in it end in the remedy."""
     with exit_on_error(f"{path} cannot be read"):
-        return parse_toml(path, path.read_bytes()) if path.exists() else Toml(path)
+        content = path.read_bytes() if path.exists() else b""
+        return parse_toml(path, content, remedy)
 
 
 class Location(NamedTuple):

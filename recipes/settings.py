@@ -7,6 +7,7 @@ the article's `[tool.ds.scripts]` `_.env`, and what `[project]` says; a default 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
@@ -184,6 +185,12 @@ class Names(dict[str, str]):
             raise RecipeError(f"{self.trail[-1]}={user} ({where}): ${name} {problem}; correct it")
         # what the environment has, the shell that set it has expanded
         return text if source == "environment" else self.settings.value(name, self.trail).text or ""
+
+
+def nearest_setting(name: str) -> str | None:
+    """The setting that a misspelt name stands for; None if it is one, or like none."""
+    names = get_close_matches(name, SETTINGS, 1, 0.8)
+    return names[0] if names and name not in SETTINGS else None
 
 
 def is_setting(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -22,10 +23,23 @@ def find_source(root: Path, src: str | None, pkg: Value) -> Path:
         if path.is_file() if path.suffix else path.is_dir():
             return Path(os.path.relpath(path))
     problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
+    near = get_close_matches(top, [name for folder in folders for name in find_packages(folder)], 1)
+    meant = f"did you mean {near[0]}? " if near else ""
     remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
     if pkg.source in NAMED_BY:
         remedy = "name the package with PKG in [tool.cosmo.env], or its folder with COSMO_SRC"
-    raise RecipeError(f"PKG={pkg.text} ({pkg.source}): {problem}, nor such a .py; {remedy}")
+    raise RecipeError(f"PKG={pkg.text} ({pkg.source}): {problem}, nor such a .py; {meant}{remedy}")
+
+
+def find_packages(folder: Path) -> list[str]:
+    """The names of the packages and modules in a folder."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [
+        path.stem
+        for path in paths
+        if path.stem.isidentifier()
+        if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
+    ]
 
 
 def has_main(source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...]) -> bool:

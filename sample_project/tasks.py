@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 58d40bde9a7f2028d7882a203e52b726ecbb652cd6884e18979bceebd1b1a8d3
+# sha256 of all other lines: 9c13fa06556d301998f7e1b3b3ac76ad78379166d6be7c08093fec52d38fb5ea
 
 from __future__ import annotations
 
@@ -470,6 +470,7 @@ def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
 # recipes/inside/start.py ------------------------------------------------------
 # Check that a program can start: its entry, this Python, and what it imports.
 
+REMEDY = "COSMO_CHECK=0 builds it all the same"
 START = """
 import os, signal, sys
 
@@ -507,7 +508,7 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
     sys.path.append(graph.site)
     problems += [notes.describe(*missing, graph) for missing in graph.missing()]
     if problems:
-        sys.exit("\n".join(problems))
+        sys.exit("\n".join([*problems[:-1], f"{problems[-1]}; {REMEDY}"]))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
     with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
         lines = dict.fromkeys(one.statement() for one in graph.started)
@@ -891,6 +892,7 @@ from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
+from difflib import get_close_matches
 from functools import cached_property
 from functools import lru_cache
 from json import dumps
@@ -1528,6 +1530,12 @@ class Names(dict[str, str]):
         return text if source == "environment" else self.settings.value(name, self.trail).text or ""
 
 
+def nearest_setting(name: str) -> str | None:
+    """The setting that a misspelt name stands for; None if it is one, or like none."""
+    names = get_close_matches(name, SETTINGS, 1, 0.8)
+    return names[0] if names and name not in SETTINGS else None
+
+
 def is_setting(name: str) -> bool:
     """Whether `name` is, or looks like, a setting."""
     return name in ("PKG", "DIR_SITE") or name.startswith("COSMO_")
@@ -1605,22 +1613,23 @@ class Toml(NamedTuple):
         return dict(self.data)
 
 
-def parse_toml(file: Path | str, content: bytes) -> Toml:
-    """The TOML in the content of `file`; `RecipeError` where it is none."""
+def parse_toml(file: Path | str, content: bytes, remedy: str = "correct it there") -> Toml:
+    """The TOML in the content of `file`; `RecipeError` where it is none, with the remedy."""
     text = ""
     try:
         text = content.decode()
-        return Toml(file, tomllib.loads(text))
+        return Toml(file, tomllib.loads(text), remedy=remedy)
     except (ValueError, RecursionError) as error:
         end = f"at line {len(text.splitlines())}, the end"
         reason = str(error).replace("at end of document", end)
-        raise RecipeError(f"{file} is not valid TOML: {reason}; correct it there") from error
+        raise RecipeError(f"{file} is not valid TOML: {reason}; {remedy}") from error
 
 
-def read_toml(path: Path) -> Toml:
-    """The TOML file at `path`, empty where there is none."""
+def read_toml(path: Path, remedy: str = "correct it there") -> Toml:
+    """The TOML file at `path`, empty where there is none; errors in it end in the remedy."""
     with exit_on_error(f"{path} cannot be read"):
-        return parse_toml(path, path.read_bytes()) if path.exists() else Toml(path)
+        content = path.read_bytes() if path.exists() else b""
+        return parse_toml(path, content, remedy)
 
 
 class Location(NamedTuple):
@@ -1785,7 +1794,7 @@ def read_lock(path: Path, old: str) -> Lock | None:
             remedy = "write the new one with `invoke cosmo.lock`, and remove it"
             raise RecipeError(f"{path.with_name(old)} is no longer read; {remedy}")
         return None
-    lock = read_toml(path)._replace(remedy="write it anew with `invoke cosmo.lock`")
+    lock = read_toml(path, "write it anew with `invoke cosmo.lock`")
     lock.string("lock-version", r"1\.0", default=None)
     ours = lock.table("tool", "cosmo-recipes")
     python = ours.table("python")
@@ -2027,10 +2036,15 @@ class Project(Settings):
         super().__init__(location.root, *given, *location.tables)
         self.location, self.script = location, location.script
         self.folder = os.path.relpath(location.root)
-        for name in location.tables[0].values if location.tables else ():  # [tool.cosmo.env]
-            if name.startswith("COSMO_") and name not in SETTINGS:
-                where = f"{location.pyproject.file}: {location.tables[0].source} {name}"
-                raise RecipeError(f"{where} is no setting; `invoke cosmo.settings` lists them")
+        for table in (*given, *location.tables[:1]):  # [tool.cosmo.env]
+            here = table not in given
+            for name in table.values if here else filter(is_setting, table.values):
+                near = nearest_setting(name)
+                if near or (here and is_setting(name) and name not in SETTINGS):
+                    place = f"{location.pyproject.file}: " if here else ""
+                    also = f"; did you mean {near}?" if near else ""
+                    problem = f"{place}{name} ({table.source}) is no setting{also}"
+                    raise RecipeError(f"{problem}; `invoke cosmo.settings` lists them")
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
             self.tables = (*self.infer_pkg(), *self.tables)
             self.parsed.clear()
@@ -2238,6 +2252,8 @@ class Project(Settings):
             entry, where = entry._replace(text="*" if scripts else None), "[project.scripts]"
         entries = find_entries(entry, scripts, "", True).values()
         tops = {re.split("[.:]", target)[0] for target in entries} - {""}
+        if not tops and not scripts and not self.script:
+            tops, where = set(find_packages(self.root / "src")), "the only package in src"
         return [Table(where, {"PKG": tops.pop()})] if len(tops) == 1 else []
 
 
@@ -2447,9 +2463,9 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
         verify(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
-            "is not what is locked",
+            f"is not what {p.lock_file if p.lock else 'COSMO_SHA256'} names",
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
-            f"{remedy}, or lock anew with `invoke cosmo.lock`",
+            f"{remedy}, or lock it anew with `invoke cosmo.lock`" if p.lock else remedy,
         )
     line = f"head -c 6 {name}.part | grep -Eq '^({'|'.join(APE_STARTS)})'"
     line += f" && {zip_command()} -sf python.part | grep -q '^ *Lib/'" if name == "python" else ""
@@ -2486,7 +2502,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
             problem = "is not in the cache, and COSMO_OFFLINE is set; go online once, without it"
             raise RecipeError(f"{url} {problem}")
         return str(entry["name"])
-    remedy = f"check the network, correct {FETCHED[name]}, or try `invoke cosmo.fetch --force`"
+    remedy = f"check the network, or set {FETCHED[name]} to a mirror or a file"
     remedy = f"install zip (apt install zip), or {remedy}" if name == "zip" else remedy
     failed = f"{url} cannot be downloaded"
     if not shutil.which("wget") and not sh.dry:
@@ -2674,12 +2690,21 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(line, at=work)
     failed = f"{p.pkg} cannot be built by its own build backend"
     remedy = "correct [build-system], or what it builds"
-    sh.run(f"{NO_COMPILER} {uv} build --wheel -o wheel project", failed, remedy, at=work)
+    line = f"{NO_COMPILER} {uv} build --wheel -o wheel project"
+    sh.run(line, failed, remedy, at=work, reason=backend_error)
     line = f"{uv} pip install -q --no-deps $(cat target) --target own wheel/*.whl"
     sh.run(line, f"the wheel of {p.pkg} cannot be installed", at=work)
     line = "rm -f own/.lock && { [ -e own/bin/__init__.py ] || rm -rf own/bin; }"
     sed = r"sed -n '/^.\{0,1\}$/q; s/^Requires-Dist: //p'"
     sh.run(f"{line} && {sed} own/*.dist-info/METADATA > requirements.txt", at=work)
+
+
+def backend_error(result: Result) -> str:
+    """Show what a build backend printed at last; return its last line, which uv's hints follow."""
+    shown = show_output(result, None)
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("hint:")]
+    return lines[-1].strip() if lines else shown
 
 
 def network_remedy(p: Project) -> str:
@@ -2981,11 +3006,12 @@ def check(c: Context) -> None:
         work = quote(f"{p.build}/.deps") if p.installs else "''"
         words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots])
         line = inside_command(p, "check", '"$DIR_SITE"', work, words)
-        sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", CHECK_REMEDY)
+        sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
         if not sh.dry:
             path = Path(p.build, ".imports")
             absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
-            also = f"; {absent} optional imports are not there: {path}" if absent else ""
+            plural = " is" if absent == 1 else "s are"
+            also = f"; {absent} optional import{plural} not there: {path}" if absent else ""
             sh.log("check", f"{' and '.join(roots)} can start{also}")
 
 

@@ -11,6 +11,7 @@ import sys
 from .distribution import dependency_path, find_dists
 from .imports import ImportGraph, Use
 
+REMEDY = "COSMO_CHECK=0 builds it all the same"
 START = """
 import os, signal, sys
 
@@ -48,7 +49,7 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
     sys.path.append(graph.site)
     problems += [notes.describe(*missing, graph) for missing in graph.missing()]
     if problems:
-        sys.exit("\n".join(problems))
+        sys.exit("\n".join([*problems[:-1], f"{problems[-1]}; {REMEDY}"]))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
     with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
         lines = dict.fromkeys(one.statement() for one in graph.started)
