@@ -22,7 +22,7 @@ from pathlib import Path
 
 from invoke.runners import Result
 
-from .inside.distribution import requirements_lines
+from .inside.distribution import canonical, requirements_lines
 from .interpreter import cache_folder, file_sha256
 from .lockfile import Lock, check_package, count, lock_text
 from .project import Project
@@ -144,16 +144,24 @@ def network_remedy(p: Project) -> str:
     return f"{remedy}, or check the network"
 
 
+def requirements_file(p: Project, work: str) -> str:
+    """The file that names what is required."""
+    if p.get("COSMO_DEPS"):
+        return str(p.get("COSMO_DEPS"))
+    if p.metadata.built:
+        return os.path.join(work, "requirements.txt")
+    return os.path.join(p.folder, p.script.name if p.script else "pyproject.toml")
+
+
 def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
     """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current."""
     folder, deps = quote(os.path.relpath(work, p.folder)), p.get("COSMO_DEPS")
     sh.log("deps", deps or ", ".join(p.metadata.dependencies) or "what its metadata requires")
-    file = p.script.name if p.script else "pyproject.toml"
-    if deps:
-        file = deps if os.path.isabs(deps) else os.path.relpath(deps, p.folder)
-    elif p.metadata.built:
-        file = f"{os.path.relpath(work, p.folder)}/requirements.txt"
+    file = os.path.relpath(requirements_file(p, work), p.folder)
     line, at = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}", p.folder
+    if p.constraint:
+        sh.run(f"printf '%s\\n' {p.constraint} > {quote(work)}/constraint.txt")
+        line += f" -c {folder}/constraint.txt"
     if p.uses_uv_lock:  # read with a Python that suits the project, which this one may not
         line = f"{uv} export -q --locked --no-default-groups --no-editable --no-emit-project"
         line += " --format pylock.toml"
@@ -162,6 +170,31 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
         at = ""
     failed = f"the dependencies of {p.pkg} cannot be resolved"
     sh.run(f"{line} -o {folder}/pylock.toml", failed, network_remedy(p), at=at)
+
+
+def find_constraint(p: Project, sh: Shell) -> str:
+    """Versions, as shell words, with which nothing that cannot run is required; empty for none.
+
+    uv resolves once more, for a platform that there are hardly any wheels for, so that it takes
+    pure ones alone of what is unsuitable.
+    """
+    work = os.path.join(p.build, ".deps")
+    path, uv = Path(work, "unsuitable"), check_uv(p, sh.dry)
+    if p.lock or p.uses_uv_lock or p.constraint or not p.installs or not path.exists():
+        return ""
+    rows = dict(row.split("\t") for row in path.read_text("utf-8").splitlines())
+    sh.log("check", f"asks uv for versions that do without {' and '.join(rows)}")
+    only = " ".join(f"--only-binary {shlex.quote(name)}" for name in rows)
+    version = r"$(sed 's/ --python-platform.*//' .deps/target)"
+    file = quote(os.path.relpath(requirements_file(p, work), p.build))
+    line = f"{NO_COMPILER} {uv} pip compile -q {version} --python-platform wasm32-pyodide2024"
+    try:
+        sh.run(f"{line} {only} --no-header --no-annotate {file} -o .deps/advice.txt", at=p.build)
+    except RecipeError:
+        return ""
+    pins = Path(work, "advice.txt").read_text("utf-8").splitlines()
+    names = {canonical(name) for name in rows.values()}
+    return shlex.join(pin for pin in pins if canonical(pin.partition("==")[0]) in names)
 
 
 def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:

@@ -7,9 +7,11 @@ import re
 import shlex
 import shutil
 import time
+from contextlib import suppress
 from json import dumps
 from pathlib import Path
 from textwrap import wrap
+from typing import NoReturn
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -17,7 +19,14 @@ from invoke.executor import Executor
 from invoke.tasks import task
 
 from .app import write_app
-from .dependencies import check_lock, check_uv, inside_command, install_dependencies, write_lock
+from .dependencies import (
+    check_lock,
+    check_uv,
+    find_constraint,
+    inside_command,
+    install_dependencies,
+    write_lock,
+)
 from .executable import (
     new_zip,
     place,
@@ -28,12 +37,13 @@ from .executable import (
 )
 from .interpreter import cache_folder, fetch_tools, file_sha256, zip_command
 from .lockfile import count
-from .project import Project, load_project
+from .project import CONSTRAINT, Project, load_project
 from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
 from .shell import (
     Progress,
     RecipeError,
+    Shell,
     print_result,
     progress_bar,
     quote,
@@ -84,8 +94,8 @@ def lock_message(p: Project) -> str:
         return "none; the interpreter is the one that COSMO_SHA256 names"
     if p.lock is None:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
-        script = f"COSMO_SCRIPT={quote(os.path.relpath(p.script))} " if p.script else ""
-        return f"none{also}, so what is current goes in; `{script}invoke cosmo.lock` writes one"
+        script = f" --script {quote(os.path.relpath(p.script))}" if p.script else ""
+        return f"none{also}, so what is current goes in; `invoke cosmo.lock{script}` writes one"
     url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
     mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
@@ -110,13 +120,27 @@ def check(c: Context) -> None:
         work = quote(f"{p.build}/.deps") if p.installs else "''"
         words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots])
         line = inside_command(p, "check", '"$DIR_SITE"', work, words)
-        sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
+        try:
+            sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
+        except RecipeError as error:
+            add_advice(c, p, sh, error)
         if not sh.dry:
             path = Path(p.build, ".imports")
             absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
             plural = " is" if absent == 1 else "s are"
             also = f"; {absent} optional import{plural} not there: {path}" if absent else ""
             sh.log("check", f"{' and '.join(roots)} can start{also}")
+
+
+def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoReturn:
+    """Raise the error, with versions to require if the program can start with them: it is tried."""
+    constraint = find_constraint(p, sh)
+    if constraint:
+        sh.log("check", f"tries {constraint}")
+        with suppress(RecipeError):
+            run_phases(c, {CONSTRAINT: constraint}, "check")
+            error = RecipeError(f"{error}; with {constraint} it can start: require that")
+    raise error
 
 
 @task(pre=[check], name="compile")
@@ -243,18 +267,29 @@ def package(c: Context, options: dict[str, str]) -> None:
         p = load_project(options)
         p.check()
         check_uv(p, bool(c.config.run.dry))
+    run_phases(c, options, "update")
+
+
+def run_phases(c: Context, options: dict[str, str], last: str) -> None:
+    """Run the phases up to the last one with these options, which no later task sees."""
     config = c.config.clone()
-    config.update({OPTIONS: options})
-    Executor(cosmo, config).execute("update")
+    config.update({OPTIONS: {**c.config.get(OPTIONS, {}), **options}})
+    Executor(cosmo, config).execute(last)
 
 
-@task(help={"check": "Write nothing: end with status 1 if it is not for what is required now."})
-def lock(c: Context, check: bool = False) -> None:
+@task(
+    help={
+        "check": "Write nothing: end with status 1 if it is not for what is required now.",
+        "script": "The script to lock, in place of the project.",
+    }
+)
+def lock(c: Context, check: bool = False, script: str = "") -> None:
     """Write pylock.cosmo.toml: the interpreter and dependencies that builds take from now on."""
+    options = {"COSMO_SCRIPT": script} if script else {}
     if check:
-        check_lock(load_project())
+        check_lock(load_project(options))
         return
-    with session(c, "lock") as (p, sh):
+    with session(c, "lock", options) as (p, sh):
         p.lock = None
         write_lock(p, sh, fetch_tools(p, sh))
 

@@ -43,6 +43,9 @@ WORK_FILES = (
 )
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
 
+CONSTRAINT = "constraint"
+"""The name under which the options of a task may have versions to resolve with."""
+
 
 class Executable(NamedTuple):
     """One output file: its name while it is made, its path, its `.args`, and what starts.
@@ -62,6 +65,9 @@ class Project(Settings):
     What is wrong in a setting or in `pyproject.toml` raises `RecipeError` when it is first used.
     `faithful` if the article's table configures the build: then it is as the article's.
     """
+
+    constraint = ""
+    """Versions, as shell words, that the dependencies are to be resolved with."""
 
     def __init__(self, location: Location, *given: Table) -> None:
         super().__init__(location.root, *given, *location.tables)
@@ -292,7 +298,9 @@ def load_project(options: Mapping[str, str] | None = None) -> Project:
     """The project that the options of a task, the environment or the current directory name."""
     with exit_on_error("the settings cannot be read"):
         given = (Table("option", options or {}), Table("environment", os.environ))
-        return Project(locate_project(Path.cwd(), *given), *given)
+        project = Project(locate_project(Path.cwd(), *given), *given)
+        project.constraint = (options or {}).get(CONSTRAINT, "")
+        return project
 
 
 @lru_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -25,15 +25,17 @@ LOCKED_DIRS: dict[str, int] = {}
 
 
 @contextmanager
-def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
-    """The project and the shell for one task, alone in the build folder.
+def session(
+    c: Context, task: str, options: Mapping[str, str] | None = None
+) -> Iterator[tuple[Project, Shell]]:
+    """The project and the shell for one task, with its options, alone in the build folder.
 
     The lines get the article's settings, and what zip, Python and the sorting of names must not
     depend on; and TMPDIR, where an Actually Portable Executable writes its loader. Source for that:
     Cosmopolitan, `ape/ape.S`.
     """
     with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
-        p = load_project(dict(c.config.get(OPTIONS, {})))
+        p = load_project({**c.config.get(OPTIONS, {}), **(options or {})})
         p.check_build_folder()
         article = {
             "SOURCE_DATE_EPOCH": str(p.epoch),

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 9c13fa06556d301998f7e1b3b3ac76ad78379166d6be7c08093fec52d38fb5ea
+# sha256 of all other lines: 0f5decaa8d5e2e25b95189e8a8ab0c21f4ced239d6e2f90957d2f58b628a431a
 
 from __future__ import annotations
 
@@ -487,6 +487,14 @@ signal.alarm(60)
 """
 """How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
 
+ZONES = """
+import zoneinfo
+
+if not zoneinfo.available_timezones():
+    print("remark: zoneinfo will find no time zones; require tzdata")
+"""
+"""What `.imports` ends with where the program may ask for time zones, which may be pruned."""
+
 
 def check_start(site: str, work: str, program: str, specifiers: str, *roots: str) -> None:
     """Exit with a line for each thing for which what starts cannot start in this Python.
@@ -508,10 +516,13 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
     sys.path.append(graph.site)
     problems += [notes.describe(*missing, graph) for missing in graph.missing()]
     if problems:
+        notes.write_unsuitable(work)
         sys.exit("\n".join([*problems[:-1], f"{problems[-1]}; {REMEDY}"]))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
     with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
         lines = dict.fromkeys(one.statement() for one in graph.started)
+        if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
+            lines[ZONES] = None
         file.write("\n".join([*absent, START, *lines, ""]))
 
 
@@ -551,12 +562,13 @@ class Notes:
     """What is installed in `site`, and what `purify` noted of it in `work`.
 
     `removed` are the modules that were removed, and `changed` the distributions that are installed
-    in another form.
+    in another form. `unsuitable` are those that need a removed module, and what requires each.
     """
 
     def __init__(self, site: str, work: str, program: str) -> None:
         self.dists, self.program = find_dists(site), program
         self.removed, self.changed = (read_note(work, note) for note in ("removed", "changed"))
+        self.unsuitable: dict[str, str] = {}
 
     def changed_packages(self) -> set[str]:
         """The names of the packages and modules that are installed in another form."""
@@ -571,7 +583,9 @@ class Notes:
         dist = next((one for one in self.dists if str(one) == self.removed.get(cause)), dist)
         is_library = cause.partition(".")[0] in library or not (name == cause or graph.find(name))
         if dist and (cause in self.removed or (str(dist) in self.changed and not is_library)):
-            path = " -> ".join(dependency_path(dist, self.dists, self.program))
+            names = dependency_path(dist, self.dists, self.program)
+            self.unsuitable[dist.name] = names[-2] if len(names) > 2 else dist.name
+            path = " -> ".join(names)
             problem = f"{dist} needs its extension module {cause}, which cannot run in the"
             return f"{problem} executable ({path}; {where})"
         if not is_library:
@@ -579,6 +593,12 @@ class Notes:
         if name == cause:
             return f"{where} imports {cause}, which this interpreter lacks"
         return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+
+    def write_unsuitable(self, work: str) -> None:
+        """Note the unsuitable distributions, where `work` is one."""
+        if work:
+            with open(os.path.join(work, "unsuitable"), "w", encoding="utf-8") as file:
+                file.writelines(f"{name}\t{parent}\n" for name, parent in self.unsuitable.items())
 
 
 def read_note(work: str, note: str) -> dict[str, str]:
@@ -2012,6 +2032,9 @@ WORK_FILES = (
 )
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
 
+CONSTRAINT = "constraint"
+"""The name under which the options of a task may have versions to resolve with."""
+
 
 class Executable(NamedTuple):
     """One output file: its name while it is made, its path, its `.args`, and what starts.
@@ -2031,6 +2054,9 @@ class Project(Settings):
     What is wrong in a setting or in `pyproject.toml` raises `RecipeError` when it is first used.
     `faithful` if the article's table configures the build: then it is as the article's.
     """
+
+    constraint = ""
+    """Versions, as shell words, that the dependencies are to be resolved with."""
 
     def __init__(self, location: Location, *given: Table) -> None:
         super().__init__(location.root, *given, *location.tables)
@@ -2261,7 +2287,9 @@ def load_project(options: Mapping[str, str] | None = None) -> Project:
     """The project that the options of a task, the environment or the current directory name."""
     with exit_on_error("the settings cannot be read"):
         given = (Table("option", options or {}), Table("environment", os.environ))
-        return Project(locate_project(Path.cwd(), *given), *given)
+        project = Project(locate_project(Path.cwd(), *given), *given)
+        project.constraint = (options or {}).get(CONSTRAINT, "")
+        return project
 
 
 @lru_cache
@@ -2301,15 +2329,17 @@ LOCKED_DIRS: dict[str, int] = {}
 
 
 @contextmanager
-def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
-    """The project and the shell for one task, alone in the build folder.
+def session(
+    c: Context, task: str, options: Mapping[str, str] | None = None
+) -> Iterator[tuple[Project, Shell]]:
+    """The project and the shell for one task, with its options, alone in the build folder.
 
     The lines get the article's settings, and what zip, Python and the sorting of names must not
     depend on; and TMPDIR, where an Actually Portable Executable writes its loader. Source for that:
     Cosmopolitan, `ape/ape.S`.
     """
     with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
-        p = load_project(dict(c.config.get(OPTIONS, {})))
+        p = load_project({**c.config.get(OPTIONS, {}), **(options or {})})
         p.check_build_folder()
         article = {
             "SOURCE_DATE_EPOCH": str(p.epoch),
@@ -2715,16 +2745,24 @@ def network_remedy(p: Project) -> str:
     return f"{remedy}, or check the network"
 
 
+def requirements_file(p: Project, work: str) -> str:
+    """The file that names what is required."""
+    if p.get("COSMO_DEPS"):
+        return str(p.get("COSMO_DEPS"))
+    if p.metadata.built:
+        return os.path.join(work, "requirements.txt")
+    return os.path.join(p.folder, p.script.name if p.script else "pyproject.toml")
+
+
 def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
     """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current."""
     folder, deps = quote(os.path.relpath(work, p.folder)), p.get("COSMO_DEPS")
     sh.log("deps", deps or ", ".join(p.metadata.dependencies) or "what its metadata requires")
-    file = p.script.name if p.script else "pyproject.toml"
-    if deps:
-        file = deps if os.path.isabs(deps) else os.path.relpath(deps, p.folder)
-    elif p.metadata.built:
-        file = f"{os.path.relpath(work, p.folder)}/requirements.txt"
+    file = os.path.relpath(requirements_file(p, work), p.folder)
     line, at = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}", p.folder
+    if p.constraint:
+        sh.run(f"printf '%s\\n' {p.constraint} > {quote(work)}/constraint.txt")
+        line += f" -c {folder}/constraint.txt"
     if p.uses_uv_lock:  # read with a Python that suits the project, which this one may not
         line = f"{uv} export -q --locked --no-default-groups --no-editable --no-emit-project"
         line += " --format pylock.toml"
@@ -2733,6 +2771,31 @@ def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
         at = ""
     failed = f"the dependencies of {p.pkg} cannot be resolved"
     sh.run(f"{line} -o {folder}/pylock.toml", failed, network_remedy(p), at=at)
+
+
+def find_constraint(p: Project, sh: Shell) -> str:
+    """Versions, as shell words, with which nothing that cannot run is required; empty for none.
+
+    uv resolves once more, for a platform that there are hardly any wheels for, so that it takes
+    pure ones alone of what is unsuitable.
+    """
+    work = os.path.join(p.build, ".deps")
+    path, uv = Path(work, "unsuitable"), check_uv(p, sh.dry)
+    if p.lock or p.uses_uv_lock or p.constraint or not p.installs or not path.exists():
+        return ""
+    rows = dict(row.split("\t") for row in path.read_text("utf-8").splitlines())
+    sh.log("check", f"asks uv for versions that do without {' and '.join(rows)}")
+    only = " ".join(f"--only-binary {shlex.quote(name)}" for name in rows)
+    version = r"$(sed 's/ --python-platform.*//' .deps/target)"
+    file = quote(os.path.relpath(requirements_file(p, work), p.build))
+    line = f"{NO_COMPILER} {uv} pip compile -q {version} --python-platform wasm32-pyodide2024"
+    try:
+        sh.run(f"{line} {only} --no-header --no-annotate {file} -o .deps/advice.txt", at=p.build)
+    except RecipeError:
+        return ""
+    pins = Path(work, "advice.txt").read_text("utf-8").splitlines()
+    names = {canonical(name) for name in rows.values()}
+    return shlex.join(pin for pin in pins if canonical(pin.partition("==")[0]) in names)
 
 
 def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:
@@ -2980,8 +3043,8 @@ def lock_message(p: Project) -> str:
         return "none; the interpreter is the one that COSMO_SHA256 names"
     if p.lock is None:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
-        script = f"COSMO_SCRIPT={quote(os.path.relpath(p.script))} " if p.script else ""
-        return f"none{also}, so what is current goes in; `{script}invoke cosmo.lock` writes one"
+        script = f" --script {quote(os.path.relpath(p.script))}" if p.script else ""
+        return f"none{also}, so what is current goes in; `invoke cosmo.lock{script}` writes one"
     url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
     mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
@@ -3006,13 +3069,27 @@ def check(c: Context) -> None:
         work = quote(f"{p.build}/.deps") if p.installs else "''"
         words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots])
         line = inside_command(p, "check", '"$DIR_SITE"', work, words)
-        sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
+        try:
+            sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
+        except RecipeError as error:
+            add_advice(c, p, sh, error)
         if not sh.dry:
             path = Path(p.build, ".imports")
             absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
             plural = " is" if absent == 1 else "s are"
             also = f"; {absent} optional import{plural} not there: {path}" if absent else ""
             sh.log("check", f"{' and '.join(roots)} can start{also}")
+
+
+def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoReturn:
+    """Raise the error, with versions to require if the program can start with them: it is tried."""
+    constraint = find_constraint(p, sh)
+    if constraint:
+        sh.log("check", f"tries {constraint}")
+        with suppress(RecipeError):
+            run_phases(c, {CONSTRAINT: constraint}, "check")
+            error = RecipeError(f"{error}; with {constraint} it can start: require that")
+    raise error
 
 
 @task(pre=[check], name="compile")
@@ -3139,18 +3216,29 @@ def package(c: Context, options: dict[str, str]) -> None:
         p = load_project(options)
         p.check()
         check_uv(p, bool(c.config.run.dry))
+    run_phases(c, options, "update")
+
+
+def run_phases(c: Context, options: dict[str, str], last: str) -> None:
+    """Run the phases up to the last one with these options, which no later task sees."""
     config = c.config.clone()
-    config.update({OPTIONS: options})
-    Executor(cosmo, config).execute("update")
+    config.update({OPTIONS: {**c.config.get(OPTIONS, {}), **options}})
+    Executor(cosmo, config).execute(last)
 
 
-@task(help={"check": "Write nothing: end with status 1 if it is not for what is required now."})
-def lock(c: Context, check: bool = False) -> None:
+@task(
+    help={
+        "check": "Write nothing: end with status 1 if it is not for what is required now.",
+        "script": "The script to lock, in place of the project.",
+    }
+)
+def lock(c: Context, check: bool = False, script: str = "") -> None:
     """Write pylock.cosmo.toml: the interpreter and dependencies that builds take from now on."""
+    options = {"COSMO_SCRIPT": script} if script else {}
     if check:
-        check_lock(load_project())
+        check_lock(load_project(options))
         return
-    with session(c, "lock") as (p, sh):
+    with session(c, "lock", options) as (p, sh):
         p.lock = None
         write_lock(p, sh, fetch_tools(p, sh))
 

@@ -28,6 +28,14 @@ signal.alarm(60)
 """
 """How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
 
+ZONES = """
+import zoneinfo
+
+if not zoneinfo.available_timezones():
+    print("remark: zoneinfo will find no time zones; require tzdata")
+"""
+"""What `.imports` ends with where the program may ask for time zones, which may be pruned."""
+
 
 def check_start(site: str, work: str, program: str, specifiers: str, *roots: str) -> None:
     """Exit with a line for each thing for which what starts cannot start in this Python.
@@ -49,10 +57,13 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
     sys.path.append(graph.site)
     problems += [notes.describe(*missing, graph) for missing in graph.missing()]
     if problems:
+        notes.write_unsuitable(work)
         sys.exit("\n".join([*problems[:-1], f"{problems[-1]}; {REMEDY}"]))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
     with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
         lines = dict.fromkeys(one.statement() for one in graph.started)
+        if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
+            lines[ZONES] = None
         file.write("\n".join([*absent, START, *lines, ""]))
 
 
@@ -92,12 +103,13 @@ class Notes:
     """What is installed in `site`, and what `purify` noted of it in `work`.
 
     `removed` are the modules that were removed, and `changed` the distributions that are installed
-    in another form.
+    in another form. `unsuitable` are those that need a removed module, and what requires each.
     """
 
     def __init__(self, site: str, work: str, program: str) -> None:
         self.dists, self.program = find_dists(site), program
         self.removed, self.changed = (read_note(work, note) for note in ("removed", "changed"))
+        self.unsuitable: dict[str, str] = {}
 
     def changed_packages(self) -> set[str]:
         """The names of the packages and modules that are installed in another form."""
@@ -112,7 +124,9 @@ class Notes:
         dist = next((one for one in self.dists if str(one) == self.removed.get(cause)), dist)
         is_library = cause.partition(".")[0] in library or not (name == cause or graph.find(name))
         if dist and (cause in self.removed or (str(dist) in self.changed and not is_library)):
-            path = " -> ".join(dependency_path(dist, self.dists, self.program))
+            names = dependency_path(dist, self.dists, self.program)
+            self.unsuitable[dist.name] = names[-2] if len(names) > 2 else dist.name
+            path = " -> ".join(names)
             problem = f"{dist} needs its extension module {cause}, which cannot run in the"
             return f"{problem} executable ({path}; {where})"
         if not is_library:
@@ -120,6 +134,12 @@ class Notes:
         if name == cause:
             return f"{where} imports {cause}, which this interpreter lacks"
         return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+
+    def write_unsuitable(self, work: str) -> None:
+        """Note the unsuitable distributions, where `work` is one."""
+        if work:
+            with open(os.path.join(work, "unsuitable"), "w", encoding="utf-8") as file:
+                file.writelines(f"{name}\t{parent}\n" for name, parent in self.unsuitable.items())
 
 
 def read_note(work: str, note: str) -> dict[str, str]:
