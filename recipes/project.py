@@ -79,9 +79,9 @@ class Project(Settings):
                 near = nearest_setting(name)
                 if near or (here and is_setting(name) and name not in SETTINGS):
                     place = f"{location.pyproject.file}: " if here else ""
-                    also = f"; did you mean {near}?" if near else ""
-                    problem = f"{place}{name} ({table.source}) is no setting{also}"
-                    raise RecipeError(f"{problem}; `invoke cosmo.settings` lists them")
+                    also = f" did you mean {near}?" if near else ""
+                    problem = f"{place}{name} ({table.source}) is no setting;{also}"
+                    raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
             self.tables = (*self.infer_pkg(), *self.tables)
             self.parsed.clear()
@@ -145,7 +145,9 @@ class Project(Settings):
     def executables(self) -> tuple[Executable, ...]:
         """The executables to make: one, but for `COSMO_ENTRY=*`."""
         entry, words, out = self.value("COSMO_ENTRY"), self.get("COSMO_ARGS"), self.out
-        options = ("-I",) if self.get("COSMO_ISOLATED") else ()
+        by_default = self.value("COSMO_ISOLATED").source == "default"
+        isolated = self.get("COSMO_ISOLATED") and not (words is not None and by_default)
+        options = ("-I",) if isolated else ()
         if self.get("COSMO_SOURCE") and self.get("COSMO_OPTIMIZE"):
             options += ("-" + "O" * self.get("COSMO_OPTIMIZE"),)
         if words is not None and entry.text is not None:

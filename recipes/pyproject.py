@@ -190,7 +190,9 @@ def locate_script(base: Path, file: str, source: str) -> Location:
 def script_module(stem: str) -> str:
     """The module that a script becomes: its name, where that is an identifier and not Python's."""
     name = re.sub(r"\W", "_", stem)
-    taken = is_reserved(name) or name in getattr(sys, "stdlib_module_names", ())
+    taken = (
+        is_reserved(name) or name == "__main__" or name in getattr(sys, "stdlib_module_names", ())
+    )
     return name if name.isidentifier() and not taken else f"script_{name}"
 
 

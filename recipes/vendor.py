@@ -28,17 +28,12 @@ INSIDE = tuple(
 )
 """The modules that run in the fetched interpreter: they come first, and import no other."""
 
-MODULES = (
-    *("shell.py", "parsers.py", "settings.py", "pyproject.py", "lockfile.py", "metadata.py"),
-    *(
-        "project.py",
-        "session.py",
-        "interpreter.py",
-        "dependencies.py",
-        "app.py",
-        "phases.py",
-        "__init__.py",
-    ),
+MODULES = tuple(
+    f"{name}.py"
+    for name in (
+        *("shell", "parsers", "settings", "pyproject", "lockfile", "metadata", "source", "project"),
+        *("session", "interpreter", "dependencies", "app", "executable", "phases", "__init__"),
+    )
 )
 """The other modules that are vendored, each behind those that it imports."""
 
@@ -95,9 +90,6 @@ TABLE = """\
 #
 # The package to run, where [project] does not say:
 # PKG = "name"
-#
-# Neither the directory that the program is started in nor PYTHON* variables change what runs:
-COSMO_ISOLATED = "1"
 #
 # Try a new executable with these arguments before it replaces the old one:
 # COSMO_SMOKE = "--version"
@@ -297,9 +289,7 @@ def with_settings(path: Path) -> str:
     text = path.read_bytes().decode() if path.exists() else ""
     end = "\r\n" if "\r\n" in text else "\n"
     gap = "" if not text else end if text.endswith("\n") else 2 * end
-    # the lines of `.args` that a project writes itself say whether it is isolated
-    table = TABLE.replace("\nCOSMO_I", "\n# COSMO_I") if "COSMO_ARGS" in text else TABLE
-    new = text + gap + table.replace("\n", end)
+    new = text + gap + TABLE.replace("\n", end)
     try:
         parse_toml(path, new.encode())
     except RecipeError as error:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 0f5decaa8d5e2e25b95189e8a8ab0c21f4ced239d6e2f90957d2f58b628a431a
+# sha256 of all other lines: 27dde027cd0771ff9440e6dd2e2e0b6228bf934fe5b6476af5ffeef4b727855a
 
 from __future__ import annotations
 
@@ -913,6 +913,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from functools import cached_property
 from functools import lru_cache
 from json import dumps
@@ -1736,7 +1737,9 @@ def locate_script(base: Path, file: str, source: str) -> Location:
 def script_module(stem: str) -> str:
     """The module that a script becomes: its name, where that is an identifier and not Python's."""
     name = re.sub(r"\W", "_", stem)
-    taken = is_reserved(name) or name in getattr(sys, "stdlib_module_names", ())
+    taken = (
+        is_reserved(name) or name == "__main__" or name in getattr(sys, "stdlib_module_names", ())
+    )
     return name if name.isidentifier() and not taken else f"script_{name}"
 
 
@@ -2013,6 +2016,76 @@ def run_module(words: tuple[str, ...]) -> str:
     return ""
 
 
+# recipes/source.py ------------------------------------------------------------
+# The program's source: where it lies, whether it starts, and whether it can be packaged.
+
+
+def find_source(root: Path, src: str | None, pkg: Value) -> Path:
+    """The package's folder or module, in COSMO_SRC, else in `src` or in the project's folder."""
+    top = (pkg.text or "").partition(".")[0]
+    folders = [root / "src", root] if src is None else [root / src]
+    for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
+        if path.is_file() if path.suffix else path.is_dir():
+            return Path(os.path.relpath(path))
+    problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
+    near = get_close_matches(top, [name for folder in folders for name in find_packages(folder)], 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
+    if pkg.source in NAMED_BY:
+        remedy = "name the package with PKG in [tool.cosmo.env], or its folder with COSMO_SRC"
+    raise RecipeError(f"PKG={pkg.text} ({pkg.source}): {problem}, nor such a .py; {meant}{remedy}")
+
+
+def find_packages(folder: Path) -> list[str]:
+    """The names of the packages and modules in a folder."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [
+        path.stem
+        for path in paths
+        if path.stem.isidentifier()
+        if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
+    ]
+
+
+def has_main(source: Path, pkg: str, scripts: Mapping[str, str], exclude: tuple[str, ...]) -> bool:
+    """Whether `python -m PKG` starts it: a module that has scripts must itself say so.
+
+    What is excluded starts nothing.
+    """
+    module = source.joinpath(*pkg.split(".")[1:])
+    for main in (module / "__main__.py", module / "__main__.pyc"):
+        if main.is_file() and not is_excluded(source, main, exclude):
+            return True
+    file = source if source.is_file() else module.with_name(f"{module.name}.py")
+    if (module == source and not source.is_file()) or is_excluded(source, file, exclude):
+        return False
+    return file.is_file() and (not scripts or b"__main__" in file.read_bytes())
+
+
+def check_source(source: Path, build: Path, exclude: tuple[str, ...]) -> None:
+    """Check that a source can be packaged, but for what is excluded."""
+    if source.is_dir() and source.resolve() in (build.resolve(), *build.resolve().parents):
+        usual = "dist/cosmo/Lib/site-packages is usual"
+        raise RecipeError(f"DIR_SITE lies among the sources, in {source}; {usual}")
+    for path in source.rglob("*"):
+        if re.search(r"[\n\r]", path.name):
+            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
+        if path.is_symlink() and not path.exists():
+            kind = "an editor's lock: close" if path.name.startswith(".#") else "a link: correct"
+            raise RecipeError(f"{path} is {kind} or remove it, for it leads to no file")
+        if EXTENSION.search(path.name) and not is_excluded(source, path, exclude):
+            problem = "cannot run in the executable, as no compiled module can"
+            remedy = "if the program works without, name it in COSMO_EXCLUDE"
+            raise RecipeError(f"{path} {problem}; {remedy}")
+
+
+def is_excluded(source: Path, path: Path, exclude: tuple[str, ...]) -> bool:
+    """Whether COSMO_EXCLUDE names a file of the source, or a folder that it is in."""
+    inner = path.relative_to(source.parent)
+    names = [str(part) for part in (inner, *inner.parents)]
+    return any(fnmatchcase(name, pattern) for name in names for pattern in exclude)
+
+
 # recipes/project.py -----------------------------------------------------------
 # The project: what its settings and `pyproject.toml` say of its source, and what is made of it.
 
@@ -2068,9 +2141,9 @@ class Project(Settings):
                 near = nearest_setting(name)
                 if near or (here and is_setting(name) and name not in SETTINGS):
                     place = f"{location.pyproject.file}: " if here else ""
-                    also = f"; did you mean {near}?" if near else ""
-                    problem = f"{place}{name} ({table.source}) is no setting{also}"
-                    raise RecipeError(f"{problem}; `invoke cosmo.settings` lists them")
+                    also = f" did you mean {near}?" if near else ""
+                    problem = f"{place}{name} ({table.source}) is no setting;{also}"
+                    raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
             self.tables = (*self.infer_pkg(), *self.tables)
             self.parsed.clear()
@@ -2134,7 +2207,9 @@ class Project(Settings):
     def executables(self) -> tuple[Executable, ...]:
         """The executables to make: one, but for `COSMO_ENTRY=*`."""
         entry, words, out = self.value("COSMO_ENTRY"), self.get("COSMO_ARGS"), self.out
-        options = ("-I",) if self.get("COSMO_ISOLATED") else ()
+        by_default = self.value("COSMO_ISOLATED").source == "default"
+        isolated = self.get("COSMO_ISOLATED") and not (words is not None and by_default)
+        options = ("-I",) if isolated else ()
         if self.get("COSMO_SOURCE") and self.get("COSMO_OPTIMIZE"):
             options += ("-" + "O" * self.get("COSMO_OPTIMIZE"),)
         if words is not None and entry.text is not None:
@@ -2993,6 +3068,85 @@ def find_command(
         raise RecipeError(f"{requirement} {problem}; name one with --entry: {', '.join(commands)}")
     command = same[0] if same else next(iter(commands))
     return command, re.sub(r"\s*\[.*\]\s*$", "", commands[command]).replace(" ", "")
+
+
+# recipes/executable.py --------------------------------------------------------
+# The executable, from its zip to its place: `.args`, what it is tried with, and one rename.
+
+CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
+
+
+def write_args(p: Project, executable: Executable) -> str:
+    """The line that writes `.args`."""
+    form = r"\n".join(["%s"] * len(executable.args))
+    words = ['"$PKG"' if word == p.pkg else shlex.quote(word) for word in executable.args]
+    return f"printf '{form}' {' '.join(words)} > {quote(p.build)}/.args"
+
+
+def touch(p: Project) -> str:
+    """The command that gives files the time of all that goes in."""
+    return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
+
+
+def new_zip(executable: Executable) -> str:
+    """The path that an executable has in the build folder until it is whole."""
+    return f".new/{shlex.quote(executable.name)}.zip"
+
+
+def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
+    """Let a new executable, which has no .args yet, import what it will when it starts."""
+    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
+    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
+    shown = sh.run(line, failed, CHECK_REMEDY, at, reason=describe_failure).stdout
+    for remark in re.findall("(?m)^remark: (.*)$", shown):
+        sh.log("check", remark)
+
+
+def describe_failure(result: Result) -> str:
+    """Why imports failed: the last frame of the traceback that is the program's, and the error."""
+    if result.exited in (142, -14):
+        return "it takes longer than a minute to import what starts"
+    frames = re.findall(r'File "(?:/zip/Lib/)?(.+)", line (\d+)', result.stderr)
+    own = [(file[14:], line) for file, line in frames if file.startswith("site-packages/")]
+    *_, error = result.stderr.splitlines() or [f"exit status {result.exited}"]
+    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '(_\w+)'", error)
+    where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
+    if lacks and own and not frames[-1][0].startswith("site-packages/"):
+        library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
+        return f"{library} needs {lacks[1]}, which this interpreter lacks ({where} imports it)"
+    return f"{where}: {error}" if where else error
+
+
+def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
+    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
+
+    def show(result: Result) -> str:
+        for text in filter(str.strip, (result.stdout, result.stderr)):
+            log(text.rstrip())
+        return f"exit status {result.exited}"
+
+    words = shlex.join(p.get("COSMO_SMOKE"))
+    sh.log("smoke", f"{Path(executable.path).name} {words}")
+    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
+    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
+    end = "{ set -- $?; rm -rf .smoke .new; exit $1; }"
+    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) || {end} && rm -rf .smoke"
+    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
+    sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
+
+
+def place(p: Project, sh: Shell, executable: Executable) -> None:
+    """Put a whole executable in its place, by one rename.
+
+    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
+    """
+    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
+    line = f"mv -f {new} {quote(executable.path)}"
+    if folder != p.build:
+        part = quote(os.path.join(folder, f".{name}.part"))
+        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
+        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
+    sh.run(line, f"{executable.path} cannot be put in place")
 
 
 # recipes/phases.py ------------------------------------------------------------

@@ -69,7 +69,7 @@ def test_a_source_that_is_nowhere_is_refused_with_where_it_was_sought(bare: Proj
 def test_scripts_or_the_entry_name_the_package_where_nothing_else_does(bare: Project) -> None:
     bare.write("src/bird/song.py", SONG)
     assert made(bare, COSMO_ENTRY="bird.song:sing") == {"bird/song.pyc"}
-    assert "PKG is not set" in bare.refused()
+    assert "PKG=bird has no __main__" in bare.refused()
     assert "COSMO_ENTRY='song' (environment) is neither" in bare.refused(COSMO_ENTRY="song")
     scripts = "scripts.sing = 'bird.song:sing'\n"
     bare.write("pyproject.toml", f"[tool.poetry]\nname = 'song-bird'\n{scripts}")
@@ -149,7 +149,7 @@ def test_a_script_brings_what_its_comments_name(installing: Project, index: Inde
     index.wheel("bird", "1.0", {"bird.py": "SONG = 'la'"})
     installing.write("tools/my-tool.py", SCRIPT)
     installing.succeed("cosmo.script", "tools/my-tool.py")
-    tool = installing.path / "tools/dist/cosmo/my_tool"
+    tool = installing.path / "tools/dist/cosmo/my-tool"
     assert installing.says("x", name=str(tool)) == "la ['x'] 1\n"
 
 
@@ -169,10 +169,30 @@ def test_a_script_needs_no_metadata_and_may_have_the_line_ends_of_windows(projec
         assert project.says(name="tool") == shown
 
 
-@pytest.mark.parametrize("name", ["tool", "tool.txt", "__main__.py", "2 fast.py"])
-def test_a_script_needs_a_name_that_python_can_start(project: Project, name: str) -> None:
-    project.write(name, "")
-    assert "name" in project.refused("cosmo.script", name)
+@pytest.mark.parametrize(
+    ("name", "tool"),
+    [
+        *(("tool", "tool"), ("tool.txt", "tool"), ("2 fast.py", "2 fast"), ("-x.py", "-x")),
+        *(("json.py", "json"), ("class.py", "class"), ("__main__.py", "__main__")),
+    ],
+)
+def test_a_script_may_have_any_name_and_its_executable_bears_it(
+    project: Project, name: str, tool: str
+) -> None:
+    project.write(f"tools/{name}", "import json\nprint(json.dumps({}))\n")
+    project.succeed("cosmo.script", f"tools/{name}")
+    assert project.says(name=str(project.path / "tools/dist/cosmo" / tool)) == "{}\n"
+
+
+def test_several_scripts_are_packaged_and_locked_by_one_command(project: Project) -> None:
+    project.write("a.py", "print('a')")
+    project.write("b.py", "print('b')")
+    project.succeed(
+        "cosmo.lock", "--script", "a.py", "cosmo.script", "a.py", "cosmo.script", "b.py"
+    )
+    assert (project.path / "pylock.cosmo-a.toml").exists()
+    assert not (project.path / "pylock.cosmo-b.toml").exists()
+    assert [project.says(name=name) for name in "ab"] == ["a\n", "b\n"]
 
 
 def test_a_script_that_cannot_be_read_is_named(project: Project) -> None:
@@ -180,7 +200,10 @@ def test_a_script_that_cannot_be_read_is_named(project: Project) -> None:
     for text, wrong in (
         (SCRIPT.replace('"bird"', "bird"), "is not valid TOML"),
         (SCRIPT + SCRIPT, "has several `# /// script` blocks"),
-        (SCRIPT.replace("COSMO_ISOLATED", "COSMO_ISOLATE"), "COSMO_ISOLATE is no setting"),
+        (
+            SCRIPT.replace("COSMO_ISOLATED", "COSMO_ISOLATE"),
+            "no setting; did you mean COSMO_ISOLATED?",
+        ),
         (SCRIPT.replace(">=3.9", ">=3.99"), "requires Python >=3.99"),
         (SCRIPT.replace("# ///\n", "", 1), "has a `# /// script` block without an end"),
     ):
