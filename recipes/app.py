@@ -10,6 +10,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from .dependencies import check_uv
+from .inside.distribution import canonical
 from .metadata import is_entry_point
 from .project import Project
 from .shell import RecipeError, Shell, quote
@@ -41,35 +42,43 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
     `entry` is the command's name, `module:function`, or empty for the only command, or the one
     that is called like the distribution.
     """
-    match = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
-    if not match or '"' in requirement or not requirement.isprintable():
+    if sh.dry:
+        problem = "a dry run writes no script; run cosmo.app without --dry, then `invoke --dry"
+        raise RecipeError(f"{problem} cosmo.script FILE` of the script that it writes")
+    match = re.match(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", requirement)
+    if not match or '"' in requirement or "\\" in requirement or not requirement.isprintable():
         problem = f"{requirement!r} is no requirement"
         raise RecipeError(f"{problem}; name a distribution, as in `invoke cosmo.app black==25.1.0`")
-    command = match[0].rstrip("._-")
+    command = match[0]
     if not is_entry_point(entry):
-        command, entry = find_command(p, sh, requirement, command, entry)
-    module, _, function = entry.partition(":")
-    path = Path("dist", f"{re.sub('[^A-Za-z0-9]', '_', command)}_app.py")
+        command, entry = choose_command(
+            requirement, entry or command, bool(entry), *install_app(p, sh, requirement)
+        )
+    path = Path(p.folder, "dist", f"{re.sub('[^A-Za-z0-9]', '_', command)}_app.py")
     if path.exists() and not path.read_text("utf-8").startswith(WRITTEN):
         raise RecipeError(f"{path} was not written by cosmo.app; move it away")
-    values = {"written": WRITTEN, "file": path, "command": command, "module": module}
-    name = function.partition(".")[0]
-    text = APP.format(requirement=f'"{requirement}"', name=name, function=function, **values)
+    module, _, function = entry.partition(":")
+    text = APP.format(
+        written=WRITTEN,
+        file=path,
+        requirement=f'"{requirement}"',
+        command=command,
+        module=module,
+        name=function.partition(".")[0],
+        function=function,
+    )
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, "utf-8")
     sh.log("app", f"{path} starts {entry}")
     return path
 
 
-def find_command(
-    p: Project, sh: Shell, requirement: str, distribution: str, entry: str
-) -> tuple[str, str]:
-    """The name of a command of a distribution, and its `module:function`."""
+def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str], list[str]]:
+    """The commands that a release brings, each with its `module:function`, and its other programs.
+
+    It is installed by itself, into a folder that is removed again.
+    """
     folder = os.path.join(p.build, ".app")
-    if sh.dry:
-        raise RecipeError(
-            "a dry run installs nothing; name what starts with --entry=module:function"
-        )
     sh.run(f"rm -rf {quote(folder)}")
     line = f"{check_uv(p, False)} pip install -q --no-deps --python {quote(sys.executable)}"
     line += f" --target {quote(folder)} {shlex.quote(requirement)}"
@@ -78,21 +87,25 @@ def find_command(
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(Path(folder).glob("*.dist-info/entry_points.txt"), "utf-8")
     commands = dict(parser["console_scripts"]) if "console_scripts" in parser else {}
-    names = re.sub(r"[-_.]+", "-", entry or distribution).lower()
-    same = [name for name in commands if re.sub(r"[-_.]+", "-", name).lower() == names]
-    programs = sorted(
-        set(os.listdir(f"{folder}/bin")) - {"__pycache__"} if Path(folder, "bin").is_dir() else ()
-    )
+    programs = sorted(path.name for path in Path(folder, "bin").glob("*"))
     sh.run(f"rm -rf {quote(folder)}")
+    return commands, programs
+
+
+def choose_command(
+    requirement: str, name: str, is_given: bool, commands: dict[str, str], programs: list[str]
+) -> tuple[str, str]:
+    """The command with that name, or, where none is given, the only one; and what it starts."""
     if not commands:
-        native = (
-            f"; bin/{programs[0]} is a native program, which cannot run in an executable"
-            if programs
-            else ""
-        )
+        native = f"; bin/{programs[0]} is a native program, which cannot run" if programs else ""
         raise RecipeError(f"{requirement} has no command of Python's{native}; require another")
-    if not same and (entry or len(commands) > 1):
-        problem = f"has no command {entry or distribution}"
-        raise RecipeError(f"{requirement} {problem}; name one with --entry: {', '.join(commands)}")
+    same = [command for command in commands if canonical(command) == canonical(name)]
+    if not same and (is_given or len(commands) > 1):
+        problem = f"{requirement} has no command {name}"
+        raise RecipeError(f"{problem}; name one with --entry: {', '.join(commands)}")
     command = same[0] if same else next(iter(commands))
-    return command, re.sub(r"\s*\[.*\]\s*$", "", commands[command]).replace(" ", "")
+    entry = re.sub(r"\s*\[.*\]\s*$", "", commands[command]).replace(" ", "")
+    if not re.fullmatch(r"\w[\w.-]*", command) or not is_entry_point(entry):
+        problem = f"the command {command!r} of {requirement} cannot start {entry!r}"
+        raise RecipeError(f"{problem}; name module:function with --entry")
+    return command, entry
