@@ -98,6 +98,8 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     sh.run(f"rm -rf {quote(work)} && mkdir -p {quote(work)}/site")
     if not p.installs:
         return uv, work
+    if p.script and p.script.suffix != ".py":  # by that uv knows a script
+        sh.run(f"cp {quote(str(p.source))} {quote(work)}/script.py")
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
     offline = "1" if p.get("COSMO_OFFLINE") else os.environ.get("UV_OFFLINE", "0")
     sh.exports.update(UV_OFFLINE=offline)
@@ -150,6 +152,8 @@ def requirements_file(p: Project, work: str) -> str:
         return str(p.get("COSMO_DEPS"))
     if p.metadata.built:
         return os.path.join(work, "requirements.txt")
+    if p.script and p.script.suffix != ".py":
+        return os.path.join(work, "script.py")
     return os.path.join(p.folder, p.script.name if p.script else "pyproject.toml")
 
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: a749808ad4c1aaaa73516491b7a92f239919525b177ab99340f85d9daeaef046
+# sha256 of all other lines: 1cb35be8ad56f6005477bf1b0d5d1be6f3415a69ce06663fe59e249063794f94
 
 from __future__ import annotations
 
@@ -191,8 +191,15 @@ class ImportVisitor(ast.NodeVisitor):
                 self.functions[node.name] = node
         self.visit(tree)
         while ready := self.functions.keys() & self.calls:
-            for part in self.functions.pop(ready.pop()).body:
-                self.visit(part)
+            self.visit_called(self.functions.pop(min(ready)))
+
+    def visit_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Visit a function that is called: what follows a conditional return is optional."""
+        may_return = False
+        for part in node.body:
+            (self.visit_optional if may_return else self.visit)(part)
+            leaves = (isinstance(inner, (ast.Return, ast.Raise)) for inner in ast.walk(part))
+            may_return = may_return or any(leaves)
 
     def visit_optional(self, *nodes: ast.AST) -> None:
         self.optional += 1
@@ -487,6 +494,9 @@ signal.alarm(60)
 """
 """How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
 
+END = "sys.stdout.flush()\nos._exit(0)"
+"""How it ends, also where a module has started a thread."""
+
 ZONES = """
 import zoneinfo
 
@@ -523,7 +533,7 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         lines = dict.fromkeys(one.statement() for one in graph.started)
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
-        file.write("\n".join([*absent, START, *lines, ""]))
+        file.write("\n".join([*absent, START, *lines, END, ""]))
 
 
 def check_python(specifiers: str) -> None:
@@ -2774,6 +2784,8 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     sh.run(f"rm -rf {quote(work)} && mkdir -p {quote(work)}/site")
     if not p.installs:
         return uv, work
+    if p.script and p.script.suffix != ".py":  # by that uv knows a script
+        sh.run(f"cp {quote(str(p.source))} {quote(work)}/script.py")
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
     offline = "1" if p.get("COSMO_OFFLINE") else os.environ.get("UV_OFFLINE", "0")
     sh.exports.update(UV_OFFLINE=offline)
@@ -2826,6 +2838,8 @@ def requirements_file(p: Project, work: str) -> str:
         return str(p.get("COSMO_DEPS"))
     if p.metadata.built:
         return os.path.join(work, "requirements.txt")
+    if p.script and p.script.suffix != ".py":
+        return os.path.join(work, "script.py")
     return os.path.join(p.folder, p.script.name if p.script else "pyproject.toml")
 
 

@@ -57,8 +57,15 @@ class ImportVisitor(ast.NodeVisitor):
                 self.functions[node.name] = node
         self.visit(tree)
         while ready := self.functions.keys() & self.calls:
-            for part in self.functions.pop(ready.pop()).body:
-                self.visit(part)
+            self.visit_called(self.functions.pop(min(ready)))
+
+    def visit_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Visit a function that is called: what follows a conditional return is optional."""
+        may_return = False
+        for part in node.body:
+            (self.visit_optional if may_return else self.visit)(part)
+            leaves = (isinstance(inner, (ast.Return, ast.Raise)) for inner in ast.walk(part))
+            may_return = may_return or any(leaves)
 
     def visit_optional(self, *nodes: ast.AST) -> None:
         self.optional += 1

@@ -28,6 +28,9 @@ signal.alarm(60)
 """
 """How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
 
+END = "sys.stdout.flush()\nos._exit(0)"
+"""How it ends, also where a module has started a thread."""
+
 ZONES = """
 import zoneinfo
 
@@ -64,7 +67,7 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         lines = dict.fromkeys(one.statement() for one in graph.started)
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
-        file.write("\n".join([*absent, START, *lines, ""]))
+        file.write("\n".join([*absent, START, *lines, END, ""]))
 
 
 def check_python(specifiers: str) -> None:
