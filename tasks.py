@@ -128,6 +128,15 @@ def faults(c: Context, options: str = "") -> None:
     run_module(c, "pytest", f"-m faults {options}", pty=sys.stdout.isatty())
 
 
+@task(help={"interpreter": "The interpreter file to build with (default: a stand-in)."})
+def bench(c: Context, interpreter: str = "") -> None:
+    """Measure what the start check costs, as ratios of the times of whole builds."""
+    if not interpreter:
+        interpreter = "dist/standin/python"
+        standin(c, interpreter)
+    run(c, f"{PYTHON} benchmarks/start_check.py {shlex.quote(interpreter)}", hide=False)
+
+
 @task
 def lint(c: Context) -> None:
     """Check style and layout with ruff."""
@@ -142,5 +151,5 @@ def types(c: Context) -> None:
     run_module(c, "mypy", "sample_project/tasks.py")
 
 
-for own_task in (vendor, standin, demo, test, prove, faults, lint, types):
+for own_task in (vendor, standin, demo, test, prove, faults, bench, lint, types):
     ns.add_task(own_task)  # type: ignore[arg-type]
