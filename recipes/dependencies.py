@@ -193,7 +193,8 @@ def find_constraint(p: Project, sh: Shell) -> str:
     file = quote(os.path.relpath(requirements_file(p, work), p.build))
     line = f"{NO_COMPILER} {uv} pip compile -q {version} --python-platform wasm32-pyodide2024"
     try:
-        sh.run(f"{line} {only} --no-header --no-annotate {file} -o .deps/advice.txt", at=p.build)
+        line += f" {only} --no-header --no-annotate {file} -o .deps/advice.txt"
+        sh.run(line, at=p.build, reason=lambda _: "there are none")
     except RecipeError:
         return ""
     pins = Path(work, "advice.txt").read_text("utf-8").splitlines()

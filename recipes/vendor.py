@@ -91,6 +91,9 @@ TABLE = """\
 # The package to run, where [project] does not say:
 # PKG = "name"
 #
+# Neither the directory that the program is started in nor PYTHON* variables change what runs:
+COSMO_ISOLATED = "1"
+#
 # Try a new executable with these arguments before it replaces the old one:
 # COSMO_SMOKE = "--version"
 """
@@ -289,7 +292,9 @@ def with_settings(path: Path) -> str:
     text = path.read_bytes().decode() if path.exists() else ""
     end = "\r\n" if "\r\n" in text else "\n"
     gap = "" if not text else end if text.endswith("\n") else 2 * end
-    new = text + gap + TABLE.replace("\n", end)
+    # the lines of `.args` that a project writes itself say whether it is isolated
+    table = TABLE.replace("\nCOSMO_I", "\n# COSMO_I") if "COSMO_ARGS" in text else TABLE
+    new = text + gap + table.replace("\n", end)
     try:
         parse_toml(path, new.encode())
     except RecipeError as error:

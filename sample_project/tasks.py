@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 1cb35be8ad56f6005477bf1b0d5d1be6f3415a69ce06663fe59e249063794f94
+# sha256 of all other lines: f485a70e07c450ee9a6bcc689acb522f5d8e15ec4639ee131cb91b11a66d78bc
 
 from __future__ import annotations
 
@@ -2879,7 +2879,8 @@ def find_constraint(p: Project, sh: Shell) -> str:
     file = quote(os.path.relpath(requirements_file(p, work), p.build))
     line = f"{NO_COMPILER} {uv} pip compile -q {version} --python-platform wasm32-pyodide2024"
     try:
-        sh.run(f"{line} {only} --no-header --no-annotate {file} -o .deps/advice.txt", at=p.build)
+        line += f" {only} --no-header --no-annotate {file} -o .deps/advice.txt"
+        sh.run(line, at=p.build, reason=lambda _: "there are none")
     except RecipeError:
         return ""
     pins = Path(work, "advice.txt").read_text("utf-8").splitlines()

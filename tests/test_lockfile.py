@@ -99,7 +99,7 @@ def test_a_build_asks_for_a_lock_or_a_checksum_of_the_interpreter(project: Proje
     assert f"found {digest}" in message
     assert "64 hexadecimal digits" in project.refused(COSMO_SHA256="abc")
     lock(project)
-    assert "is not what is locked" in project.refused(COSMO_SHA256="0" * 64)
+    assert "is not what pylock.cosmo.toml names" in project.refused(COSMO_SHA256="0" * 64)
     for settings in ({}, {"COSMO_SHA256": digest}):
         assert "cosmo.lock" not in project.succeed(**settings).stderr
 
@@ -294,7 +294,7 @@ def test_the_first_mirror_that_has_what_is_locked_is_used(project: Project, mirr
     assert done.stderr.count("trying the next") == 3
     assert mirror.downloads["/never"] == 0
     shutil.rmtree(project.home / ".cache")
-    assert "is not what is locked" in project.refused(COSMO_URL=f"{gone} {other}")
+    assert "is not what pylock.cosmo.toml names" in project.refused(COSMO_URL=f"{gone} {other}")
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(project: Project, mirror: Mirror) -> None:

@@ -378,6 +378,7 @@ def test_a_pyproject_that_is_no_toml_or_is_missing_is_named(project: Project) ->
     path = project.write("pyproject.toml", "[tool.cosmo.env]\nPKG = hello\n")
     assert re.search(rf"{re.escape(str(path))}.*line 2", project.refused())
     path.unlink()
+    project.write("src/other.py", "")
     assert re.search(r"PKG is not set.*\[tool.cosmo.env\]", project.refused())
 
 
@@ -513,7 +514,7 @@ def test_the_dry_run_of_the_sample_project_is_quoted_in_the_readme(project: Proj
     lines = done.stdout.splitlines()
     assert len(lines) <= 30
     assert max(map(len, lines)) <= 120
-    phases = ["clean", "setup", "fetch", "compile", "update"]
+    phases = ["clean", "setup", "fetch", "check", "compile", "update"]
     comments = [line for line in lines if line.startswith("#")]
     assert comments == [f"# cosmo.{phase}" for phase in phases]
     assert not [line for line in lines if "uv " in line or ".deps" in line]

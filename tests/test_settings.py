@@ -126,7 +126,7 @@ def test_the_project_is_the_nearest_folder_with_a_pyproject_or_where_one_sends_o
         ("[tool.cosmo.env]\nPKG = ['a']\n", "tool.cosmo.env.PKG is an array, and must be a string"),
         ("tool.cosmo.env = 'PKG'", "tool.cosmo.env is a string, and must be a table"),
         ("[tool.cosmo]\nPKG = 'a'", "tool.cosmo.PKG is not read; write it under \\[tool.cosmo.env"),
-        ("[tool.cosmo.env]\nCOSMO_ISOLATE = 1", "COSMO_ISOLATE is no setting"),
+        ("[tool.cosmo.env]\nCOSMO_ISOLATE = 1", "is no setting; did you mean COSMO_ISOLATED?"),
         ("[tool.ds]\nscripts = 1", "tool.ds.scripts is an? int.*, and must be a table"),
         ("[tool.cosmo.env]\nDIR_SITE = '$NOWHERE'", r"\$NOWHERE is not set"),
         ("[tool.cosmo.env]\nDIR_SITE = '$DIR_SITE'", r"\$DIR_SITE leads back to itself"),
