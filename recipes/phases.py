@@ -127,8 +127,7 @@ def check(c: Context) -> None:
         if not sh.dry:
             path = Path(p.build, ".imports")
             absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
-            plural = " is" if absent == 1 else "s are"
-            also = f"; {absent} optional import{plural} not there: {path}" if absent else ""
+            also = f"; optional imports that are not there: {absent} ({path})" if absent else ""
             sh.log("check", f"{' and '.join(roots)} can start{also}")
 
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: f485a70e07c450ee9a6bcc689acb522f5d8e15ec4639ee131cb91b11a66d78bc
+# sha256 of all other lines: 712febda81c98c3aaaa4b835a27f4bae6a189dd7c9a06f94115021d048b3332d
 
 from __future__ import annotations
 
@@ -233,6 +233,8 @@ class ImportVisitor(ast.NodeVisitor):
         self.visit_optional(*node.handlers)
         for part in node.finalbody:
             self.visit(part)
+
+    visit_TryStar = visit_Try
 
     def visit_With(self, node: ast.With) -> None:
         guarded = any(catches_import_error(item.context_expr) for item in node.items)
@@ -494,7 +496,7 @@ signal.alarm(60)
 """
 """How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
 
-END = "sys.stdout.flush()\nos._exit(0)"
+END = "import os, sys\nsys.stdout.flush()\nos._exit(0)"
 """How it ends, also where a module has started a thread."""
 
 ZONES = """
@@ -3257,8 +3259,7 @@ def check(c: Context) -> None:
         if not sh.dry:
             path = Path(p.build, ".imports")
             absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
-            plural = " is" if absent == 1 else "s are"
-            also = f"; {absent} optional import{plural} not there: {path}" if absent else ""
+            also = f"; optional imports that are not there: {absent} ({path})" if absent else ""
             sh.log("check", f"{' and '.join(roots)} can start{also}")
 
 

@@ -272,7 +272,7 @@ def test_what_is_imported_behind_a_try_or_later_may_need_its_extension(
     require(installing, "owl", "loud", says="owl.sing", imports="owl, loud")
     done = installing.succeed()
     assert f"  pure    bird 1.0: {STRIPPED}\n" in done.stdout
-    assert "; 1 optional import is not there: dist/cosmo/.imports" in done.stderr
+    assert "; optional imports that are not there: 1 (dist/cosmo/.imports)" in done.stderr
     remarks = (installing.build / ".imports").read_text()
     assert remarks.startswith("# _bird/__init__.py:1 may import _bird.fast\n")
     assert installing.says() == "slowly\n"

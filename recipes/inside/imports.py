@@ -100,6 +100,8 @@ class ImportVisitor(ast.NodeVisitor):
         for part in node.finalbody:
             self.visit(part)
 
+    visit_TryStar = visit_Try
+
     def visit_With(self, node: ast.With) -> None:
         guarded = any(catches_import_error(item.context_expr) for item in node.items)
         (self.visit_optional if guarded else self.generic_visit)(ast.Module(node.body, []))

@@ -28,7 +28,7 @@ signal.alarm(60)
 """
 """How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
 
-END = "sys.stdout.flush()\nos._exit(0)"
+END = "import os, sys\nsys.stdout.flush()\nos._exit(0)"
 """How it ends, also where a module has started a thread."""
 
 ZONES = """
