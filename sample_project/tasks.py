@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 712febda81c98c3aaaa4b835a27f4bae6a189dd7c9a06f94115021d048b3332d
+# sha256 of all other lines: 8f7aa49b20f2dade628208cb7ca6454b27368968f124f648f054ff943e4f32d4
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ class ImportVisitor(ast.NodeVisitor):
 
     visit_BoolOp = visit_Lambda = visit_IfExp
 
-    def visit_Try(self, node: ast.Try) -> None:
+    def visit_Try(self, node: Any) -> None:
         types = [handler.type or ast.Name("Exception") for handler in node.handlers]
         if any(map(catches_import_error, types)):
             self.visit_optional(*node.body, *node.orelse)

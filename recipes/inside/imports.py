@@ -15,7 +15,7 @@ import select
 import signal
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 IMPORT_TIMEOUT = 20
@@ -89,7 +89,7 @@ class ImportVisitor(ast.NodeVisitor):
 
     visit_BoolOp = visit_Lambda = visit_IfExp
 
-    def visit_Try(self, node: ast.Try) -> None:
+    def visit_Try(self, node: Any) -> None:
         types = [handler.type or ast.Name("Exception") for handler in node.handlers]
         if any(map(catches_import_error, types)):
             self.visit_optional(*node.body, *node.orelse)
