@@ -5,6 +5,7 @@ Errors name the file, the key and what is allowed there.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -190,9 +191,9 @@ def locate_script(base: Path, file: str, source: str) -> Location:
 def script_module(stem: str) -> str:
     """The module that a script becomes: its name, where that is an identifier and not Python's."""
     name = re.sub(r"\W", "_", stem)
-    taken = (
-        is_reserved(name) or name == "__main__" or name in getattr(sys, "stdlib_module_names", ())
-    )
+    here = (path.stem for path in Path(os.__file__).parent.iterdir())  # before Python 3.10
+    library = getattr(sys, "stdlib_module_names", None) or set(here)
+    taken = is_reserved(name) or name == "__main__" or name in library
     return name if name.isidentifier() and not taken else f"script_{name}"
 
 

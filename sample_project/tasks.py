@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 8f7aa49b20f2dade628208cb7ca6454b27368968f124f648f054ff943e4f32d4
+# sha256 of all other lines: 0d470e5d4a9af7e9966fedc93efd83fe5723ba8fd576567a9ac586c0c3cc03ae
 
 from __future__ import annotations
 
@@ -1749,9 +1749,9 @@ def locate_script(base: Path, file: str, source: str) -> Location:
 def script_module(stem: str) -> str:
     """The module that a script becomes: its name, where that is an identifier and not Python's."""
     name = re.sub(r"\W", "_", stem)
-    taken = (
-        is_reserved(name) or name == "__main__" or name in getattr(sys, "stdlib_module_names", ())
-    )
+    here = (path.stem for path in Path(os.__file__).parent.iterdir())  # before Python 3.10
+    library = getattr(sys, "stdlib_module_names", None) or set(here)
+    taken = is_reserved(name) or name == "__main__" or name in library
     return name if name.isidentifier() and not taken else f"script_{name}"
 
 

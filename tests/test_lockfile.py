@@ -99,7 +99,7 @@ def test_a_build_asks_for_a_lock_or_a_checksum_of_the_interpreter(project: Proje
     assert f"found {digest}" in message
     assert "64 hexadecimal digits" in project.refused(COSMO_SHA256="abc")
     lock(project)
-    assert "is not what pylock.cosmo.toml names" in project.refused(COSMO_SHA256="0" * 64)
+    assert "is not what is locked" in project.refused(COSMO_SHA256="0" * 64)
     for settings in ({}, {"COSMO_SHA256": digest}):
         assert "cosmo.lock" not in project.succeed(**settings).stderr
 
