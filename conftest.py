@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 TABLES = {
-    "proof": ["release", "settings", "size", "time", "without extensions"],
+    "proof": ["release", "made with", "size", "time", "without extensions, or refused for"],
     "any": ["input", "cases", "built", "stopped by a phase", "refused", "as invoke shows"],
     "fault": ["fault", "moment", "what the user saw", "old executable", "next build"],
 }
@@ -64,7 +64,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [each for kind in terminalreporter.stats.values() for each in kind]
     called = [each for each in reports if getattr(each, "when", "") == "call"]
     for table, head in TABLES.items():
-        rows = [row for each in called for name, row in each.user_properties if name == table]
+        shown = [each for each in called if each.passed or table != "proof"]
+        rows = [row for each in shown for name, row in each.user_properties if name == table]
         for row in [head, ["---"] * len(head), *sorted(rows)] if rows else ():
             terminalreporter.write_line(f"| {' | '.join(map(str, row))} |")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Union
 
 PHASES = (
+    "app ",
     "clean ",
     "setup ",
     "lock ",

@@ -1,133 +1,31 @@
-"""Real releases from PyPI, each packaged by the recipes and run: `invoke prove` prints how it went.
+"""Real releases from PyPI, packaged by the recipes and run: `invoke prove` prints how it went.
 
-They need the network, and a Python of 3.9 or newer as the interpreter.
+They need the network, and a Python of 3.11 or newer as the interpreter.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import socket
-import subprocess
+import shlex
 import sys
-import tarfile
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from ctypes.util import find_library
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uv
+from filelock import FileLock
 
 from mirror import Mirror
-from projects import Done, Project, environment, path_without, run, start
+from programs import APPS, REFUSED, App, cannot_start, lacking, needing
+from projects import Project, environment, path_without, run
 from recipes.vendor import vendored
+from releases import Bench
+from standin import make_standin
 
 pytestmark = pytest.mark.prove
-
-NETWORK = re.compile(r"(?i)(PIP|UV)_.*|.*_PROXY|SSL_CERT_(FILE|DIR)")
-"""What in the environment says how the package index is reached from this machine."""
-
-
-class Bench:
-    """A folder in which real programs are packaged and run; `rows` takes a table's rows."""
-
-    def __init__(
-        self, path: Path, interpreter: Path, cache: Path, rows: Callable[[str, object], None]
-    ) -> None:
-        self.path, self.away = path, path / "away"
-        self.away.mkdir()
-        self.interpreter = interpreter
-        self.rows = rows
-        self.network = {name: text for name, text in os.environ.items() if NETWORK.match(name)}
-        self.network["PATH"] = f"{Path(uv.find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
-        self.network.update(PIP_CACHE_DIR=str(cache / "pip"), UV_CACHE_DIR=str(cache / "uv"))
-
-    def sdist(self, name: str, version: str) -> Path:
-        """The unpacked sdist of a release."""
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        words = [*pip, "--no-binary", name, "-d", str(self.path), f"{name}=={version}"]
-        done = run(words, environment(self.path, **self.network), self.path)
-        assert done.returncode == 0, done.stderr
-        (file,) = self.path.glob("*.tar.gz")
-        with tarfile.open(file) as archive:
-            archive.extractall(self.path)  # noqa: S202 - a release of PyPI's
-        return self.path / file.name[: -len(".tar.gz")]
-
-    def app(self, main: str, *dependencies: str) -> Path:
-        """A project of one module that depends on releases."""
-        project = Project(self.path / "app", self.interpreter)
-        project.write("app.py", main)
-        text = f"[project]\nname = 'app'\nversion = '1.0'\ndependencies = {list(dependencies)}\n"
-        project.write("pyproject.toml", text)
-        return project.path
-
-    def package(self, title: str, root: Path, name: str, **settings: str) -> Path:
-        """Package a project, which must succeed, and note what it took."""
-        begin = time.monotonic()
-        done = self.invoke(root, **settings)
-        assert done.returncode == 0, done.stderr + done.stdout
-        made = root / "dist/cosmo" / name
-        pure = [line[10:] for line in done.stdout.splitlines() if line.startswith("  pure")]
-        shown = " ".join(f"`{key}={value}`" for key, value in settings.items()) or "none"
-        size = f"{made.stat().st_size / 1e6:.1f} MB"
-        took = f"{time.monotonic() - begin:.0f} s"
-        self.rows("proof", [title, shown, size, took, ", ".join(map(short, pure))])
-        return made
-
-    def release(self, name: str, version: str, program: str, **settings: str) -> Path:
-        """Package a program from its sdist."""
-        return self.package(f"{name} {version}", self.sdist(name, version), program, **settings)
-
-    def invoke(self, root: Path, **settings: str) -> Done:
-        """Run `invoke cosmo` for a project that has no tasks of ours, from beside it."""
-        tasks = Project(self.path / "tasks", self.interpreter)
-        tasks.write("tasks.py", tasks.tasks.text)
-        settings = {**self.network, "COSMO_PROJECT": str(root), **settings}
-        return tasks.invoke("cosmo", **settings)
-
-    def start(self, file: Path, *arguments: str, **env: str) -> str:
-        """What the executable prints, started in an empty folder; it must end with status 0."""
-        done = start(file, *arguments, home=self.path, cwd=self.away, **env)
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-    @contextmanager
-    def serving(self, file: Path, *arguments: str) -> Iterator[str]:
-        """The address that the executable serves; the port is the last of its arguments."""
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            port = unused.getsockname()[1]
-        words = ["sh", str(file), *arguments, str(port)]
-        with (self.path / "log").open("w") as log:
-            server = subprocess.Popen(
-                words, cwd=self.path, env=environment(self.path), stdout=log, stderr=log
-            )
-            try:
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                server.terminate()
-                server.wait(30)
-
-    def get(self, url: str) -> str:
-        """What a client is sent; the server may take a while to start."""
-        end = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
-                    return str(answer.read().decode())
-            except OSError:
-                assert time.monotonic() < end, (self.path / "log").read_text()
-                time.sleep(0.2)
-
-
-def short(form: str) -> str:
-    """What the report says of a form, for a table."""
-    name, _, text = form.partition(": ")
-    words = {"a pure wheel": "pure wheel", "its sdist, built without the extension": "sdist"}
-    words["its wheel, without the extension"] = "stripped"
-    return f"{name} ({words.get(text, 'left out')})"
 
 
 @pytest.fixture
@@ -136,16 +34,50 @@ def bench(
     interpreter: Path,
     version: tuple[int, int],
     record_property: Callable[[str, object], None],
-    tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
 ) -> Bench:
-    if version < (3, 9):
-        pytest.skip("these releases need Python 3.9")
-    cache = tmp_path_factory.getbasetemp().parent / "cache"
-    return Bench(tmp_path, interpreter, cache, record_property)
+    if version < (3, 11):
+        pytest.skip("these releases need Python 3.11")
+    assert pytestconfig.cache
+    return Bench(tmp_path, interpreter, pytestconfig.cache.mkdir("prove"), record_property)
+
+
+@pytest.fixture
+def suited(bench: Bench, app: App, pytestconfig: pytest.Config) -> list[str]:
+    """The words by which an app is packaged, where the interpreter has just what its row says."""
+    if app.modules and pytestconfig.getoption("--interpreter"):
+        pytest.skip(f"a stand-in with {app.modules} is needed, and --interpreter names another")
+    if app.requirement.startswith("pgcli") and "+" in app.modules and not find_library("pq"):
+        pytest.skip("there is no libpq")
+    if app.modules:
+        file = bench.interpreter.with_name(f"interpreter{app.modules.replace(' ', '')}")
+        names = {sign: re.findall(rf"\{sign}(\w+)", app.modules) for sign in "+-"}
+        with FileLock(f"{file}.lock"):
+            if not file.exists():
+                make_standin(file, names["-"], names["+"])
+        bench.interpreter = file
+    return ["cosmo.app", app.requirement, *(["--entry", app.entry] if app.entry else ())]
+
+
+# Programs from the index
+
+
+@pytest.mark.parametrize("app", APPS, ids=str)
+def test_a_program_from_the_index_works(bench: Bench, app: App, suited: list[str]) -> None:
+    made = bench.succeed(str(app), f"`{' '.join([suited[0], *suited[2:]])}`", *suited)
+    for name, text in app.files.items():
+        Project(bench.away, bench.interpreter).write(name, text)
+    out = bench.start(made, *shlex.split(app.arguments), status=app.status)
+    assert app.text in ((bench.away / app.file).read_text() if app.file else out)
+
+
+@pytest.mark.parametrize("app", REFUSED, ids=str)
+def test_a_program_that_cannot_start_is_refused(bench: Bench, app: App, suited: list[str]) -> None:
+    shown = f"`{' '.join([suited[0], *suited[2:]])}`"
+    bench.refused(str(app), shown, app.text, *suited)
 
 
 # Programs, from their sdists
-
 
 HI = "from invoke import task\n\n@task\ndef hi(c):\n    c.run('echo by invoke')\n"
 
@@ -154,10 +86,8 @@ HI = "from invoke import task\n\n@task\ndef hi(c):\n    c.run('echo by invoke')\
     ("program", "shown"),
     [
         ("ds-run 1.3.0 ds PKG=ds", {"--version": "1.3.0.*", "hi": ".*hello from ds.*"}),
-        ("cowsay 6.0 cowsay PKG=cowsay", {"-t moo": r".*\| moo \|.*"}),
         ("black 25.1.0 black", {"--version": ".*25.1.0.*", "-c x={'a':1}": 'x = {"a": 1}\n'}),
         ("pipdeptree 2.23.4 pipdeptree", {"": ".*pipdeptree==2.23.4\n.*"}),
-        ("yt-dlp 2024.12.23 yt_dlp", {"--version": "2024.12.23\n"}),
         ("invoke 2.2.0 invoke PKG=invoke", {"--version": "Invoke 2.2.0\n", "hi": "by invoke\n"}),
     ],
 )
@@ -168,32 +98,6 @@ def test_a_program_prints_what_it_should(bench: Bench, program: str, shown: dict
     (bench.away / "tasks.py").write_text(HI)
     for arguments, pattern in shown.items():
         assert re.fullmatch(pattern, bench.start(made, *arguments.split()), re.DOTALL)
-
-
-def test_sqlite_utils(bench: Bench) -> None:
-    made = bench.release("sqlite-utils", "3.38", "sqlite_utils", PKG="sqlite_utils")
-    (bench.away / "rows.json").write_text('[{"name": "Cleo", "age": 4}, {"name": "Pan", "age": 2}]')
-    bench.start(made, "insert", "data.db", "dogs", "rows.json")
-    out = bench.start(made, "query", "data.db", "select name from dogs order by age", "--csv")
-    assert out.split() == ["name", "Pan", "Cleo"]
-
-
-def test_cookiecutter(bench: Bench) -> None:
-    made = bench.release("cookiecutter", "2.6.0", "cookiecutter", PKG="cookiecutter")
-    template = Project(bench.path / "template", bench.interpreter)
-    settings = '{"name": "bird", "title": "{{ cookiecutter.name|upper }}"}'
-    template.write("cookiecutter.json", settings)
-    template.write("{{cookiecutter.name}}/a.py", "print('{{ cookiecutter.title }}')\n")
-    bench.start(made, "--no-input", str(template.path), "name=owl")
-    assert (bench.away / "owl/a.py").read_text() == "print('OWL')\n"
-
-
-def test_mkdocs(bench: Bench) -> None:
-    made = bench.release("mkdocs", "1.6.1", "mkdocs")
-    bench.start(made, "new", ".")
-    bench.start(made, "build", "--quiet")
-    assert "Welcome to MkDocs" in (bench.away / "site/index.html").read_text()
-    assert (bench.away / "site/css/base.css").exists()
 
 
 # The vendored file, as a script
@@ -234,7 +138,7 @@ app.run(port=int(sys.argv[1]))
 
 
 def test_flask(bench: Bench) -> None:
-    made = bench.package("Flask 3", bench.app(FLASK, "flask>=3,<4"), "app")
+    made = bench.package("Flask 3", bench.project(FLASK, "flask>=3,<4"), "app")
     with bench.serving(made) as url:
         assert bench.get(f"{url}/%3Cowl%3E") == "<b>&lt;owl&gt;</b> 1.0"
 
@@ -255,7 +159,7 @@ typer.run(main)
 
 
 def test_rich_typer_and_httpx(bench: Bench, mirror: Mirror) -> None:
-    root = bench.app(TYPER, "rich>=13", "typer>=0.12,<0.16", "httpx>=0.27")
+    root = bench.project(TYPER, "rich>=13", "typer>=0.12,<0.16", "httpx>=0.27")
     made = bench.package("rich, typer, httpx", root, "app")
     out = bench.start(made, mirror.add("/birds.json", b'["owl", "wren"]'))
     assert "birds" in out
@@ -289,8 +193,11 @@ execute_from_command_line(sys.argv)
 
 
 def test_django(bench: Bench) -> None:
-    made = bench.package("Django 4.2", bench.app(DJANGO, "django>=4.2,<5"), "app")
-    data = {"DB": str(bench.path / "data.sqlite3"), "DJANGO_SUPERUSER_PASSWORD": "x"}
+    made = bench.package("Django 4.2", bench.project(DJANGO, "django>=4.2,<5"), "app")
+    data: dict[str, Any] = {
+        "DB": str(bench.path / "data.sqlite3"),
+        "DJANGO_SUPERUSER_PASSWORD": "x",
+    }
     assert "Applying auth.0001_initial... OK" in bench.start(made, "migrate", **data)
     create = ["createsuperuser", "--no-input", "--username", "owl", "--email", "owl@example.org"]
     bench.start(made, *create, **data)
@@ -308,7 +215,7 @@ with create_engine("sqlite://").connect() as connection:
 
 
 def test_sqlalchemy(bench: Bench) -> None:
-    made = bench.package("SQLAlchemy 2.0", bench.app(SQLALCHEMY, "sqlalchemy>=2,<2.1"), "app")
+    made = bench.package("SQLAlchemy 2.0", bench.project(SQLALCHEMY, "sqlalchemy>=2,<2.1"), "app")
     assert bench.start(made) == "42\n"
 
 
@@ -321,17 +228,21 @@ print(latex(integrate(sympify(sys.argv[1]), x)))
 
 
 def test_sympy(bench: Bench) -> None:
-    made = bench.package("SymPy 1.13", bench.app(SYMPY, "sympy~=1.13.0"), "app")
+    made = bench.package("SymPy 1.12", bench.project(SYMPY, "sympy~=1.12.0"), "app")
     integral = "x \\sin{\\left(x \\right)} + \\cos{\\left(x \\right)}\n"
     assert bench.start(made, "x*cos(x)") == integral
 
 
+def test_a_sympy_that_needs_ctypes_is_refused(bench: Bench) -> None:
+    root = bench.project(SYMPY, "sympy~=1.13.0")
+    pattern = cannot_start(lacking("sympy/external/gmpy.py", "ctypes"))
+    bench.refused("SymPy 1.13", "none", pattern, "cosmo", COSMO_PROJECT=str(root))
+
+
 def test_numpy_is_refused(bench: Bench) -> None:
-    root = bench.app("import pandas", "pandas")
-    done = bench.invoke(root)
-    assert done.returncode == 1
-    chain = r"which cannot run in the executable \(app -> pandas -> numpy\)"
-    last = done.stderr.splitlines()[-1]
-    assert re.search(f"numpy.* needs its extension module numpy.*, {chain}", last)
+    root = bench.project("import pandas", "pandas==2.3.3")
+    module = "numpy._core._multiarray_umath"
+    chain = needing("numpy", module, "pandas -> numpy", "numpy/_core/umath.py")
+    pattern = cannot_start(chain, lacking("pandas/errors/__init__.py", "ctypes"))
+    bench.refused("pandas 2.3.3", "none", pattern, "cosmo", COSMO_PROJECT=str(root))
     assert not (root / "dist/cosmo/app").exists()
-    bench.rows("proof", ["numpy, asked for by pandas", "none", "refused", "", "needs its own"])
