@@ -18,13 +18,13 @@ from .shell import RecipeError, Shell, quote
 WRITTEN = "# Written by `invoke cosmo.app`."
 APP = """\
 {written} `invoke cosmo.script {file}` packages it again.
-# /// script
+# {slashes} script
 # dependencies = [{requirement}]
 #
 # [tool.cosmo.env]
 # COSMO_OUT = "{command}"
 # DIR_SITE = "cosmo/Lib/site-packages"
-# ///
+# {slashes}
 import sys
 
 from {module} import {name}
@@ -54,12 +54,13 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
         command, entry = choose_command(
             requirement, entry or command, bool(entry), *install_app(p, sh, requirement)
         )
-    path = Path(p.folder, "dist", f"{re.sub('[^A-Za-z0-9]', '_', command)}_app.py")
+    path = Path(p.folder, "dist", f"app_{re.sub('[^A-Za-z0-9]', '_', command)}.py")
     if path.exists() and not path.read_text("utf-8").startswith(WRITTEN):
         raise RecipeError(f"{path} was not written by cosmo.app; move it away")
     module, _, function = entry.partition(":")
     text = APP.format(
         written=WRITTEN,
+        slashes="///",  # spelt out above, this file would have two such blocks where it is vendored
         file=path,
         requirement=f'"{requirement}"',
         command=command,

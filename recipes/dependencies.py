@@ -187,6 +187,8 @@ def find_constraint(p: Project, sh: Shell) -> str:
     if p.lock or p.uses_uv_lock or p.constraint or not p.installs or not path.exists():
         return ""
     rows = dict(row.split("\t") for row in path.read_text("utf-8").splitlines())
+    if not rows:
+        return ""
     sh.log("check", f"asks uv for versions that do without {' and '.join(rows)}")
     only = " ".join(f"--only-binary {shlex.quote(name)}" for name in rows)
     version = r"$(sed 's/ --python-platform.*//' .deps/target)"

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 0d470e5d4a9af7e9966fedc93efd83fe5723ba8fd576567a9ac586c0c3cc03ae
+# sha256 of all other lines: ea5dc4aeeea0543c71d7b08e639eafdeafc8d3d3eb15111144cd8edf0e1e7e91
 
 from __future__ import annotations
 
@@ -193,6 +193,19 @@ class ImportVisitor(ast.NodeVisitor):
         while ready := self.functions.keys() & self.calls:
             self.visit_called(self.functions.pop(min(ready)))
 
+    def visit(self, node: ast.AST) -> None:
+        """Visit a statement; in an expression, which may be deep, only look for calls."""
+        if not isinstance(node, ast.expr):
+            super().visit(node)
+            return
+        todo = [] if self.optional else [node]
+        while todo:
+            part = todo.pop()
+            if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
+                self.calls.add(part.func.id)
+            if not isinstance(part, (ast.BoolOp, ast.IfExp, ast.Lambda)):
+                todo += ast.iter_child_nodes(part)
+
     def visit_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Visit a function that is called: what follows a conditional return is optional."""
         may_return = False
@@ -218,11 +231,6 @@ class ImportVisitor(ast.NodeVisitor):
             self.visit(part)
         self.visit_optional(*node.body, *node.orelse)
 
-    def visit_IfExp(self, node: ast.AST) -> None:
-        self.visit_optional(*ast.iter_child_nodes(node))
-
-    visit_BoolOp = visit_Lambda = visit_IfExp
-
     def visit_Try(self, node: Any) -> None:
         types = [handler.type or ast.Name("Exception") for handler in node.handlers]
         if any(map(catches_import_error, types)):
@@ -239,11 +247,6 @@ class ImportVisitor(ast.NodeVisitor):
     def visit_With(self, node: ast.With) -> None:
         guarded = any(catches_import_error(item.context_expr) for item in node.items)
         (self.visit_optional if guarded else self.generic_visit)(ast.Module(node.body, []))
-
-    def visit_Call(self, node: ast.Call) -> None:
-        if isinstance(node.func, ast.Name) and not self.optional:
-            self.calls.add(node.func.id)
-        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         self.imports += [Import(alias.name, node.lineno, self.optional > 0) for alias in node.names]
@@ -269,7 +272,9 @@ def catches_import_error(node: ast.AST) -> bool:
 def bound_names(tree: ast.AST) -> set[str]:
     """The names that a module binds, `*` where it imports all of another."""
     names: set[str] = set()
-    for node in ast.iter_child_nodes(tree):
+    todo = [tree]
+    while todo:
+        node = todo.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
             continue
@@ -277,7 +282,7 @@ def bound_names(tree: ast.AST) -> set[str]:
             names.add(node.id)
         if isinstance(node, ast.alias):
             names.add(node.asname or node.name.partition(".")[0])
-        names |= bound_names(node)
+        todo += ast.iter_child_nodes(node)
     return names
 
 
@@ -361,7 +366,7 @@ class ImportGraph:
         with open(os.path.join(self.site, file), "rb") as source:
             try:
                 tree = ast.parse(source.read())
-            except (SyntaxError, ValueError):  # compileall names the line
+            except (SyntaxError, ValueError, RecursionError):  # compileall names the line
                 return []
         visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
         entries = [(one, Use(name, file, one.line)) for one in visitor.imports]
@@ -382,7 +387,7 @@ class ImportGraph:
         with open(os.path.join(self.site, file), "rb") as source:
             try:
                 names = bound_names(ast.parse(source.read()))
-            except (SyntaxError, ValueError):
+            except (SyntaxError, ValueError, RecursionError):
                 return True
         return bool(names & {name, "*", "__getattr__"}) or self.find(f"{module}.{name}") is not None
 
@@ -2875,6 +2880,8 @@ def find_constraint(p: Project, sh: Shell) -> str:
     if p.lock or p.uses_uv_lock or p.constraint or not p.installs or not path.exists():
         return ""
     rows = dict(row.split("\t") for row in path.read_text("utf-8").splitlines())
+    if not rows:
+        return ""
     sh.log("check", f"asks uv for versions that do without {' and '.join(rows)}")
     only = " ".join(f"--only-binary {shlex.quote(name)}" for name in rows)
     version = r"$(sed 's/ --python-platform.*//' .deps/target)"
@@ -3006,13 +3013,13 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
 WRITTEN = "# Written by `invoke cosmo.app`."
 APP = """\
 {written} `invoke cosmo.script {file}` packages it again.
-# /// script
+# {slashes} script
 # dependencies = [{requirement}]
 #
 # [tool.cosmo.env]
 # COSMO_OUT = "{command}"
 # DIR_SITE = "cosmo/Lib/site-packages"
-# ///
+# {slashes}
 import sys
 
 from {module} import {name}
@@ -3042,12 +3049,13 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
         command, entry = choose_command(
             requirement, entry or command, bool(entry), *install_app(p, sh, requirement)
         )
-    path = Path(p.folder, "dist", f"{re.sub('[^A-Za-z0-9]', '_', command)}_app.py")
+    path = Path(p.folder, "dist", f"app_{re.sub('[^A-Za-z0-9]', '_', command)}.py")
     if path.exists() and not path.read_text("utf-8").startswith(WRITTEN):
         raise RecipeError(f"{path} was not written by cosmo.app; move it away")
     module, _, function = entry.partition(":")
     text = APP.format(
         written=WRITTEN,
+        slashes="///",  # spelt out above, this file would have two such blocks where it is vendored
         file=path,
         requirement=f'"{requirement}"',
         command=command,

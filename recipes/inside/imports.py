@@ -59,6 +59,19 @@ class ImportVisitor(ast.NodeVisitor):
         while ready := self.functions.keys() & self.calls:
             self.visit_called(self.functions.pop(min(ready)))
 
+    def visit(self, node: ast.AST) -> None:
+        """Visit a statement; in an expression, which may be deep, only look for calls."""
+        if not isinstance(node, ast.expr):
+            super().visit(node)
+            return
+        todo: list[ast.AST] = [] if self.optional else [node]
+        while todo:
+            part = todo.pop()
+            if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
+                self.calls.add(part.func.id)
+            if not isinstance(part, (ast.BoolOp, ast.IfExp, ast.Lambda)):
+                todo += ast.iter_child_nodes(part)
+
     def visit_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Visit a function that is called: what follows a conditional return is optional."""
         may_return = False
@@ -84,11 +97,6 @@ class ImportVisitor(ast.NodeVisitor):
             self.visit(part)
         self.visit_optional(*node.body, *node.orelse)
 
-    def visit_IfExp(self, node: ast.AST) -> None:
-        self.visit_optional(*ast.iter_child_nodes(node))
-
-    visit_BoolOp = visit_Lambda = visit_IfExp
-
     def visit_Try(self, node: Any) -> None:
         types = [handler.type or ast.Name("Exception") for handler in node.handlers]
         if any(map(catches_import_error, types)):
@@ -105,11 +113,6 @@ class ImportVisitor(ast.NodeVisitor):
     def visit_With(self, node: ast.With) -> None:
         guarded = any(catches_import_error(item.context_expr) for item in node.items)
         (self.visit_optional if guarded else self.generic_visit)(ast.Module(node.body, []))
-
-    def visit_Call(self, node: ast.Call) -> None:
-        if isinstance(node.func, ast.Name) and not self.optional:
-            self.calls.add(node.func.id)
-        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         self.imports += [Import(alias.name, node.lineno, self.optional > 0) for alias in node.names]
@@ -135,7 +138,9 @@ def catches_import_error(node: ast.AST) -> bool:
 def bound_names(tree: ast.AST) -> set[str]:
     """The names that a module binds, `*` where it imports all of another."""
     names: set[str] = set()
-    for node in ast.iter_child_nodes(tree):
+    todo = [tree]
+    while todo:
+        node = todo.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
             continue
@@ -143,7 +148,7 @@ def bound_names(tree: ast.AST) -> set[str]:
             names.add(node.id)
         if isinstance(node, ast.alias):
             names.add(node.asname or node.name.partition(".")[0])
-        names |= bound_names(node)
+        todo += ast.iter_child_nodes(node)
     return names
 
 
@@ -227,7 +232,7 @@ class ImportGraph:
         with open(os.path.join(self.site, file), "rb") as source:
             try:
                 tree = ast.parse(source.read())
-            except (SyntaxError, ValueError):  # compileall names the line
+            except (SyntaxError, ValueError, RecursionError):  # compileall names the line
                 return []
         visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
         entries = [(one, Use(name, file, one.line)) for one in visitor.imports]
@@ -248,7 +253,7 @@ class ImportGraph:
         with open(os.path.join(self.site, file), "rb") as source:
             try:
                 names = bound_names(ast.parse(source.read()))
-            except (SyntaxError, ValueError):
+            except (SyntaxError, ValueError, RecursionError):
                 return True
         return bool(names & {name, "*", "__getattr__"}) or self.find(f"{module}.{name}") is not None
 
