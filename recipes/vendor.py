@@ -24,7 +24,8 @@ from .shell import RecipeError, exit_on_error, log
 
 PACKAGE_DIR = Path(__file__).parent
 INSIDE = tuple(
-    f"inside/{name}.py" for name in ("distribution", "imports", "start", "purify", "__main__")
+    f"inside/{name}.py"
+    for name in ("distribution", "probe", "imports", "start", "purify", "__main__")
 )
 """The modules that run in the fetched interpreter: they come first, and import no other."""
 

@@ -1,25 +1,21 @@
 """What a program imports when it starts, and what of that is missing.
 
-The modules are read, not run. What nothing can be read of, or is not where it is looked for, is
-imported in a process of its own before it is called missing.
+The modules are read, not run; what is not where it is looked for is imported, in a process of its
+own, before it is called missing.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
 import importlib.util
-import json
 import os
-import select
-import signal
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from .probe import probe_imports
+
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
-IMPORT_TIMEOUT = 20
-"""How many seconds the import of one module may take."""
 
 
 class Import(NamedTuple):
@@ -285,63 +281,3 @@ class ImportGraph:
 def in_interpreter(name: str) -> bool:
     """Whether the interpreter has a top-level module; it has been started with one, `__main__`."""
     return name in sys.modules or importlib.util.find_spec(name) is not None
-
-
-def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Import modules; yield each one's name, and the module for lack of which it fails, or none.
-
-    They are imported in a process without input and output. Where one of them ends it, or takes too
-    long, nothing is known of that one, and a new process goes on behind it.
-    """
-    while names:
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
-            try:
-                import_all(names, removed, writing)
-            finally:
-                os._exit(0)
-        os.close(writing)
-        output, data = b"", b"-"
-        while data and select.select([reading], [], [], IMPORT_TIMEOUT)[0]:
-            data = os.read(reading, 65536)
-            output += data
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(reading)
-        rows = [json.loads(line) for line in output.split(b"\n")[:-1]]
-        yield from rows
-        names = names[len(rows) + 1 :]
-
-
-def import_all(names: list[str], removed: dict[str, str], writing: int) -> None:
-    """Import the modules, and write a row of JSON about each."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
-    for name in names:
-        cause = ""
-        try:
-            importlib.import_module(name)
-        except BaseException as error:
-            cause = missing_module(error, removed)
-        os.write(writing, json.dumps([name, cause]).encode() + b"\n")
-
-
-def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
-    """The module for lack of which an import failed; a removed one, if any of its causes names it.
-
-    Empty where it failed for something else.
-    """
-    name, seen = "", []
-    while error is not None and error not in seen:
-        if isinstance(error, ImportError) and error.name:
-            for module in removed:
-                parent, _, leaf = module.rpartition(".")
-                if error.name == module or (error.name == parent and repr(leaf) in str(error)):
-                    return module
-            name = name or (error.name if isinstance(error, ModuleNotFoundError) else "")
-        seen.append(error)
-        error = error.__cause__ or error.__context__
-    return name
