@@ -88,7 +88,7 @@ def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str]
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(Path(folder).glob("*.dist-info/entry_points.txt"), "utf-8")
     commands = dict(parser["console_scripts"]) if "console_scripts" in parser else {}
-    programs = sorted(path.name for path in Path(folder, "bin").glob("*"))
+    programs = sorted(path.name for path in Path(folder, "bin").glob("*") if path.is_file())
     sh.run(f"rm -rf {quote(folder)}")
     return commands, programs
 
@@ -99,7 +99,8 @@ def choose_command(
     """The command with that name, or, where none is given, the only one; and what it starts."""
     if not commands:
         native = f"; bin/{programs[0]} is a native program, which cannot run" if programs else ""
-        raise RecipeError(f"{requirement} has no command of Python's{native}; require another")
+        remedy = "require another, or name what starts with --entry=module:function"
+        raise RecipeError(f"{requirement} has no command written in Python{native}; {remedy}")
     same = [command for command in commands if canonical(command) == canonical(name)]
     if not same and (is_given or len(commands) > 1):
         problem = f"{requirement} has no command {name}"

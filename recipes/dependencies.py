@@ -23,7 +23,7 @@ from pathlib import Path
 from invoke.runners import Result
 
 from .inside.distribution import canonical, requirements_lines
-from .interpreter import cache_folder, file_sha256
+from .interpreter import ONLINE, cache_folder, file_sha256
 from .lockfile import Lock, check_package, count, lock_text
 from .project import Project
 from .pyproject import parse_toml
@@ -121,7 +121,7 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(line, at=work)
     failed = f"{p.pkg} cannot be built by its own build backend"
     remedy = "correct [build-system], or what it builds"
-    line = f"{NO_COMPILER} {uv} build --wheel -o wheel project"
+    line = f"PYTHONUNBUFFERED=1 {NO_COMPILER} {uv} build --wheel -o wheel project"
     sh.run(line, failed, remedy, at=work, reason=backend_error)
     line = f"{uv} pip install -q --no-deps $(cat target) --target own wheel/*.whl"
     sh.run(line, f"the wheel of {p.pkg} cannot be installed", at=work)
@@ -131,17 +131,18 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
 
 
 def backend_error(result: Result) -> str:
-    """Show what a build backend printed at last; return its last line, which uv's hints follow."""
+    """Show what a build backend printed at last; return its last line, which uv's own follow."""
     shown = show_output(result, None)
     lines = [line for line in result.stderr.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith("hint:")]
-    return lines[-1].strip() if lines else shown
+    ends = [at for at, line in enumerate(lines) if "The build backend returned an error" in line]
+    own = lines[: ends[-1] - 1] if ends else lines
+    return own[-1].strip() if own else shown
 
 
 def network_remedy(p: Project) -> str:
     """What to do where uv cannot resolve or install."""
     if p.get("COSMO_OFFLINE"):
-        return "go online once, without COSMO_OFFLINE"
+        return ONLINE
     remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
     return f"{remedy}, or check the network"
 
@@ -221,7 +222,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
     remedy, pylock = network_remedy(p), f"{folder}/pylock.toml"
     if p.lock:
-        sh.log("deps", f"{count(p.lock.packages)}, as locked")
+        sh.log("deps", f"{count(len(p.lock.packages), 'package')}, as locked")
         pylock = quote(str(p.lock_file))
     select_files(p, sh, pylock, work)
     pip = f"{uv} pip install -q --target site $(cat target) -r"
@@ -263,14 +264,14 @@ def check_lock_matches(p: Project, lock: Lock, work: str, dry: bool = False) -> 
     inputs = lock.inputs if dry and p.metadata.built else lock_inputs(p, work)
     if inputs != lock.inputs:
         locked, now = (", ".join(texts) or "nothing" for texts in (lock.inputs, inputs))
-        problem = f"is for {locked}, and {now} is required; lock anew with `invoke cosmo.lock`"
+        problem = f"is for {locked}, and {now} is required; lock anew with `{p.lock_command}`"
         raise RecipeError(f"{p.lock_file} {problem}")
 
 
 def check_lock(p: Project) -> None:
     """Raise `RecipeError` where there is no lock, or it is for other requirements than now."""
     if p.lock is None:
-        raise RecipeError(f"{p.lock_file} does not exist; write it with `invoke cosmo.lock`")
+        raise RecipeError(f"{p.lock_file} does not exist; write it with `{p.lock_command}`")
     if p.metadata.built and p.get("COSMO_DEPS") is None:
         log(f"lock     {p.lock_file}: what it must be for is known once the program is built")
         return
@@ -311,4 +312,6 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
-    log(f"lock     {p.lock_file}: Python {lock.version}, {count(names)}; commit it{also}")
+    log(
+        f"lock     {p.lock_file}: Python {lock.version}, {count(len(names), 'package')}; commit it{also}"
+    )

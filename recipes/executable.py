@@ -1,4 +1,4 @@
-"""The executable, from its zip to its place: `.args`, what it is tried with, and one rename."""
+"""The executable: how it is compiled, its `.args`, what it is tried with, and one rename."""
 
 from __future__ import annotations
 
@@ -26,6 +26,31 @@ def write_args(p: Project, executable: Executable) -> str:
 def touch(p: Project) -> str:
     """The command that gives files the time of all that goes in."""
     return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
+
+
+def compile_error(p: Project, result: Result) -> str:
+    """The first error that compileall printed, with the source's file and line; else nothing."""
+    pattern = r'(?ms)File "/zip/Lib/site-packages/([^"\n]+)", line (\d+)$.*?^(\w+Error: [^\n]*)$'
+    match = re.search(pattern, result.stdout)
+    if not match:
+        return ""
+    file = p.source if p.top.endswith(".py") else p.source.parent / match[1]
+    return f"{file}:{match[2]}: {match[3]}"
+
+
+def compile_line(p: Project, path: str) -> str:
+    """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
+
+    It runs there, where no module but those to be packed can be in the compiler's way. Where the
+    `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
+    ignores one that lies beside a `.py`.
+    """
+    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
+    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
+    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
+    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
+    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
+    return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
 def new_zip(executable: Executable) -> str:

@@ -38,6 +38,9 @@ NO_HTTP = "; export http_proxy=http://127.0.0.1:9/"
 MAX_DOWNLOAD = 2**30
 """How many bytes a download may have, where no lock says it."""
 
+ONLINE = "go online once, without --offline or COSMO_OFFLINE"
+"""What to do where the cache has not all that a build needs."""
+
 FETCHED = {"python": "COSMO_URL", "zip": "COSMO_ZIP_URL"}
 """What is fetched, by its name in the build folder, and the setting that says where from."""
 
@@ -108,7 +111,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
             f"is not what {p.lock_file if p.lock else 'COSMO_SHA256'} names",
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
-            f"{remedy}, or lock it anew with `invoke cosmo.lock`" if p.lock else remedy,
+            f"{remedy}, or lock it anew with `{p.lock_command}`" if p.lock else remedy,
         )
     line = f"head -c 6 {name}.part | grep -Eq '^({'|'.join(APE_STARTS)})'"
     line += f" && {zip_command()} -sf python.part | grep -q '^ *Lib/'" if name == "python" else ""
@@ -142,11 +145,13 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         remove = ""
     if p.get("COSMO_OFFLINE"):
         if not entry:
-            problem = "is not in the cache, and COSMO_OFFLINE is set; go online once, without it"
-            raise RecipeError(f"{url} {problem}")
+            raise RecipeError(f"{url} is not in the cache; {ONLINE}")
         return str(entry["name"])
     remedy = f"check the network, or set {FETCHED[name]} to a mirror or a file"
-    remedy = f"install zip (apt install zip), or {remedy}" if name == "zip" else remedy
+    if name == "python":
+        remedy += "; `invoke standin` in a clone of cosmo-recipes makes one to try with"
+    else:
+        remedy = f"install zip (apt install zip), or {remedy}"
     failed = f"{url} cannot be downloaded"
     if not shutil.which("wget") and not sh.dry:
         remedy = "install wget (apt install wget, brew install wget)"

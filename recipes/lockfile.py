@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +35,9 @@ class Lock:
     packages: tuple[str, ...] = ()
 
 
-def count(packages: Sized) -> str:
-    """How many packages, in words."""
-    return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"
+def count(number: int, noun: str) -> str:
+    """How many there are, in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def lock_name(script: Path | None) -> str:
@@ -46,17 +45,18 @@ def lock_name(script: Path | None) -> str:
     return f"pylock.cosmo-{script.stem.replace('.', '-')}.toml" if script else "pylock.cosmo.toml"
 
 
-def read_lock(path: Path, old: str) -> Lock | None:
+def read_lock(path: Path, old: str, command: str) -> Lock | None:
     """The lock at `path`; None where there is none. `RecipeError` for what cannot be one.
 
-    `old` is the name that earlier releases gave it; that is refused, not ignored.
+    `old` is the name that earlier releases gave it; that is refused, not ignored. `command` writes
+    the lock anew.
     """
     if not path.exists():
         if path.with_name(old).exists():
-            remedy = "write the new one with `invoke cosmo.lock`, and remove it"
+            remedy = f"write the new one with `{command}`, and remove it"
             raise RecipeError(f"{path.with_name(old)} is no longer read; {remedy}")
         return None
-    lock = read_toml(path, "write it anew with `invoke cosmo.lock`")
+    lock = read_toml(path, f"write it anew with `{command}`")
     lock.string("lock-version", r"1\.0", default=None)
     ours = lock.table("tool", "cosmo-recipes")
     python = ours.table("python")

@@ -89,11 +89,11 @@ def parse_pkg(value: Value) -> str:
     """An identifier path that leaves the build's own files their names."""
     if value.text is None:
         file = value.root / "pyproject.toml"
-        none = "" if file.exists() else ", which is not there (COSMO_PROJECT names another project)"
-        raise RecipeError(
-            f"PKG is not set, neither in the environment nor in {file}{none}: name the package to"
-            " run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
-        )
+        problem, remedy = "", f"write PKG under [tool.cosmo.env] in {file}"
+        if not file.exists():
+            problem, remedy = f", and there is no {file}", "go to the project's folder"
+        remedy += ", or name the package to run, as in `PKG=name invoke cosmo`"
+        raise RecipeError(f"PKG is not set{problem}; {remedy}")
     first, *rest = value.text.split(".")
     if not all(part.isidentifier() for part in (first, *rest)):
         rule = "use a Python identifier, or several joined by dots"

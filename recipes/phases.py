@@ -16,6 +16,7 @@ from typing import NoReturn
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.executor import Executor
+from invoke.runners import Result
 from invoke.tasks import task
 
 from .app import write_app
@@ -28,6 +29,9 @@ from .dependencies import (
     write_lock,
 )
 from .executable import (
+    compile_error,
+    compile_line,
+    describe_failure,
     new_zip,
     place,
     touch,
@@ -47,6 +51,7 @@ from .shell import (
     print_result,
     progress_bar,
     quote,
+    show_output,
 )
 
 IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
@@ -94,12 +99,13 @@ def lock_message(p: Project) -> str:
         return "none; the interpreter is the one that COSMO_SHA256 names"
     if p.lock is None:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
-        script = f" --script {quote(os.path.relpath(p.script))}" if p.script else ""
-        return f"none{also}, so what is current goes in; `invoke cosmo.lock{script}` writes one"
+        return f"none{also}, so what is current goes in; `{p.lock_command}` writes one"
     url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
     mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
-    return f"{p.lock_file}: Python {p.lock.version}, {count(p.lock.packages)}{mirror}"
+    return (
+        f"{p.lock_file}: Python {p.lock.version}, {count(len(p.lock.packages), 'package')}{mirror}"
+    )
 
 
 @task(pre=[setup, fetch])
@@ -138,6 +144,7 @@ def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoRetur
         sh.log("check", f"tries {constraint}")
         with suppress(RecipeError):
             run_phases(c, {CONSTRAINT: constraint}, "check")
+            sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
             error = RecipeError(f"{error}; with {constraint} it can start: require that")
     raise error
 
@@ -147,34 +154,24 @@ def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     with session(c, "compile") as (p, sh):
         files = 0 if sh.dry else sum(1 for _ in Path(p.site).rglob("*.py"))
-        sh.log("compile", f"{files} files")
+        sh.log("compile", count(files, "file"))
         with progress_bar("compile", files, "files") as bar:
             # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
             lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
-            failed = f"{p.source} does not compile"
-            sh.run(compile_line(p, f"-f {own}"), failed, remedy, at=lib, progress=counted)
+            failed, line = f"{p.source} does not compile", compile_line(p, f"-f {own}")
+
+            def reason(result: Result) -> str:
+                shown = show_output(result, counted)
+                return compile_error(p, result) or shown
+
+            sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
             if p.writes_metadata:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             compiled = "-exec test -f {}c ';' -exec rm -f {} +"
             sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}")
-
-
-def compile_line(p: Project, path: str) -> str:
-    """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
-
-    It runs there, where no module but those to be packed can be in the compiler's way. Where the
-    `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
-    ignores one that lies beside a `.py`.
-    """
-    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
-    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
-    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
-    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
-    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
 @task
@@ -205,7 +202,10 @@ def update(c: Context) -> None:
     with session(c, "update") as (p, sh):
         first, *others = p.executables
         files = 0 if sh.dry else sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
-        sh.log("update", f"{files + 1} files into {', '.join(made.path for made in p.executables)}")
+        sh.log(
+            "update",
+            f"{count(files + 1, 'file')} into {', '.join(made.path for made in p.executables)}",
+        )
         sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
         # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
         new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")

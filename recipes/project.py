@@ -24,7 +24,7 @@ from .metadata import (
 from .parsers import is_reserved
 from .pyproject import ARTICLE, NAMED_BY, Location, locate_project, read_toml
 from .settings import SETTINGS, Settings, Table, is_setting, nearest_setting
-from .shell import RecipeError, exit_on_error, log
+from .shell import RecipeError, exit_on_error, log, quote
 from .source import check_source, find_packages, find_source, has_main
 
 FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
@@ -193,11 +193,17 @@ class Project(Settings):
         """Where the lock lies: beside `pyproject.toml`, or beside a script, under its name."""
         return Path(self.folder, lock_name(self.script))
 
+    @property
+    def lock_command(self) -> str:
+        """The command that writes the lock."""
+        script = f" --script {quote(os.path.relpath(self.script))}" if self.script else ""
+        return f"invoke cosmo.lock{script}"
+
     @cached_property
     def lock(self) -> Lock | None:
         """What is locked, None where nothing is. COSMO_SHA256 must agree with it."""
         old = f"{self.script.stem}.cosmo.lock" if self.script else "cosmo.lock"
-        lock = read_lock(self.lock_file, old)
+        lock = read_lock(self.lock_file, old, self.lock_command)
         if lock and self.get("COSMO_SHA256") not in ("", lock.sha256):
             problem = f" is not what is locked, {lock.sha256}; remove one of them"
             raise self.value("COSMO_SHA256").error(problem)

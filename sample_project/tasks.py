@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: c990eb721749602f83b890f258b2242c84ca9934e0447b6a673d2267ca0dbdb2
+# sha256 of all other lines: 0f926221d0725a30ad91442292de2cea1c5c7189cad8c6074e1961c9d4eb91df
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ import importlib.util
 import json
 import os
 import re
+import runpy
 import select
 import shutil
 import signal
@@ -580,6 +581,14 @@ def add_root(graph: ImportGraph, root: str) -> None:
         sys.exit(f"{module} has no {name}; correct it")
 
 
+def import_started(site: str) -> None:
+    """Import, from the site and in `.deps`, what `.imports` does."""
+    program = os.path.abspath(os.path.join(site, "../../.imports"))
+    sys.path.append(os.path.abspath(site))
+    os.chdir(os.path.join(site, "../../.deps"))
+    runpy.run_path(program)
+
+
 class Notes:
     """What is installed in `site`, and what `purify` noted of it in `work`.
 
@@ -777,6 +786,7 @@ def remove_installer_files(dist: Dist, suffix: str) -> None:
 #                                    make what is installed fit for the executable
 #     check SITE WORK PROGRAM SPECIFIERS ROOT ...
 #                                    check that what starts can, and that this Python suits
+#     imports SITE                   import what starts
 #
 # FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
 # library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
@@ -911,6 +921,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "purify": purify,
     "metadata": write_metadata,
     "check": check_start,
+    "imports": import_started,
 }
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
@@ -929,7 +940,6 @@ import time
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sized
 from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -1298,11 +1308,11 @@ def parse_pkg(value: Value) -> str:
     """An identifier path that leaves the build's own files their names."""
     if value.text is None:
         file = value.root / "pyproject.toml"
-        none = "" if file.exists() else ", which is not there (COSMO_PROJECT names another project)"
-        raise RecipeError(
-            f"PKG is not set, neither in the environment nor in {file}{none}: name the package to"
-            " run there, under [tool.cosmo.env], or as in `PKG=name invoke cosmo`"
-        )
+        problem, remedy = "", f"write PKG under [tool.cosmo.env] in {file}"
+        if not file.exists():
+            problem, remedy = f", and there is no {file}", "go to the project's folder"
+        remedy += ", or name the package to run, as in `PKG=name invoke cosmo`"
+        raise RecipeError(f"PKG is not set{problem}; {remedy}")
     first, *rest = value.text.split(".")
     if not all(part.isidentifier() for part in (first, *rest)):
         rule = "use a Python identifier, or several joined by dots"
@@ -1819,9 +1829,9 @@ class Lock:
     packages: tuple[str, ...] = ()
 
 
-def count(packages: Sized) -> str:
-    """How many packages, in words."""
-    return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"
+def count(number: int, noun: str) -> str:
+    """How many there are, in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def lock_name(script: Path | None) -> str:
@@ -1829,17 +1839,18 @@ def lock_name(script: Path | None) -> str:
     return f"pylock.cosmo-{script.stem.replace('.', '-')}.toml" if script else "pylock.cosmo.toml"
 
 
-def read_lock(path: Path, old: str) -> Lock | None:
+def read_lock(path: Path, old: str, command: str) -> Lock | None:
     """The lock at `path`; None where there is none. `RecipeError` for what cannot be one.
 
-    `old` is the name that earlier releases gave it; that is refused, not ignored.
+    `old` is the name that earlier releases gave it; that is refused, not ignored. `command` writes
+    the lock anew.
     """
     if not path.exists():
         if path.with_name(old).exists():
-            remedy = "write the new one with `invoke cosmo.lock`, and remove it"
+            remedy = f"write the new one with `{command}`, and remove it"
             raise RecipeError(f"{path.with_name(old)} is no longer read; {remedy}")
         return None
-    lock = read_toml(path, "write it anew with `invoke cosmo.lock`")
+    lock = read_toml(path, f"write it anew with `{command}`")
     lock.string("lock-version", r"1\.0", default=None)
     ours = lock.table("tool", "cosmo-recipes")
     python = ours.table("python")
@@ -2277,11 +2288,17 @@ class Project(Settings):
         """Where the lock lies: beside `pyproject.toml`, or beside a script, under its name."""
         return Path(self.folder, lock_name(self.script))
 
+    @property
+    def lock_command(self) -> str:
+        """The command that writes the lock."""
+        script = f" --script {quote(os.path.relpath(self.script))}" if self.script else ""
+        return f"invoke cosmo.lock{script}"
+
     @cached_property
     def lock(self) -> Lock | None:
         """What is locked, None where nothing is. COSMO_SHA256 must agree with it."""
         old = f"{self.script.stem}.cosmo.lock" if self.script else "cosmo.lock"
-        lock = read_lock(self.lock_file, old)
+        lock = read_lock(self.lock_file, old, self.lock_command)
         if lock and self.get("COSMO_SHA256") not in ("", lock.sha256):
             problem = f" is not what is locked, {lock.sha256}; remove one of them"
             raise self.value("COSMO_SHA256").error(problem)
@@ -2522,6 +2539,9 @@ NO_HTTP = "; export http_proxy=http://127.0.0.1:9/"
 MAX_DOWNLOAD = 2**30
 """How many bytes a download may have, where no lock says it."""
 
+ONLINE = "go online once, without --offline or COSMO_OFFLINE"
+"""What to do where the cache has not all that a build needs."""
+
 FETCHED = {"python": "COSMO_URL", "zip": "COSMO_ZIP_URL"}
 """What is fetched, by its name in the build folder, and the setting that says where from."""
 
@@ -2592,7 +2612,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
             f"is not what {p.lock_file if p.lock else 'COSMO_SHA256'} names",
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
-            f"{remedy}, or lock it anew with `invoke cosmo.lock`" if p.lock else remedy,
+            f"{remedy}, or lock it anew with `{p.lock_command}`" if p.lock else remedy,
         )
     line = f"head -c 6 {name}.part | grep -Eq '^({'|'.join(APE_STARTS)})'"
     line += f" && {zip_command()} -sf python.part | grep -q '^ *Lib/'" if name == "python" else ""
@@ -2626,11 +2646,13 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         remove = ""
     if p.get("COSMO_OFFLINE"):
         if not entry:
-            problem = "is not in the cache, and COSMO_OFFLINE is set; go online once, without it"
-            raise RecipeError(f"{url} {problem}")
+            raise RecipeError(f"{url} is not in the cache; {ONLINE}")
         return str(entry["name"])
     remedy = f"check the network, or set {FETCHED[name]} to a mirror or a file"
-    remedy = f"install zip (apt install zip), or {remedy}" if name == "zip" else remedy
+    if name == "python":
+        remedy += "; `invoke standin` in a clone of cosmo-recipes makes one to try with"
+    else:
+        remedy = f"install zip (apt install zip), or {remedy}"
     failed = f"{url} cannot be downloaded"
     if not shutil.which("wget") and not sh.dry:
         remedy = "install wget (apt install wget, brew install wget)"
@@ -2819,7 +2841,7 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(line, at=work)
     failed = f"{p.pkg} cannot be built by its own build backend"
     remedy = "correct [build-system], or what it builds"
-    line = f"{NO_COMPILER} {uv} build --wheel -o wheel project"
+    line = f"PYTHONUNBUFFERED=1 {NO_COMPILER} {uv} build --wheel -o wheel project"
     sh.run(line, failed, remedy, at=work, reason=backend_error)
     line = f"{uv} pip install -q --no-deps $(cat target) --target own wheel/*.whl"
     sh.run(line, f"the wheel of {p.pkg} cannot be installed", at=work)
@@ -2829,17 +2851,18 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
 
 
 def backend_error(result: Result) -> str:
-    """Show what a build backend printed at last; return its last line, which uv's hints follow."""
+    """Show what a build backend printed at last; return its last line, which uv's own follow."""
     shown = show_output(result, None)
     lines = [line for line in result.stderr.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith("hint:")]
-    return lines[-1].strip() if lines else shown
+    ends = [at for at, line in enumerate(lines) if "The build backend returned an error" in line]
+    own = lines[: ends[-1] - 1] if ends else lines
+    return own[-1].strip() if own else shown
 
 
 def network_remedy(p: Project) -> str:
     """What to do where uv cannot resolve or install."""
     if p.get("COSMO_OFFLINE"):
-        return "go online once, without COSMO_OFFLINE"
+        return ONLINE
     remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
     return f"{remedy}, or check the network"
 
@@ -2919,7 +2942,7 @@ def install(p: Project, sh: Shell, uv: str, work: str) -> None:
     folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
     remedy, pylock = network_remedy(p), f"{folder}/pylock.toml"
     if p.lock:
-        sh.log("deps", f"{count(p.lock.packages)}, as locked")
+        sh.log("deps", f"{count(len(p.lock.packages), 'package')}, as locked")
         pylock = quote(str(p.lock_file))
     select_files(p, sh, pylock, work)
     pip = f"{uv} pip install -q --target site $(cat target) -r"
@@ -2961,14 +2984,14 @@ def check_lock_matches(p: Project, lock: Lock, work: str, dry: bool = False) -> 
     inputs = lock.inputs if dry and p.metadata.built else lock_inputs(p, work)
     if inputs != lock.inputs:
         locked, now = (", ".join(texts) or "nothing" for texts in (lock.inputs, inputs))
-        problem = f"is for {locked}, and {now} is required; lock anew with `invoke cosmo.lock`"
+        problem = f"is for {locked}, and {now} is required; lock anew with `{p.lock_command}`"
         raise RecipeError(f"{p.lock_file} {problem}")
 
 
 def check_lock(p: Project) -> None:
     """Raise `RecipeError` where there is no lock, or it is for other requirements than now."""
     if p.lock is None:
-        raise RecipeError(f"{p.lock_file} does not exist; write it with `invoke cosmo.lock`")
+        raise RecipeError(f"{p.lock_file} does not exist; write it with `{p.lock_command}`")
     if p.metadata.built and p.get("COSMO_DEPS") is None:
         log(f"lock     {p.lock_file}: what it must be for is known once the program is built")
         return
@@ -3009,7 +3032,9 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
-    log(f"lock     {p.lock_file}: Python {lock.version}, {count(names)}; commit it{also}")
+    log(
+        f"lock     {p.lock_file}: Python {lock.version}, {count(len(names), 'package')}; commit it{also}"
+    )
 
 
 # recipes/app.py ---------------------------------------------------------------
@@ -3088,7 +3113,7 @@ def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str]
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(Path(folder).glob("*.dist-info/entry_points.txt"), "utf-8")
     commands = dict(parser["console_scripts"]) if "console_scripts" in parser else {}
-    programs = sorted(path.name for path in Path(folder, "bin").glob("*"))
+    programs = sorted(path.name for path in Path(folder, "bin").glob("*") if path.is_file())
     sh.run(f"rm -rf {quote(folder)}")
     return commands, programs
 
@@ -3099,7 +3124,8 @@ def choose_command(
     """The command with that name, or, where none is given, the only one; and what it starts."""
     if not commands:
         native = f"; bin/{programs[0]} is a native program, which cannot run" if programs else ""
-        raise RecipeError(f"{requirement} has no command of Python's{native}; require another")
+        remedy = "require another, or name what starts with --entry=module:function"
+        raise RecipeError(f"{requirement} has no command written in Python{native}; {remedy}")
     same = [command for command in commands if canonical(command) == canonical(name)]
     if not same and (is_given or len(commands) > 1):
         problem = f"{requirement} has no command {name}"
@@ -3113,7 +3139,7 @@ def choose_command(
 
 
 # recipes/executable.py --------------------------------------------------------
-# The executable, from its zip to its place: `.args`, what it is tried with, and one rename.
+# The executable: how it is compiled, its `.args`, what it is tried with, and one rename.
 
 CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
 
@@ -3128,6 +3154,31 @@ def write_args(p: Project, executable: Executable) -> str:
 def touch(p: Project) -> str:
     """The command that gives files the time of all that goes in."""
     return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
+
+
+def compile_error(p: Project, result: Result) -> str:
+    """The first error that compileall printed, with the source's file and line; else nothing."""
+    pattern = r'(?ms)File "/zip/Lib/site-packages/([^"\n]+)", line (\d+)$.*?^(\w+Error: [^\n]*)$'
+    match = re.search(pattern, result.stdout)
+    if not match:
+        return ""
+    file = p.source if p.top.endswith(".py") else p.source.parent / match[1]
+    return f"{file}:{match[2]}: {match[3]}"
+
+
+def compile_line(p: Project, path: str) -> str:
+    """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
+
+    It runs there, where no module but those to be packed can be in the compiler's way. Where the
+    `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
+    ignores one that lies beside a `.py`.
+    """
+    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
+    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
+    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
+    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
+    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
+    return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
 def new_zip(executable: Executable) -> str:
@@ -3239,12 +3290,13 @@ def lock_message(p: Project) -> str:
         return "none; the interpreter is the one that COSMO_SHA256 names"
     if p.lock is None:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
-        script = f" --script {quote(os.path.relpath(p.script))}" if p.script else ""
-        return f"none{also}, so what is current goes in; `invoke cosmo.lock{script}` writes one"
+        return f"none{also}, so what is current goes in; `{p.lock_command}` writes one"
     url = p.value("COSMO_URL")
     other = url.source != "default" and p.lock.url not in (url.text or "").split()
     mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
-    return f"{p.lock_file}: Python {p.lock.version}, {count(p.lock.packages)}{mirror}"
+    return (
+        f"{p.lock_file}: Python {p.lock.version}, {count(len(p.lock.packages), 'package')}{mirror}"
+    )
 
 
 @task(pre=[setup, fetch])
@@ -3283,6 +3335,7 @@ def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoRetur
         sh.log("check", f"tries {constraint}")
         with suppress(RecipeError):
             run_phases(c, {CONSTRAINT: constraint}, "check")
+            sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
             error = RecipeError(f"{error}; with {constraint} it can start: require that")
     raise error
 
@@ -3292,34 +3345,24 @@ def compile_site(c: Context) -> None:
     """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
     with session(c, "compile") as (p, sh):
         files = 0 if sh.dry else sum(1 for _ in Path(p.site).rglob("*.py"))
-        sh.log("compile", f"{files} files")
+        sh.log("compile", count(files, "file"))
         with progress_bar("compile", files, "files") as bar:
             # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
             lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
-            failed = f"{p.source} does not compile"
-            sh.run(compile_line(p, f"-f {own}"), failed, remedy, at=lib, progress=counted)
+            failed, line = f"{p.source} does not compile", compile_line(p, f"-f {own}")
+
+            def reason(result: Result) -> str:
+                shown = show_output(result, counted)
+                return compile_error(p, result) or shown
+
+            sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
             if p.writes_metadata:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             compiled = "-exec test -f {}c ';' -exec rm -f {} +"
             sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}")
-
-
-def compile_line(p: Project, path: str) -> str:
-    """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
-
-    It runs there, where no module but those to be packed can be in the compiler's way. Where the
-    `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
-    ignores one that lies beside a `.py`.
-    """
-    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
-    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
-    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
-    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
-    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
 @task
@@ -3350,7 +3393,10 @@ def update(c: Context) -> None:
     with session(c, "update") as (p, sh):
         first, *others = p.executables
         files = 0 if sh.dry else sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
-        sh.log("update", f"{files + 1} files into {', '.join(made.path for made in p.executables)}")
+        sh.log(
+            "update",
+            f"{count(files + 1, 'file')} into {', '.join(made.path for made in p.executables)}",
+        )
         sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
         # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
         new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")

@@ -108,7 +108,10 @@ CHAIN = "jupytext -> nbformat -> jsonschema -> rpds-py"
 RPDS = needing("rpds-py", "rpds.rpds", CHAIN, "rpds/__init__.py")
 RPDS += "; with jsonschema==4.17.3 it can start: require that"
 THREADS = lacking("visidata/threads.py", "ctypes")  # known once the new executable is tried
-NATIVE = "bin/ruff is a native program, which cannot run; require another"
+NATIVE = (
+    "bin/ruff is a native program, which cannot run; require another, or name what starts with"
+    " --entry=module:function"
+)
 
 REASONS = [
     App("codespell==2.4.3", "", lacking("codespell_lib/_codespell.py", "ctypes")),
@@ -125,5 +128,5 @@ REFUSED = [
     *(app._replace(text=cannot_start(app.text)) for app in REASONS),
     App("mypy==2.4.1", "", cannot_start(LIBRT, BASE64)),
     App("visidata==3.4", "", f"cosmo: dist/visidata cannot start: {THREADS}"),
-    App("ruff==0.17.6", "", f"cosmo: ruff==0.17.6 has no command of Python's; {NATIVE}"),
+    App("ruff==0.17.6", "", f"cosmo: ruff==0.17.6 has no command written in Python; {NATIVE}"),
 ]

@@ -7,6 +7,7 @@
                                    make what is installed fit for the executable
     check SITE WORK PROGRAM SPECIFIERS ROOT ...
                                    check that what starts can, and that this Python suits
+    imports SITE                   import what starts
 
 FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
 library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
@@ -33,7 +34,7 @@ if not __package__:  # run by its path
 
 from .distribution import requirements_lines
 from .purify import purify
-from .start import check_python, check_start
+from .start import check_python, check_start, import_started
 
 if __spec__ is None:  # the program may have a package of that name
     for known in [name for name in sys.modules if name.partition(".")[0] == "inside"]:
@@ -168,6 +169,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "purify": purify,
     "metadata": write_metadata,
     "check": check_start,
+    "imports": import_started,
 }
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import re
+import runpy
 import sys
 
 from .distribution import dependency_path, find_dists
@@ -100,6 +101,14 @@ def add_root(graph: ImportGraph, root: str) -> None:
         sys.exit(f"there is no module {module}; correct it")
     if function and not graph.binds(module, name):
         sys.exit(f"{module} has no {name}; correct it")
+
+
+def import_started(site: str) -> None:
+    """Import, from the site and in `.deps`, what `.imports` does."""
+    program = os.path.abspath(os.path.join(site, "../../.imports"))
+    sys.path.append(os.path.abspath(site))
+    os.chdir(os.path.join(site, "../../.deps"))
+    runpy.run_path(program)
 
 
 class Notes:
