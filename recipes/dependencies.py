@@ -312,6 +312,5 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
-    log(
-        f"lock     {p.lock_file}: Python {lock.version}, {count(len(names), 'package')}; commit it{also}"
-    )
+    packages = count(len(names), "package")
+    log(f"lock     {p.lock_file}: Python {lock.version}, {packages}; commit it{also}")

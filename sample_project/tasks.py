@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 0f926221d0725a30ad91442292de2cea1c5c7189cad8c6074e1961c9d4eb91df
+# sha256 of all other lines: a3a76fd9086861c6171c32df29754fc09cb75c747936952582bdfe5bc37c556a
 
 from __future__ import annotations
 
@@ -3032,9 +3032,8 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
-    log(
-        f"lock     {p.lock_file}: Python {lock.version}, {count(len(names), 'package')}; commit it{also}"
-    )
+    packages = count(len(names), "package")
+    log(f"lock     {p.lock_file}: Python {lock.version}, {packages}; commit it{also}")
 
 
 # recipes/app.py ---------------------------------------------------------------
