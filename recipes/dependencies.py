@@ -131,12 +131,16 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
 
 
 def backend_error(result: Result) -> str:
-    """Show what a build backend printed at last; return its last line, which uv's own follow."""
+    """Show what a build backend printed at last; return its error, or else its last line.
+
+    uv's own lines follow, and it mixes the backend's two outputs.
+    """
     shown = show_output(result, None)
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     ends = [at for at, line in enumerate(lines) if "The build backend returned an error" in line]
     own = lines[: ends[-1] - 1] if ends else lines
-    return own[-1].strip() if own else shown
+    errors = [line for line in own if re.match(r"([\w.]+(Error|Exception)|error)\b", line)]
+    return (errors or own or [shown])[-1].strip()
 
 
 def network_remedy(p: Project) -> str:
@@ -312,5 +316,5 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
-    packages = count(len(names), "package")
-    log(f"lock     {p.lock_file}: Python {lock.version}, {packages}; commit it{also}")
+    held = count(len(names), "package")
+    log(f"lock     {p.lock_file}: Python {lock.version}, {held}; commit it{also}")

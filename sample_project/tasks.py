@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: a3a76fd9086861c6171c32df29754fc09cb75c747936952582bdfe5bc37c556a
+# sha256 of all other lines: e26ccc06736fe7262e08386140b94ad1cfc979752c180575766f6f7b1bd4b072
 
 from __future__ import annotations
 
@@ -2851,12 +2851,16 @@ def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
 
 
 def backend_error(result: Result) -> str:
-    """Show what a build backend printed at last; return its last line, which uv's own follow."""
+    """Show what a build backend printed at last; return its error, or else its last line.
+
+    uv's own lines follow, and it mixes the backend's two outputs.
+    """
     shown = show_output(result, None)
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     ends = [at for at, line in enumerate(lines) if "The build backend returned an error" in line]
     own = lines[: ends[-1] - 1] if ends else lines
-    return own[-1].strip() if own else shown
+    errors = [line for line in own if re.match(r"([\w.]+(Error|Exception)|error)\b", line)]
+    return (errors or own or [shown])[-1].strip()
 
 
 def network_remedy(p: Project) -> str:
@@ -3032,8 +3036,8 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
-    packages = count(len(names), "package")
-    log(f"lock     {p.lock_file}: Python {lock.version}, {packages}; commit it{also}")
+    held = count(len(names), "package")
+    log(f"lock     {p.lock_file}: Python {lock.version}, {held}; commit it{also}")
 
 
 # recipes/app.py ---------------------------------------------------------------
