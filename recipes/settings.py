@@ -189,8 +189,10 @@ class Names(dict[str, str]):
 
 def nearest_setting(name: str) -> str | None:
     """The setting that a misspelt name stands for; None if it is one, or like none."""
-    names = get_close_matches(name, SETTINGS, 1, 0.8)
-    return names[0] if names and name not in SETTINGS else None
+    names = SETTINGS if name.startswith("COSMO_") else ("PKG", "DIR_SITE")
+    endings = {one.replace("COSMO_", ""): one for one in names}
+    near = get_close_matches(name.replace("COSMO_", ""), endings, 1, 0.8)
+    return endings[near[0]] if near and name not in SETTINGS else None
 
 
 def is_setting(name: str) -> bool:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: e26ccc06736fe7262e08386140b94ad1cfc979752c180575766f6f7b1bd4b072
+# sha256 of all other lines: 345bcf10a46cea027591eac972497104729cbb45ef33b489e7f4cf932d7c7a98
 
 from __future__ import annotations
 
@@ -1585,8 +1585,10 @@ class Names(dict[str, str]):
 
 def nearest_setting(name: str) -> str | None:
     """The setting that a misspelt name stands for; None if it is one, or like none."""
-    names = get_close_matches(name, SETTINGS, 1, 0.8)
-    return names[0] if names and name not in SETTINGS else None
+    names = SETTINGS if name.startswith("COSMO_") else ("PKG", "DIR_SITE")
+    endings = {one.replace("COSMO_", ""): one for one in names}
+    near = get_close_matches(name.replace("COSMO_", ""), endings, 1, 0.8)
+    return endings[near[0]] if near and name not in SETTINGS else None
 
 
 def is_setting(name: str) -> bool:
