@@ -55,13 +55,14 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
             requirement, entry or command, bool(entry), *install_app(p, sh, requirement)
         )
     path = Path(p.folder, "dist", f"app_{re.sub('[^A-Za-z0-9]', '_', command)}.py")
-    if path.exists() and not path.read_text("utf-8").startswith(WRITTEN):
+    written = path.is_file() and not path.is_symlink()
+    if os.path.lexists(path) and not (written and path.read_text("utf-8").startswith(WRITTEN)):
         raise RecipeError(f"{path} was not written by cosmo.app; move it away")
     module, _, function = entry.partition(":")
     text = APP.format(
         written=WRITTEN,
         slashes="///",  # spelt out above, this file would have two such blocks where it is vendored
-        file=path,
+        file=f"dist/{path.name}",
         requirement=f'"{requirement}"',
         command=command,
         module=module,

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 345bcf10a46cea027591eac972497104729cbb45ef33b489e7f4cf932d7c7a98
+# sha256 of all other lines: 7626a7996f8e8bba582533b2ae5846944d387e8ed991dc879dcdd6ce642f4d72
 
 from __future__ import annotations
 
@@ -152,11 +152,32 @@ def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
 IMPORT_TIMEOUT = 20
 """How many seconds the import of one module may take."""
 
+START = """
+import os, signal, sys
+
+NETWORK = "connect getaddrinfo gethostbyaddr gethostbyname getnameinfo sendmsg sendto".split()
+
+def refuse(event, args):
+    if event[:7] == "socket." and event[7:] in NETWORK:
+        raise OSError("the start check has no network")
+
+for name in os.environ.keys() - {"PATH", "TMPDIR"}:
+    del os.environ[name]
+os.environ["HOME"] = os.getcwd()
+sys.stdin = open(os.devnull)
+sys.addaudithook(refuse)
+signal.alarm(60)
+"""
+"""The Python that what imports begins with: for a minute, without network, input and home.
+
+Source of the events' names: Python's documentation, "Audit events table".
+"""
+
 
 def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Import modules; yield each one's name, and the module for lack of which it fails, or none.
 
-    They are imported in a process without input and output. Where one of them ends it, or takes too
+    They are imported in a process without input, output, network and home. Where one of them ends it, or takes too
     long, nothing is known of that one, and a new process goes on behind it.
     """
     while names:
@@ -186,6 +207,8 @@ def import_all(names: list[str], removed: dict[str, str], writing: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
+    os.chdir(os.environ.get("TMPDIR", "."))  # the build folder
+    exec(START, {})  # noqa: S102 - as `.imports` does
     for name in names:
         cause = ""
         try:
@@ -292,8 +315,10 @@ class ImportVisitor(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_If(self, node: ast.If) -> None:
-        names = {part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)}
-        for part in node.body if self.is_run and names == {"__name__"} else ():
+        test = node.test
+        names = {part.id for part in ast.walk(test) if isinstance(part, ast.Name)}
+        is_main = isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq)
+        for part in node.body if self.is_run and is_main and names == {"__name__"} else ():
             self.visit(part)
         self.visit_optional(*node.body, *node.orelse)
 
@@ -491,22 +516,6 @@ def in_interpreter(name: str) -> bool:
 # Check that a program can start: its entry, this Python, and what it imports.
 
 REMEDY = "COSMO_CHECK=0 builds it all the same"
-START = """
-import os, signal, sys
-
-def refuse(event, args):
-    if event in ("socket.connect", "socket.getaddrinfo"):
-        raise OSError("the start check has no network")
-
-for name in os.environ.keys() - {"PATH", "TMPDIR"}:
-    del os.environ[name]
-os.environ["HOME"] = os.getcwd()
-sys.stdin = open(os.devnull)
-sys.addaudithook(refuse)
-signal.alarm(60)
-"""
-"""How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
-
 END = "import os, sys\nsys.stdout.flush()\nos._exit(0)"
 """How it ends, also where a module has started a thread."""
 
@@ -3085,13 +3094,14 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
             requirement, entry or command, bool(entry), *install_app(p, sh, requirement)
         )
     path = Path(p.folder, "dist", f"app_{re.sub('[^A-Za-z0-9]', '_', command)}.py")
-    if path.exists() and not path.read_text("utf-8").startswith(WRITTEN):
+    written = path.is_file() and not path.is_symlink()
+    if os.path.lexists(path) and not (written and path.read_text("utf-8").startswith(WRITTEN)):
         raise RecipeError(f"{path} was not written by cosmo.app; move it away")
     module, _, function = entry.partition(":")
     text = APP.format(
         written=WRITTEN,
         slashes="///",  # spelt out above, this file would have two such blocks where it is vendored
-        file=path,
+        file=f"dist/{path.name}",
         requirement=f'"{requirement}"',
         command=command,
         module=module,

@@ -88,8 +88,10 @@ class ImportVisitor(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_If(self, node: ast.If) -> None:
-        names = {part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)}
-        for part in node.body if self.is_run and names == {"__name__"} else ():
+        test = node.test
+        names = {part.id for part in ast.walk(test) if isinstance(part, ast.Name)}
+        is_main = isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq)
+        for part in node.body if self.is_run and is_main and names == {"__name__"} else ():
             self.visit(part)
         self.visit_optional(*node.body, *node.orelse)
 

@@ -12,11 +12,32 @@ from collections.abc import Iterator
 IMPORT_TIMEOUT = 20
 """How many seconds the import of one module may take."""
 
+START = """
+import os, signal, sys
+
+NETWORK = "connect getaddrinfo gethostbyaddr gethostbyname getnameinfo sendmsg sendto".split()
+
+def refuse(event, args):
+    if event[:7] == "socket." and event[7:] in NETWORK:
+        raise OSError("the start check has no network")
+
+for name in os.environ.keys() - {"PATH", "TMPDIR"}:
+    del os.environ[name]
+os.environ["HOME"] = os.getcwd()
+sys.stdin = open(os.devnull)
+sys.addaudithook(refuse)
+signal.alarm(60)
+"""
+"""The Python that what imports begins with: for a minute, without network, input and home.
+
+Source of the events' names: Python's documentation, "Audit events table".
+"""
+
 
 def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Import modules; yield each one's name, and the module for lack of which it fails, or none.
 
-    They are imported in a process without input and output. Where one of them ends it, or takes too
+    They are imported in a process without input, output, network and home. Where one of them ends it, or takes too
     long, nothing is known of that one, and a new process goes on behind it.
     """
     while names:
@@ -46,6 +67,8 @@ def import_all(names: list[str], removed: dict[str, str], writing: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
+    os.chdir(os.environ.get("TMPDIR", "."))  # the build folder
+    exec(START, {})  # noqa: S102 - as `.imports` does
     for name in names:
         cause = ""
         try:

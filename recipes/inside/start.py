@@ -11,24 +11,9 @@ import sys
 
 from .distribution import dependency_path, find_dists
 from .imports import ImportGraph, Use
+from .probe import START
 
 REMEDY = "COSMO_CHECK=0 builds it all the same"
-START = """
-import os, signal, sys
-
-def refuse(event, args):
-    if event in ("socket.connect", "socket.getaddrinfo"):
-        raise OSError("the start check has no network")
-
-for name in os.environ.keys() - {"PATH", "TMPDIR"}:
-    del os.environ[name]
-os.environ["HOME"] = os.getcwd()
-sys.stdin = open(os.devnull)
-sys.addaudithook(refuse)
-signal.alarm(60)
-"""
-"""How `.imports` begins: it may take a minute, and has neither network nor input nor home."""
-
 END = "import os, sys\nsys.stdout.flush()\nos._exit(0)"
 """How it ends, also where a module has started a thread."""
 
