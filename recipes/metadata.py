@@ -144,9 +144,11 @@ def isolates(words: tuple[str, ...]) -> bool:
 
 def run_module(words: tuple[str, ...]) -> str:
     """The module that a Python command line runs by `-m`; empty where it runs something else."""
-    for word, following in zip(words, words[1:]):
-        if re.fullmatch("-[A-Za-z]*m", word):
-            return following
-        if not word.startswith("-") or re.fullmatch("-[A-Za-z]*c", word):
-            return ""
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        match = re.fullmatch("-[A-Za-z]*?([cmWX])(.*)", rest.pop(0))
+        if match:
+            value = match[2] or (rest.pop(0) if rest else "")
+            if match[1] in "cm":
+                return value if match[1] == "m" else ""
     return ""

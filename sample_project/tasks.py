@@ -22,11 +22,12 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 7626a7996f8e8bba582533b2ae5846944d387e8ed991dc879dcdd6ce642f4d72
+# sha256 of all other lines: 5c6af5b869914987ce68fe94cfad6f3daadeb6fefe31ccfd4ee0ea9c8f5f3e67
 
 from __future__ import annotations
 
 import ast
+import builtins
 import csv
 import datetime
 import importlib
@@ -158,8 +159,10 @@ import os, signal, sys
 NETWORK = "connect getaddrinfo gethostbyaddr gethostbyname getnameinfo sendmsg sendto".split()
 
 def refuse(event, args):
-    if event[:7] == "socket." and event[7:] in NETWORK:
-        raise OSError("the start check has no network")
+    local = event[7:] in ("connect", "sendmsg", "sendto") and isinstance(args[-1], (str, bytes))
+    if event[:7] == "socket." and event[7:] in NETWORK and not local:
+        error = sys.modules["socket"].gaierror if event[7:10] == "get" else ConnectionRefusedError
+        raise error("the start check has no network")
 
 for name in os.environ.keys() - {"PATH", "TMPDIR"}:
     del os.environ[name]
@@ -174,19 +177,30 @@ Source of the events' names: Python's documentation, "Audit events table".
 """
 
 
-def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
+class Trial(NamedTuple):
+    """A module to import; and one to import before, if it fails, as that may make it importable.
+
+    `suffices` if it is enough that the one before can be imported, as it imports the module itself.
+    """
+
+    name: str
+    before: str
+    suffices: bool
+
+
+def probe_imports(trials: list[Trial], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Import modules; yield each one's name, and the module for lack of which it fails, or none.
 
-    They are imported in a process without input, output, network and home. Where one of them ends it, or takes too
-    long, nothing is known of that one, and a new process goes on behind it.
+    They are imported in a process without input, output, network and home. Where one of them ends
+    it, or takes too long, nothing is known of that one, and a new process goes on behind it.
     """
-    while names:
+    while trials:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
             try:
-                import_all(names, removed, writing)
+                import_all(trials, removed, writing)
             finally:
                 os._exit(0)
         os.close(writing)
@@ -199,23 +213,31 @@ def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[s
         os.close(reading)
         rows = [json.loads(line) for line in output.split(b"\n")[:-1]]
         yield from rows
-        names = names[len(rows) + 1 :]
+        trials = trials[len(rows) + 1 :]
 
 
-def import_all(names: list[str], removed: dict[str, str], writing: int) -> None:
+def import_all(trials: list[Trial], removed: dict[str, str], writing: int) -> None:
     """Import the modules, and write a row of JSON about each."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
     os.chdir(os.environ.get("TMPDIR", "."))  # the build folder
     exec(START, {})  # noqa: S102 - as `.imports` does
-    for name in names:
-        cause = ""
-        try:
-            importlib.import_module(name)
-        except BaseException as error:
-            cause = missing_module(error, removed)
-        os.write(writing, json.dumps([name, cause]).encode() + b"\n")
+    for trial in trials:
+        cause = try_import(trial.name, removed)
+        if cause and trial.before:
+            cause_before = try_import(trial.before, removed)
+            cause = cause_before or ("" if trial.suffices else try_import(trial.name, removed))
+        os.write(writing, json.dumps([trial.name, cause]).encode() + b"\n")
+
+
+def try_import(name: str, removed: dict[str, str]) -> str:
+    """Import a module; return the one for lack of which that fails, or nothing."""
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        return missing_module(error, removed)
+    return ""
 
 
 def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
@@ -248,13 +270,15 @@ GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 class Import(NamedTuple):
     """One import: the module, the line, and whether the program may start without it.
 
-    `attribute` if the name may also be one that the module before its last dot binds.
+    `attribute` if the name may also be one that the module before its last dot binds; `is_later`
+    if it is in a function.
     """
 
     name: str
     line: int
     optional: bool
     attribute: bool = False
+    is_later: bool = False
 
     def statement(self) -> str:
         """The statement that does the same at any place."""
@@ -272,6 +296,7 @@ class ImportVisitor(ast.NodeVisitor):
 
     def __init__(self, package: str, is_run: bool, tree: ast.Module, called: set[str]) -> None:
         self.package, self.is_run, self.optional = package.split("."), is_run, 0
+        self.is_later = False
         self.imports: list[Import] = []
         self.imported: dict[str, Import] = {}
         self.calls, self.functions = set(called), {}
@@ -279,6 +304,7 @@ class ImportVisitor(ast.NodeVisitor):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self.functions[node.name] = node
         self.visit(tree)
+        self.is_later = True
         while ready := self.functions.keys() & self.calls:
             self.visit_called(self.functions.pop(min(ready)))
 
@@ -290,8 +316,8 @@ class ImportVisitor(ast.NodeVisitor):
         todo: list[ast.AST] = [] if self.optional else [node]
         while todo:
             part = todo.pop()
-            if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
-                self.calls.add(part.func.id)
+            if isinstance(part, ast.Call):
+                self.calls.add(dotted_name(part.func))
             if not isinstance(part, (ast.BoolOp, ast.IfExp, ast.Lambda)):
                 todo += ast.iter_child_nodes(part)
 
@@ -322,6 +348,9 @@ class ImportVisitor(ast.NodeVisitor):
             self.visit(part)
         self.visit_optional(*node.body, *node.orelse)
 
+    def visit_Match(self, node: Any) -> None:
+        self.visit_optional(*node.cases)
+
     def visit_Try(self, node: Any) -> None:
         types = [handler.type or ast.Name("Exception") for handler in node.handlers]
         if any(map(catches_import_error, types)):
@@ -339,25 +368,45 @@ class ImportVisitor(ast.NodeVisitor):
         guarded = any(catches_import_error(item.context_expr) for item in node.items)
         (self.visit_optional if guarded else self.generic_visit)(ast.Module(node.body, []))
 
+    def called_imports(self) -> Iterator[tuple[str, str]]:
+        """The module and the name of each function that is called and is imported for certain."""
+        modules = {one.name: one for one in self.imports if not one.attribute}
+        for call in sorted(self.calls):
+            base, _, function = call.rpartition(".")
+            one = self.imported.get(base or call) or (modules.get(base) if base else None)
+            if one and not one.optional:
+                module, _, name = one.name.rpartition(".")
+                yield (one.name, function) if base else (module, name)
+
     def visit_Import(self, node: ast.Import) -> None:
-        self.imports += [Import(alias.name, node.lineno, self.optional > 0) for alias in node.names]
+        rest = (node.lineno, self.optional > 0, False, self.is_later)
+        self.imports += [Import(alias.name, *rest) for alias in node.names]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         above = self.package[: len(self.package) - node.level + 1] if node.level else []
         base, optional = ".".join([*above, *filter(None, [node.module])]), self.optional > 0
         if base == "__future__":
             return
-        self.imports.append(Import(base, node.lineno, optional))
+        self.imports.append(Import(base, node.lineno, optional, False, self.is_later))
         for alias in node.names:
-            one = Import(f"{base}.{alias.name}", node.lineno, optional, True)
+            one = Import(f"{base}.{alias.name}", node.lineno, optional, True, self.is_later)
             self.imports.append(one)
             self.imported[alias.asname or alias.name] = one
 
 
 def catches_import_error(node: ast.AST) -> bool:
-    """Whether an expression names an exception that an import may raise."""
-    names = (name.id for name in ast.walk(node) if isinstance(name, ast.Name))
-    return not GUARDS.isdisjoint(names)
+    """Whether an expression may name an exception that an import raises, or suppress it."""
+    names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    return not GUARDS.isdisjoint(names) or not all(hasattr(builtins, name) for name in names)
+
+
+def dotted_name(node: ast.AST) -> str:
+    """The names of an expression like `a.b.c`; empty for any other."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
 def bound_names(tree: ast.AST) -> set[str]:
@@ -371,6 +420,9 @@ def bound_names(tree: ast.AST) -> set[str]:
             continue
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
+        is_open = isinstance(node, ast.Name) and node.id in ("globals", "setattr", "vars")
+        if is_open or (isinstance(node, ast.Attribute) and node.attr == "modules"):
+            names.add("*")
         if isinstance(node, ast.alias):
             names.add(node.asname or node.name.partition(".")[0])
         todo += ast.iter_child_nodes(node)
@@ -378,11 +430,15 @@ def bound_names(tree: ast.AST) -> set[str]:
 
 
 class Use(NamedTuple):
-    """Where a module is imported first: by which module, in which file and line."""
+    """Where a module is imported first: by which module, in which file and line; if in a function.
+
+    `by` is empty for what the root imports: that is never imported itself.
+    """
 
     by: str
     file: str
     line: int
+    is_later: bool = False
 
 
 class ImportGraph:
@@ -398,6 +454,7 @@ class ImportGraph:
         self.optional: dict[str, Use] = {}
         self.called: dict[str, set[str]] = {}
         self.started: list[Import] = []
+        self.parent = ""
 
     def add_root(self, module: str, function: str) -> None:
         """Add what starts: a module that is run, as `-m` does, or from which a function is called.
@@ -411,7 +468,7 @@ class ImportGraph:
             entries = [(one, Use("", "", 0)) for one in start]
         else:
             name = f"{module}.__main__" if self.find(f"{module}.__main__") else module
-            parent = name.rpartition(".")[0]
+            self.parent = parent = name.rpartition(".")[0]
             entries = [(Import(parent, 0, False), Use("", "", 0))] * bool(parent)
             entries += self.read(name, is_run=True)
         self.started += [one for one, _ in entries if not one.optional]
@@ -457,15 +514,15 @@ class ImportGraph:
         with open(os.path.join(self.site, file), "rb") as source:
             try:
                 tree = ast.parse(source.read())
+                visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
             except (SyntaxError, ValueError, RecursionError):  # compileall names the line
                 return []
-        visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
-        entries = [(one, Use(name, file, one.line)) for one in visitor.imports]
+        by = "" if is_run else name
+        entries = [(one, Use(by, file, one.line, one.is_later)) for one in visitor.imports]
         if is_run or name in self.called:
-            for call in sorted(visitor.calls & visitor.imported.keys()):
-                base, _, function = visitor.imported[call].name.rpartition(".")
+            for base, function in visitor.called_imports():
                 names = self.called.setdefault(base, set())
-                if function not in names and not visitor.imported[call].optional:
+                if function not in names:
                     names.add(function)
                     entries += self.read(base)
         return entries
@@ -488,12 +545,12 @@ class ImportGraph:
         Asked for are what is not in the site, which the interpreter may have; and of what lost an
         extension module, all that others import, as that may fail behind a `try` of its own.
         """
-        names, failed = [], set()
+        trials, failed = [], set()
         for name, use in self.required.items():
             top = name.split(".")[0]
             if not self.find(name) or (top in self.changed and top != use.by.split(".")[0]):
-                names.append(name)
-        for name, cause in probe_imports(names, self.removed):
+                trials.append(Trial(name, use.by or self.parent, bool(use.by) and not use.is_later))
+        for name, cause in probe_imports(trials, self.removed):
             if cause and cause not in failed:
                 failed.add(cause)
                 yield name, cause, self.required.get(cause, self.required[name])
@@ -516,16 +573,24 @@ def in_interpreter(name: str) -> bool:
 # Check that a program can start: its entry, this Python, and what it imports.
 
 REMEDY = "COSMO_CHECK=0 builds it all the same"
-END = "import os, sys\nsys.stdout.flush()\nos._exit(0)"
-"""How it ends, also where a module has started a thread."""
+END = """
+except SystemExit as ended:
+    if isinstance(ended.__context__, ImportError):
+        raise
+import os, sys
+try:
+    sys.stdout.flush()
+finally:
+    os._exit(0)
+"""
+"""How `.imports` ends, also where a module has started a thread, or ends the program."""
 
 ZONES = """
-import zoneinfo
-
-if not zoneinfo.available_timezones():
-    print("remark: zoneinfo will find no time zones; require tzdata")
+    import zoneinfo
+    if not zoneinfo.available_timezones():
+        print("remark: zoneinfo will find no time zones; require tzdata")
 """
-"""What `.imports` ends with where the program may ask for time zones, which may be pruned."""
+"""What `.imports` also does where the program may ask for time zones, which may be pruned."""
 
 
 def check_start(site: str, work: str, program: str, specifiers: str, *roots: str) -> None:
@@ -552,10 +617,10 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         sys.exit("\n".join([*problems[:-1], f"{problems[-1]}; {REMEDY}"]))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
     with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
-        lines = dict.fromkeys(one.statement() for one in graph.started)
+        lines = dict.fromkeys(f"    {one.statement()}" for one in graph.started)
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
-        file.write("\n".join([*absent, START, *lines, END, ""]))
+        file.write("\n".join([*absent, f"{START}\ntry:\n    pass", *lines, END]))
 
 
 def check_python(specifiers: str) -> None:
@@ -575,7 +640,8 @@ def add_root(graph: ImportGraph, root: str) -> None:
     """Add what starts to the graph; exit with one line where it is not there, or is another."""
     module, _, function = root.partition(":")
     top, name = module.partition(".")[0], function.partition(".")[0]
-    spec, packed = importlib.util.find_spec(top), graph.find(top) is not None
+    spec = None if top == "__main__" else importlib.util.find_spec(top)
+    packed = graph.find(top) is not None
     if (
         spec
         and packed
@@ -628,6 +694,10 @@ class Notes:
             path = " -> ".join(names)
             problem = f"{dist} needs its extension module {cause}, which cannot run in the"
             return f"{problem} executable ({path}; {where})"
+        if not use.file:
+            return f"there is no module {cause}"
+        if graph.find(cause.partition(".")[0]):
+            return f"{where} imports {cause}, which is not there"
         if not is_library:
             return f"{where} imports {cause}, which is not installed; add it to the dependencies"
         if name == cause:
@@ -2052,11 +2122,13 @@ def isolates(words: tuple[str, ...]) -> bool:
 
 def run_module(words: tuple[str, ...]) -> str:
     """The module that a Python command line runs by `-m`; empty where it runs something else."""
-    for word, following in zip(words, words[1:]):
-        if re.fullmatch("-[A-Za-z]*m", word):
-            return following
-        if not word.startswith("-") or re.fullmatch("-[A-Za-z]*c", word):
-            return ""
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        match = re.fullmatch("-[A-Za-z]*?([cmWX])(.*)", rest.pop(0))
+        if match:
+            value = match[2] or (rest.pop(0) if rest else "")
+            if match[1] in "cm":
+                return value if match[1] == "m" else ""
     return ""
 
 

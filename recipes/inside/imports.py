@@ -7,13 +7,14 @@ own, before it is called missing.
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .probe import probe_imports
+from .probe import Trial, probe_imports
 
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
@@ -21,13 +22,15 @@ GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 class Import(NamedTuple):
     """One import: the module, the line, and whether the program may start without it.
 
-    `attribute` if the name may also be one that the module before its last dot binds.
+    `attribute` if the name may also be one that the module before its last dot binds; `is_later`
+    if it is in a function.
     """
 
     name: str
     line: int
     optional: bool
     attribute: bool = False
+    is_later: bool = False
 
     def statement(self) -> str:
         """The statement that does the same at any place."""
@@ -45,6 +48,7 @@ class ImportVisitor(ast.NodeVisitor):
 
     def __init__(self, package: str, is_run: bool, tree: ast.Module, called: set[str]) -> None:
         self.package, self.is_run, self.optional = package.split("."), is_run, 0
+        self.is_later = False
         self.imports: list[Import] = []
         self.imported: dict[str, Import] = {}
         self.calls, self.functions = set(called), {}
@@ -52,6 +56,7 @@ class ImportVisitor(ast.NodeVisitor):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self.functions[node.name] = node
         self.visit(tree)
+        self.is_later = True
         while ready := self.functions.keys() & self.calls:
             self.visit_called(self.functions.pop(min(ready)))
 
@@ -63,8 +68,8 @@ class ImportVisitor(ast.NodeVisitor):
         todo: list[ast.AST] = [] if self.optional else [node]
         while todo:
             part = todo.pop()
-            if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
-                self.calls.add(part.func.id)
+            if isinstance(part, ast.Call):
+                self.calls.add(dotted_name(part.func))
             if not isinstance(part, (ast.BoolOp, ast.IfExp, ast.Lambda)):
                 todo += ast.iter_child_nodes(part)
 
@@ -95,6 +100,9 @@ class ImportVisitor(ast.NodeVisitor):
             self.visit(part)
         self.visit_optional(*node.body, *node.orelse)
 
+    def visit_Match(self, node: Any) -> None:
+        self.visit_optional(*node.cases)
+
     def visit_Try(self, node: Any) -> None:
         types = [handler.type or ast.Name("Exception") for handler in node.handlers]
         if any(map(catches_import_error, types)):
@@ -112,25 +120,45 @@ class ImportVisitor(ast.NodeVisitor):
         guarded = any(catches_import_error(item.context_expr) for item in node.items)
         (self.visit_optional if guarded else self.generic_visit)(ast.Module(node.body, []))
 
+    def called_imports(self) -> Iterator[tuple[str, str]]:
+        """The module and the name of each function that is called and is imported for certain."""
+        modules = {one.name: one for one in self.imports if not one.attribute}
+        for call in sorted(self.calls):
+            base, _, function = call.rpartition(".")
+            one = self.imported.get(base or call) or (modules.get(base) if base else None)
+            if one and not one.optional:
+                module, _, name = one.name.rpartition(".")
+                yield (one.name, function) if base else (module, name)
+
     def visit_Import(self, node: ast.Import) -> None:
-        self.imports += [Import(alias.name, node.lineno, self.optional > 0) for alias in node.names]
+        rest = (node.lineno, self.optional > 0, False, self.is_later)
+        self.imports += [Import(alias.name, *rest) for alias in node.names]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         above = self.package[: len(self.package) - node.level + 1] if node.level else []
         base, optional = ".".join([*above, *filter(None, [node.module])]), self.optional > 0
         if base == "__future__":
             return
-        self.imports.append(Import(base, node.lineno, optional))
+        self.imports.append(Import(base, node.lineno, optional, False, self.is_later))
         for alias in node.names:
-            one = Import(f"{base}.{alias.name}", node.lineno, optional, True)
+            one = Import(f"{base}.{alias.name}", node.lineno, optional, True, self.is_later)
             self.imports.append(one)
             self.imported[alias.asname or alias.name] = one
 
 
 def catches_import_error(node: ast.AST) -> bool:
-    """Whether an expression names an exception that an import may raise."""
-    names = (name.id for name in ast.walk(node) if isinstance(name, ast.Name))
-    return not GUARDS.isdisjoint(names)
+    """Whether an expression may name an exception that an import raises, or suppress it."""
+    names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    return not GUARDS.isdisjoint(names) or not all(hasattr(builtins, name) for name in names)
+
+
+def dotted_name(node: ast.AST) -> str:
+    """The names of an expression like `a.b.c`; empty for any other."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
 def bound_names(tree: ast.AST) -> set[str]:
@@ -144,6 +172,9 @@ def bound_names(tree: ast.AST) -> set[str]:
             continue
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
+        is_open = isinstance(node, ast.Name) and node.id in ("globals", "setattr", "vars")
+        if is_open or (isinstance(node, ast.Attribute) and node.attr == "modules"):
+            names.add("*")
         if isinstance(node, ast.alias):
             names.add(node.asname or node.name.partition(".")[0])
         todo += ast.iter_child_nodes(node)
@@ -151,11 +182,15 @@ def bound_names(tree: ast.AST) -> set[str]:
 
 
 class Use(NamedTuple):
-    """Where a module is imported first: by which module, in which file and line."""
+    """Where a module is imported first: by which module, in which file and line; if in a function.
+
+    `by` is empty for what the root imports: that is never imported itself.
+    """
 
     by: str
     file: str
     line: int
+    is_later: bool = False
 
 
 class ImportGraph:
@@ -171,6 +206,7 @@ class ImportGraph:
         self.optional: dict[str, Use] = {}
         self.called: dict[str, set[str]] = {}
         self.started: list[Import] = []
+        self.parent = ""
 
     def add_root(self, module: str, function: str) -> None:
         """Add what starts: a module that is run, as `-m` does, or from which a function is called.
@@ -184,7 +220,7 @@ class ImportGraph:
             entries = [(one, Use("", "", 0)) for one in start]
         else:
             name = f"{module}.__main__" if self.find(f"{module}.__main__") else module
-            parent = name.rpartition(".")[0]
+            self.parent = parent = name.rpartition(".")[0]
             entries = [(Import(parent, 0, False), Use("", "", 0))] * bool(parent)
             entries += self.read(name, is_run=True)
         self.started += [one for one, _ in entries if not one.optional]
@@ -230,15 +266,15 @@ class ImportGraph:
         with open(os.path.join(self.site, file), "rb") as source:
             try:
                 tree = ast.parse(source.read())
+                visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
             except (SyntaxError, ValueError, RecursionError):  # compileall names the line
                 return []
-        visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
-        entries = [(one, Use(name, file, one.line)) for one in visitor.imports]
+        by = "" if is_run else name
+        entries = [(one, Use(by, file, one.line, one.is_later)) for one in visitor.imports]
         if is_run or name in self.called:
-            for call in sorted(visitor.calls & visitor.imported.keys()):
-                base, _, function = visitor.imported[call].name.rpartition(".")
+            for base, function in visitor.called_imports():
                 names = self.called.setdefault(base, set())
-                if function not in names and not visitor.imported[call].optional:
+                if function not in names:
                     names.add(function)
                     entries += self.read(base)
         return entries
@@ -261,12 +297,12 @@ class ImportGraph:
         Asked for are what is not in the site, which the interpreter may have; and of what lost an
         extension module, all that others import, as that may fail behind a `try` of its own.
         """
-        names, failed = [], set()
+        trials, failed = [], set()
         for name, use in self.required.items():
             top = name.split(".")[0]
             if not self.find(name) or (top in self.changed and top != use.by.split(".")[0]):
-                names.append(name)
-        for name, cause in probe_imports(names, self.removed):
+                trials.append(Trial(name, use.by or self.parent, bool(use.by) and not use.is_later))
+        for name, cause in probe_imports(trials, self.removed):
             if cause and cause not in failed:
                 failed.add(cause)
                 yield name, cause, self.required.get(cause, self.required[name])

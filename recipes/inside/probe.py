@@ -8,6 +8,7 @@ import os
 import select
 import signal
 from collections.abc import Iterator
+from typing import NamedTuple
 
 IMPORT_TIMEOUT = 20
 """How many seconds the import of one module may take."""
@@ -18,8 +19,10 @@ import os, signal, sys
 NETWORK = "connect getaddrinfo gethostbyaddr gethostbyname getnameinfo sendmsg sendto".split()
 
 def refuse(event, args):
-    if event[:7] == "socket." and event[7:] in NETWORK:
-        raise OSError("the start check has no network")
+    local = event[7:] in ("connect", "sendmsg", "sendto") and isinstance(args[-1], (str, bytes))
+    if event[:7] == "socket." and event[7:] in NETWORK and not local:
+        error = sys.modules["socket"].gaierror if event[7:10] == "get" else ConnectionRefusedError
+        raise error("the start check has no network")
 
 for name in os.environ.keys() - {"PATH", "TMPDIR"}:
     del os.environ[name]
@@ -34,19 +37,30 @@ Source of the events' names: Python's documentation, "Audit events table".
 """
 
 
-def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
+class Trial(NamedTuple):
+    """A module to import; and one to import before, if it fails, as that may make it importable.
+
+    `suffices` if it is enough that the one before can be imported, as it imports the module itself.
+    """
+
+    name: str
+    before: str
+    suffices: bool
+
+
+def probe_imports(trials: list[Trial], removed: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Import modules; yield each one's name, and the module for lack of which it fails, or none.
 
-    They are imported in a process without input, output, network and home. Where one of them ends it, or takes too
-    long, nothing is known of that one, and a new process goes on behind it.
+    They are imported in a process without input, output, network and home. Where one of them ends
+    it, or takes too long, nothing is known of that one, and a new process goes on behind it.
     """
-    while names:
+    while trials:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
             try:
-                import_all(names, removed, writing)
+                import_all(trials, removed, writing)
             finally:
                 os._exit(0)
         os.close(writing)
@@ -59,23 +73,31 @@ def probe_imports(names: list[str], removed: dict[str, str]) -> Iterator[tuple[s
         os.close(reading)
         rows = [json.loads(line) for line in output.split(b"\n")[:-1]]
         yield from rows
-        names = names[len(rows) + 1 :]
+        trials = trials[len(rows) + 1 :]
 
 
-def import_all(names: list[str], removed: dict[str, str], writing: int) -> None:
+def import_all(trials: list[Trial], removed: dict[str, str], writing: int) -> None:
     """Import the modules, and write a row of JSON about each."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
     os.chdir(os.environ.get("TMPDIR", "."))  # the build folder
     exec(START, {})  # noqa: S102 - as `.imports` does
-    for name in names:
-        cause = ""
-        try:
-            importlib.import_module(name)
-        except BaseException as error:
-            cause = missing_module(error, removed)
-        os.write(writing, json.dumps([name, cause]).encode() + b"\n")
+    for trial in trials:
+        cause = try_import(trial.name, removed)
+        if cause and trial.before:
+            cause_before = try_import(trial.before, removed)
+            cause = cause_before or ("" if trial.suffices else try_import(trial.name, removed))
+        os.write(writing, json.dumps([trial.name, cause]).encode() + b"\n")
+
+
+def try_import(name: str, removed: dict[str, str]) -> str:
+    """Import a module; return the one for lack of which that fails, or nothing."""
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        return missing_module(error, removed)
+    return ""
 
 
 def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:

@@ -14,16 +14,24 @@ from .imports import ImportGraph, Use
 from .probe import START
 
 REMEDY = "COSMO_CHECK=0 builds it all the same"
-END = "import os, sys\nsys.stdout.flush()\nos._exit(0)"
-"""How it ends, also where a module has started a thread."""
+END = """
+except SystemExit as ended:
+    if isinstance(ended.__context__, ImportError):
+        raise
+import os, sys
+try:
+    sys.stdout.flush()
+finally:
+    os._exit(0)
+"""
+"""How `.imports` ends, also where a module has started a thread, or ends the program."""
 
 ZONES = """
-import zoneinfo
-
-if not zoneinfo.available_timezones():
-    print("remark: zoneinfo will find no time zones; require tzdata")
+    import zoneinfo
+    if not zoneinfo.available_timezones():
+        print("remark: zoneinfo will find no time zones; require tzdata")
 """
-"""What `.imports` ends with where the program may ask for time zones, which may be pruned."""
+"""What `.imports` also does where the program may ask for time zones, which may be pruned."""
 
 
 def check_start(site: str, work: str, program: str, specifiers: str, *roots: str) -> None:
@@ -50,10 +58,10 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         sys.exit("\n".join([*problems[:-1], f"{problems[-1]}; {REMEDY}"]))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
     with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
-        lines = dict.fromkeys(one.statement() for one in graph.started)
+        lines = dict.fromkeys(f"    {one.statement()}" for one in graph.started)
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
-        file.write("\n".join([*absent, START, *lines, END, ""]))
+        file.write("\n".join([*absent, f"{START}\ntry:\n    pass", *lines, END]))
 
 
 def check_python(specifiers: str) -> None:
@@ -73,7 +81,8 @@ def add_root(graph: ImportGraph, root: str) -> None:
     """Add what starts to the graph; exit with one line where it is not there, or is another."""
     module, _, function = root.partition(":")
     top, name = module.partition(".")[0], function.partition(".")[0]
-    spec, packed = importlib.util.find_spec(top), graph.find(top) is not None
+    spec = None if top == "__main__" else importlib.util.find_spec(top)
+    packed = graph.find(top) is not None
     if (
         spec
         and packed
@@ -126,6 +135,10 @@ class Notes:
             path = " -> ".join(names)
             problem = f"{dist} needs its extension module {cause}, which cannot run in the"
             return f"{problem} executable ({path}; {where})"
+        if not use.file:
+            return f"there is no module {cause}"
+        if graph.find(cause.partition(".")[0]):
+            return f"{where} imports {cause}, which is not there"
         if not is_library:
             return f"{where} imports {cause}, which is not installed; add it to the dependencies"
         if name == cause:
