@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 5c6af5b869914987ce68fe94cfad6f3daadeb6fefe31ccfd4ee0ea9c8f5f3e67
+# sha256 of all other lines: 2da2ad4706503c2720083d473c76790c4ef3ffd202cf46aa46f33faecd316821
 
 from __future__ import annotations
 
@@ -580,6 +580,8 @@ except SystemExit as ended:
 import os, sys
 try:
     sys.stdout.flush()
+    for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
+        child.kill()
 finally:
     os._exit(0)
 """

@@ -21,6 +21,8 @@ except SystemExit as ended:
 import os, sys
 try:
     sys.stdout.flush()
+    for child in getattr(sys.modules.get("multiprocessing"), "active_children", list)():
+        child.kill()
 finally:
     os._exit(0)
 """

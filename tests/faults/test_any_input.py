@@ -243,7 +243,7 @@ def expected_output(place: Place, case: Case, s: Packaged, interpreter: Path) ->
         environ = {**place.environ, "PYTHONPATH": str(place.package.parent)}
         return run(["sh", str(interpreter), *words], environ, place.around / "away").stdout
     level = int(setting("COSMO_OPTIMIZE") or 0)
-    faithful = "PKG" in case.article and not {**case.ours, **place.environ}.get("PKG")
+    faithful = s.value("PKG").source == "[tool.ds.scripts] _.env"
     isolated = setting("COSMO_ISOLATED").lower() in ("1", "true", "yes", "on")
     isolated = isolated or ("COSMO_ISOLATED" not in given and not faithful)
     if own is not None:
