@@ -278,7 +278,7 @@ def test_a_disk_that_is_full_elsewhere(bench: Bench, place: str) -> None:
 
 LINES = """
     uv setup 1: ulimit -f 0     uv setup 4: ulimit -f 0     uv fetch 2: ulimit -f 100
-    uv deps 2: ulimit -f 0      uv deps 5: ulimit -f 0      uv compile 3: ulimit -f 0
+    uv deps 2: ulimit -f 0      uv deps 5: ulimit -f 0      uv compile 1: ulimit -f 0
     uv update 2: ulimit -f 100  uv update 5: ulimit -f 100  plain compile 2: exit 137
     plain compile 3: exit 137   plain deps 2: exit 137      plain report 1: exit 137
 """
