@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 2da2ad4706503c2720083d473c76790c4ef3ffd202cf46aa46f33faecd316821
+# sha256 of all other lines: cf333d52feeb91dc764e4006d39b60af7b2e3bb7cea76962bd450cdd4c01471b
 
 from __future__ import annotations
 
@@ -225,9 +225,8 @@ def import_all(trials: list[Trial], removed: dict[str, str], writing: int) -> No
     exec(START, {})  # noqa: S102 - as `.imports` does
     for trial in trials:
         cause = try_import(trial.name, removed)
-        if cause and trial.before:
-            cause_before = try_import(trial.before, removed)
-            cause = cause_before or ("" if trial.suffices else try_import(trial.name, removed))
+        if cause and trial.before and not try_import(trial.before, removed):
+            cause = "" if trial.suffices else try_import(trial.name, removed)
         os.write(writing, json.dumps([trial.name, cause]).encode() + b"\n")
 
 

@@ -456,7 +456,7 @@ def test_what_is_excluded_stays_out_of_a_project_whose_path_is_a_pattern(project
             "hello/words.py:1 imports nowhere_at_all, which is not installed",
         ),
         ("import os\nos.environ['NOT_SET']\n", "KeyError: 'NOT_SET'"),
-        ("raise SystemExit('stop')\n", "cannot start: stop"),
+        ("try:\n import nowhere\nexcept ImportError:\n raise SystemExit('stop')\n", "start: stop"),
         ("def f(:\n", "SyntaxError: invalid syntax"),
         ("import socket\nsocket.create_connection(('127.0.0.1', 9))\n", "has no network"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGALRM)\n", "longer than a minute"),

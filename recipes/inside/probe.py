@@ -85,9 +85,8 @@ def import_all(trials: list[Trial], removed: dict[str, str], writing: int) -> No
     exec(START, {})  # noqa: S102 - as `.imports` does
     for trial in trials:
         cause = try_import(trial.name, removed)
-        if cause and trial.before:
-            cause_before = try_import(trial.before, removed)
-            cause = cause_before or ("" if trial.suffices else try_import(trial.name, removed))
+        if cause and trial.before and not try_import(trial.before, removed):
+            cause = "" if trial.suffices else try_import(trial.name, removed)
         os.write(writing, json.dumps([trial.name, cause]).encode() + b"\n")
 
 
