@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: cf333d52feeb91dc764e4006d39b60af7b2e3bb7cea76962bd450cdd4c01471b
+# sha256 of all other lines: eba8b7e3f9e5c090c920c91407da264b5598ed8879014b6a911a4eed78eb8c55
 
 from __future__ import annotations
 
@@ -224,25 +224,31 @@ def import_all(trials: list[Trial], removed: dict[str, str], writing: int) -> No
     os.chdir(os.environ.get("TMPDIR", "."))  # the build folder
     exec(START, {})  # noqa: S102 - as `.imports` does
     for trial in trials:
-        cause = try_import(trial.name, removed)
-        if cause and trial.before and not try_import(trial.before, removed):
-            cause = "" if trial.suffices else try_import(trial.name, removed)
+        cause = missing_module(try_import(trial.name), removed)
+        if cause and trial.before and has_imported(try_import(trial.before)):
+            cause = "" if trial.suffices else missing_module(try_import(trial.name), removed)
         os.write(writing, json.dumps([trial.name, cause]).encode() + b"\n")
 
 
-def try_import(name: str, removed: dict[str, str]) -> str:
-    """Import a module; return the one for lack of which that fails, or nothing."""
+def try_import(name: str) -> BaseException | None:
+    """Import a module; return what it raises, or nothing."""
     try:
         importlib.import_module(name)
     except BaseException as error:
-        return missing_module(error, removed)
-    return ""
+        return error
+    return None
+
+
+def has_imported(error: BaseException | None) -> bool:
+    """Whether a module has imported all it needs: it raised nothing, or ended the program."""
+    is_exit = isinstance(error, SystemExit) and not isinstance(error.__context__, ImportError)
+    return error is None or is_exit
 
 
 def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
     """The module for lack of which an import failed; a removed one, if any of its causes names it.
 
-    Empty where it failed for something else.
+    Empty where it did not fail, or for something else.
     """
     name, seen = "", []
     while error is not None and error not in seen:
