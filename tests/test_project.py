@@ -455,6 +455,7 @@ def test_what_is_excluded_stays_out_of_a_project_whose_path_is_a_pattern(project
             "import nowhere_at_all\n",
             "hello/words.py:1 imports nowhere_at_all, which is not installed",
         ),
+        ("raise ImportError('stop')\nimport nowhere_at_all\n", "words.py:2 imports nowhere_at_all"),
         ("import os\nos.environ['NOT_SET']\n", "KeyError: 'NOT_SET'"),
         ("try:\n import nowhere\nexcept ImportError:\n raise SystemExit('stop')\n", "start: stop"),
         ("def f(:\n", "SyntaxError: invalid syntax"),
