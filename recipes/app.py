@@ -27,10 +27,11 @@ APP = """\
 # {slashes}
 import sys
 
-from {module} import {name}
-
 if __name__ == "__main__":
     sys.argv[0] = sys.executable
+    sys.path[:0] = ["/zip/bin"] if sys.flags.isolated else []  # a program may replace the first
+    from {module} import {name}
+
     sys.exit({function}())
 """
 """A script with its requirements in its comments (PEP 723)."""
@@ -75,10 +76,11 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
     return path
 
 
-def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str], list[str]]:
+def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str], dict[str, bool]]:
     """The commands that a release brings, each with its `module:function`, and its other programs.
 
-    It is installed by itself, into a folder that is removed again.
+    Of each of these it says whether it is a script. The release is installed by itself, into a
+    folder that is removed again.
     """
     folder = os.path.join(p.build, ".app")
     sh.run(f"rm -rf {quote(folder)}")
@@ -89,17 +91,24 @@ def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str]
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(Path(folder).glob("*.dist-info/entry_points.txt"), "utf-8")
     commands = dict(parser["console_scripts"]) if "console_scripts" in parser else {}
-    programs = sorted(path.name for path in Path(folder, "bin").glob("*") if path.is_file())
+    others = [path for path in Path(folder, "bin").glob("*") if path.name not in commands]
+    programs = {path.name: path.read_bytes()[:2] == b"#!" for path in others if path.is_file()}
     sh.run(f"rm -rf {quote(folder)}")
     return commands, programs
 
 
 def choose_command(
-    requirement: str, name: str, is_given: bool, commands: dict[str, str], programs: list[str]
+    requirement: str, name: str, is_given: bool, commands: dict[str, str], programs: dict[str, bool]
 ) -> tuple[str, str]:
     """The command with that name, or, where none is given, the only one; and what it starts."""
     if not commands:
-        native = f"; bin/{programs[0]} is a native program, which cannot run" if programs else ""
+        scripts = sorted(program for program, is_script in programs.items() if is_script)
+        if scripts:
+            problem = f"{requirement} has no entry point, but bin/{' and bin/'.join(scripts)}"
+            remedy = "name what that calls with --entry=module:function, or package a copy of it"
+            remedy += ", with the requirement in its comments (PEP 723), by `invoke cosmo.script`"
+            raise RecipeError(f"{problem}; {remedy}")
+        native = f"; bin/{min(programs)} is a native program, which cannot run" if programs else ""
         remedy = "require another, or name what starts with --entry=module:function"
         raise RecipeError(f"{requirement} has no command written in Python{native}; {remedy}")
     same = [command for command in commands if canonical(command) == canonical(name)]

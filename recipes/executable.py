@@ -14,6 +14,8 @@ from .project import Executable, Project
 from .shell import Shell, log, quote
 
 CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
+LACKS = "which this interpreter lacks"
+SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
 
 
 def write_args(p: Project, executable: Executable) -> str:
@@ -62,7 +64,13 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     """Let a new executable, which has no .args yet, import what it will when it starts."""
     line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
     at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
-    shown = sh.run(line, failed, CHECK_REMEDY, at, reason=describe_failure).stdout
+
+    def reason(result: Result) -> str:
+        why = describe_failure(result)
+        may_help = not p.get("COSMO_SOURCE") and LACKS not in why
+        return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
+
+    shown = sh.run(line, failed, remedy="", at=at, reason=reason).stdout
     for remark in re.findall("(?m)^remark: (.*)$", shown):
         sh.log("check", remark)
 
@@ -78,7 +86,7 @@ def describe_failure(result: Result) -> str:
     where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
     if lacks and own and not frames[-1][0].startswith("site-packages/"):
         library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
-        return f"{library} needs {lacks[1]}, which this interpreter lacks ({where} imports it)"
+        return f"{library} needs {lacks[1]}, {LACKS} ({where} imports it)"
     return f"{where}: {error}" if where else error
 
 

@@ -117,6 +117,8 @@ def args_lines(
         module, _, function = entry.partition(":")
         name = function.partition(".")[0]
         call = f"import sys; sys.argv[0] = sys.executable; from {module} import {name};"
+        if "-I" in options:  # in which a script's folder is not the first, as a program may expect
+            call += ' sys.path.insert(0, "/zip/bin");'
         start = ("-c", f"{call} sys.exit({function}())") if entry else ("-m", pkg)
         return (*options, *start, "...")
     if not words or not all(words) or any(re.search(r"\n|\r|\\n", word) for word in words):

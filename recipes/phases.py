@@ -7,7 +7,8 @@ import re
 import shlex
 import shutil
 import time
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from json import dumps
 from pathlib import Path
 from textwrap import wrap
@@ -139,14 +140,16 @@ def check(c: Context) -> None:
 
 def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoReturn:
     """Raise the error, with versions to require if the program can start with them: it is tried."""
-    constraint = find_constraint(p, sh)
+    constraint, raised = find_constraint(p, sh), error
     if constraint:
         sh.log("check", f"tries {constraint}")
-        with suppress(RecipeError):
+        with suppress(RecipeError), redirect_stderr(StringIO()):  # the reasons stay the last lines
             run_phases(c, {CONSTRAINT: constraint}, "check")
             sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
-            error = RecipeError(f"{error}; with {constraint} it can start: require that")
-    raise error
+            raised = RecipeError(f"{error}; with {constraint} it can start: require that")
+        if raised is error:
+            sh.log("check", f"with {constraint} it cannot start either")
+    raise raised
 
 
 @task(pre=[check], name="compile")

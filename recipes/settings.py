@@ -88,7 +88,8 @@ Setting("COSMO_KEEP", "", parse_patterns).means(
     " name is neither compiled nor removed"
 )
 Setting("COSMO_SOURCE", "0", parse_switch).means(
-    "1 ships the `.py` files too, so that tracebacks show lines and `inspect.getsource` works"
+    "1 ships the `.py` files too, so that tracebacks show lines and `inspect.getsource` works, and"
+    " for a program that looks for its own `.py` files, its plugins for example"
 )
 Setting("COSMO_OPTIMIZE", "0", parse_optimize).means(
     "1 compiles like `python -O` (no `assert`), 2 like `-OO` (no docstrings either)"

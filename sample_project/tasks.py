@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: eba8b7e3f9e5c090c920c91407da264b5598ed8879014b6a911a4eed78eb8c55
+# sha256 of all other lines: 0c8c4f61444e61be6a1bec13c553b9f819b2328fb48d9ffeaace4fb33fdda6cb
 
 from __future__ import annotations
 
@@ -135,12 +135,22 @@ def find_dists(folder: str) -> list[Dist]:
 
 
 def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
-    """The names from the program to the distribution, each of which requires the next."""
+    """The names from the program to the distribution, each of which requires the next.
+
+    By an extra, if nothing else does: by one of what another asks an extra of, or the program.
+    """
+    asked = {dist: [line for one in dists for line in one.requirements(dist)] for dist in dists}
     path = [dist]
     while True:
         rest = [other for other in dists if other not in path]
         above = [other for other in rest if other.requirements(path[0])]
-        above = above or [other for other in rest if other.requirements(path[0], extras=True)]
+        if not above:
+            rest = [other for other in rest if other.requirements(path[0], extras=True)]
+            above = [
+                other
+                for other in rest
+                if not asked[other] or any(line.extras for line in asked[other])
+            ]
         if not above:
             names = [step.name for step in path]
             return names if names[0] == program else [program, *names]
@@ -166,14 +176,15 @@ def refuse(event, args):
 
 for name in os.environ.keys() - {"PATH", "TMPDIR"}:
     del os.environ[name]
-os.environ["HOME"] = os.getcwd()
+os.environ.update(HOME=os.getcwd(), TERM="dumb")
 sys.stdin = open(os.devnull)
 sys.addaudithook(refuse)
 signal.alarm(60)
 """
 """The Python that what imports begins with: for a minute, without network, input and home.
 
-Source of the events' names: Python's documentation, "Audit events table".
+It names a terminal, the plainest, as `curses.setupterm` fails without. Source of the events' names:
+Python's documentation, "Audit events table".
 """
 
 
@@ -691,25 +702,36 @@ class Notes:
     def describe(self, name: str, cause: str, use: Use, graph: ImportGraph) -> str:
         """The line on what is missing: `name` cannot be imported for lack of `cause`."""
         where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
-        files = {use.file, f"{use.file}c"}
-        dist = next((one for one in self.dists if files & one.hashes.keys()), None)
+        dist = self.owner(use.file)
         dist = next((one for one in self.dists if str(one) == self.removed.get(cause)), dist)
         is_library = cause.partition(".")[0] in library or not (name == cause or graph.find(name))
+        top, inner = cause.partition(".")[0], self.owner(graph.find(name) or "")
+        if inner and not is_library and cause not in (name, *graph.required, *self.removed):
+            if str(inner) in self.changed and not graph.find(top):  # in place of its extension
+                problem = f"{inner} needs its extension module, which cannot run in the executable"
+                return f"{problem}, or {cause}, which is not installed ({self.ask(inner)}; {where})"
         if dist and (cause in self.removed or (str(dist) in self.changed and not is_library)):
-            names = dependency_path(dist, self.dists, self.program)
-            self.unsuitable[dist.name] = names[-2] if len(names) > 2 else dist.name
-            path = " -> ".join(names)
             problem = f"{dist} needs its extension module {cause}, which cannot run in the"
-            return f"{problem} executable ({path}; {where})"
+            return f"{problem} executable ({self.ask(dist)}; {where})"
         if not use.file:
             return f"there is no module {cause}"
-        if graph.find(cause.partition(".")[0]):
+        if graph.find(top):
             return f"{where} imports {cause}, which is not there"
         if not is_library:
             return f"{where} imports {cause}, which is not installed; add it to the dependencies"
         if name == cause:
             return f"{where} imports {cause}, which this interpreter lacks"
         return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+
+    def owner(self, file: str) -> Dist | None:
+        """The distribution that a file below the site is of."""
+        return next((one for one in self.dists if {file, f"{file}c"} & one.hashes.keys()), None)
+
+    def ask(self, dist: Dist) -> str:
+        """The chain that requires an unsuitable distribution, which is noted."""
+        names = dependency_path(dist, self.dists, self.program)
+        self.unsuitable[dist.name] = names[-2] if len(names) > 2 else dist.name
+        return " -> ".join(names)
 
     def write_unsuitable(self, work: str) -> None:
         """Note the unsuitable distributions, where `work` is one."""
@@ -1028,12 +1050,14 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from configparser import ConfigParser
 from contextlib import contextmanager
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from dataclasses import field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
 from functools import lru_cache
+from io import StringIO
 from json import dumps
 from pathlib import Path
 from string import Template
@@ -1570,7 +1594,8 @@ Setting("COSMO_KEEP", "", parse_patterns).means(
     " name is neither compiled nor removed"
 )
 Setting("COSMO_SOURCE", "0", parse_switch).means(
-    "1 ships the `.py` files too, so that tracebacks show lines and `inspect.getsource` works"
+    "1 ships the `.py` files too, so that tracebacks show lines and `inspect.getsource` works, and"
+    " for a program that looks for its own `.py` files, its plugins for example"
 )
 Setting("COSMO_OPTIMIZE", "0", parse_optimize).means(
     "1 compiles like `python -O` (no `assert`), 2 like `-OO` (no docstrings either)"
@@ -2102,6 +2127,8 @@ def args_lines(
         module, _, function = entry.partition(":")
         name = function.partition(".")[0]
         call = f"import sys; sys.argv[0] = sys.executable; from {module} import {name};"
+        if "-I" in options:  # in which a script's folder is not the first, as a program may expect
+            call += ' sys.path.insert(0, "/zip/bin");'
         start = ("-c", f"{call} sys.exit({function}())") if entry else ("-m", pkg)
         return (*options, *start, "...")
     if not words or not all(words) or any(re.search(r"\n|\r|\\n", word) for word in words):
@@ -3145,10 +3172,11 @@ APP = """\
 # {slashes}
 import sys
 
-from {module} import {name}
-
 if __name__ == "__main__":
     sys.argv[0] = sys.executable
+    sys.path[:0] = ["/zip/bin"] if sys.flags.isolated else []  # a program may replace the first
+    from {module} import {name}
+
     sys.exit({function}())
 """
 """A script with its requirements in its comments (PEP 723)."""
@@ -3193,10 +3221,11 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
     return path
 
 
-def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str], list[str]]:
+def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str], dict[str, bool]]:
     """The commands that a release brings, each with its `module:function`, and its other programs.
 
-    It is installed by itself, into a folder that is removed again.
+    Of each of these it says whether it is a script. The release is installed by itself, into a
+    folder that is removed again.
     """
     folder = os.path.join(p.build, ".app")
     sh.run(f"rm -rf {quote(folder)}")
@@ -3207,17 +3236,24 @@ def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str]
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(Path(folder).glob("*.dist-info/entry_points.txt"), "utf-8")
     commands = dict(parser["console_scripts"]) if "console_scripts" in parser else {}
-    programs = sorted(path.name for path in Path(folder, "bin").glob("*") if path.is_file())
+    others = [path for path in Path(folder, "bin").glob("*") if path.name not in commands]
+    programs = {path.name: path.read_bytes()[:2] == b"#!" for path in others if path.is_file()}
     sh.run(f"rm -rf {quote(folder)}")
     return commands, programs
 
 
 def choose_command(
-    requirement: str, name: str, is_given: bool, commands: dict[str, str], programs: list[str]
+    requirement: str, name: str, is_given: bool, commands: dict[str, str], programs: dict[str, bool]
 ) -> tuple[str, str]:
     """The command with that name, or, where none is given, the only one; and what it starts."""
     if not commands:
-        native = f"; bin/{programs[0]} is a native program, which cannot run" if programs else ""
+        scripts = sorted(program for program, is_script in programs.items() if is_script)
+        if scripts:
+            problem = f"{requirement} has no entry point, but bin/{' and bin/'.join(scripts)}"
+            remedy = "name what that calls with --entry=module:function, or package a copy of it"
+            remedy += ", with the requirement in its comments (PEP 723), by `invoke cosmo.script`"
+            raise RecipeError(f"{problem}; {remedy}")
+        native = f"; bin/{min(programs)} is a native program, which cannot run" if programs else ""
         remedy = "require another, or name what starts with --entry=module:function"
         raise RecipeError(f"{requirement} has no command written in Python{native}; {remedy}")
     same = [command for command in commands if canonical(command) == canonical(name)]
@@ -3236,6 +3272,8 @@ def choose_command(
 # The executable: how it is compiled, its `.args`, what it is tried with, and one rename.
 
 CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
+LACKS = "which this interpreter lacks"
+SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
 
 
 def write_args(p: Project, executable: Executable) -> str:
@@ -3284,7 +3322,13 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     """Let a new executable, which has no .args yet, import what it will when it starts."""
     line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
     at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
-    shown = sh.run(line, failed, CHECK_REMEDY, at, reason=describe_failure).stdout
+
+    def reason(result: Result) -> str:
+        why = describe_failure(result)
+        may_help = not p.get("COSMO_SOURCE") and LACKS not in why
+        return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
+
+    shown = sh.run(line, failed, remedy="", at=at, reason=reason).stdout
     for remark in re.findall("(?m)^remark: (.*)$", shown):
         sh.log("check", remark)
 
@@ -3300,7 +3344,7 @@ def describe_failure(result: Result) -> str:
     where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
     if lacks and own and not frames[-1][0].startswith("site-packages/"):
         library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
-        return f"{library} needs {lacks[1]}, which this interpreter lacks ({where} imports it)"
+        return f"{library} needs {lacks[1]}, {LACKS} ({where} imports it)"
     return f"{where}: {error}" if where else error
 
 
@@ -3424,14 +3468,16 @@ def check(c: Context) -> None:
 
 def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoReturn:
     """Raise the error, with versions to require if the program can start with them: it is tried."""
-    constraint = find_constraint(p, sh)
+    constraint, raised = find_constraint(p, sh), error
     if constraint:
         sh.log("check", f"tries {constraint}")
-        with suppress(RecipeError):
+        with suppress(RecipeError), redirect_stderr(StringIO()):  # the reasons stay the last lines
             run_phases(c, {CONSTRAINT: constraint}, "check")
             sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
-            error = RecipeError(f"{error}; with {constraint} it can start: require that")
-    raise error
+            raised = RecipeError(f"{error}; with {constraint} it can start: require that")
+        if raised is error:
+            sh.log("check", f"with {constraint} it cannot start either")
+    raise raised
 
 
 @task(pre=[check], name="compile")

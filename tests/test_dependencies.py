@@ -194,6 +194,38 @@ def test_what_needs_its_extension_is_refused_with_the_chain_that_asks_for_it(
     installing.package(COSMO_CHECK="0")
 
 
+def test_an_extra_that_nothing_asks_for_is_no_part_of_the_chain(
+    installing: Project, index: Index, tag: str
+) -> None:
+    bird = {"bird.py": "import _bird", "_bird.so": ""}
+    index.wheel("bird", "1.0", bird, "air", "sky[blue]", tag=tag)
+    index.wheel("air", "1.0", {"air.py": ""}, "bird; extra == 'feathers'")
+    files = {"sea.py": "import _sea", "_sea.so": ""}
+    index.wheel("sea", "1.0", files, tag=tag)
+    index.wheel("sky", "1.0", {"sky.py": ""}, "sea; extra == 'blue'")
+    needs = "# /// script\n# dependencies = ['bird']\n# ///\nimport bird, sea\n"
+    installing.write("tool.py", needs)
+    refused = installing.refused("cosmo.script", "tool.py")
+    assert "(tool -> bird; bird.py:1)" in refused
+    assert "(tool -> bird -> sky -> sea; sea.py:1)" in refused
+
+
+def test_what_an_extension_is_replaced_by_is_no_dependency_of_what_imports_it(
+    installing: Project, index: Index, tag: str
+) -> None:
+    either = "try:\n    from . import _bird\nexcept ImportError:\n    import nest_at_all\n"
+    files = {"bird/__init__.py": either, "bird/_bird.py": "import wing_at_all\n"}
+    index.wheel("bird", "1.0", {**files, "bird/_bird.so": ""}, tag=tag)
+    index.wheel("bird", "0.9", {"bird/__init__.py": ""})
+    require(installing, "bird", imports="bird")
+    refused = installing.refused()
+    assert (
+        "bird 1.0 needs its extension module, which cannot run in the executable, or nest_at_all,"
+        " which is not installed (hello -> bird; hello/__main__.py:1)"
+    ) in refused
+    assert "with bird==0.9 it can start: require that" in refused
+
+
 def test_all_that_is_missing_is_named_at_once(installing: Project, index: Index, tag: str) -> None:
     for name in ("bird", "owl"):
         index.wheel(name, "1.0", {f"{name}.py": f"import _{name}", f"_{name}.so": ""}, tag=tag)

@@ -115,6 +115,12 @@ MISTAKES: dict[str, tuple[Mapping[str, str], str]] = {
         "whistle has no command written in Python; bin/blow is a native program, which cannot run;"
         f" {NEITHER}",
     ),
+    "invoke cosmo.app fiddle": (
+        {},
+        "fiddle has no entry point, but bin/bow; name what that calls with --entry=module:function,"
+        " or package a copy of it, with the requirement in its comments (PEP 723), by `invoke"
+        " cosmo.script`",
+    ),
     "invoke cosmo.app wren": (
         {},
         f"wren has no command written in Python; {NEITHER}",
@@ -140,6 +146,7 @@ def shop(installing: Project, index: Index, tag: str) -> Project:
         files[f"{name}-1.0.dist-info/entry_points.txt"] = f"[console_scripts]\n{points}"
         index.wheel(name, "1.0", files)
     index.wheel("whistle", "1.0", {"whistle-1.0.data/scripts/blow": "\x7fELF"})
+    index.wheel("fiddle", "1.0", {"fiddle-1.0.data/scripts/bow": "#!python\nprint('la')\n"})
     installing.write("pyproject.toml", HELLO)
     return installing
 
@@ -164,6 +171,15 @@ def test_a_mistake_gets_a_line_that_says_what_to_do(shop: Project, typed: str) -
     if "`invoke cosmo.lock`" in line:
         shop.succeed("cosmo.lock")
         shop.package()
+
+
+def test_a_version_that_is_tried_in_vain_says_no_more_than_that(shop: Project) -> None:
+    for name, text in required("wren").items():
+        shop.write(name, text)
+    said = shop.invoke("cosmo").stderr
+    assert "check    with wren==1.0 it cannot start either\n" in said
+    assert said.count("\ndeps ") == 1
+    assert "hello can start" not in said
 
 
 def test_nothing_to_package_is_called_that(project: Project) -> None:

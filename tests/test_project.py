@@ -448,6 +448,30 @@ def test_what_is_excluded_stays_out_of_a_project_whose_path_is_a_pattern(project
     assert "hello/greeting.txt" not in moved.held()
 
 
+def test_a_command_may_replace_the_first_folder_as_it_may_elsewhere(project: Project) -> None:
+    text = (
+        "import sys\n\ndef main():\n    sys.path[0] = '/'\n    import colorsys\n    print('la')\n"
+    )
+    project.write("src/hello/words.py", text)
+    project.package(COSMO_ENTRY="hello.words:main", COSMO_ISOLATED="1")
+    assert project.says() == "la\n"
+
+
+def test_what_looks_for_its_own_source_is_told_how_to_keep_it(project: Project) -> None:
+    text = "import os\nNAMES = os.listdir(os.path.dirname(__file__))\n"
+    text += "if 'words.py' not in NAMES:\n    raise RuntimeError('no words')\n"
+    project.write("src/hello/words.py", f"{WORDS}\n{text}")
+    remedy = "no words; if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
+    assert remedy in project.refused()
+    project.package(COSMO_SOURCE="1")
+
+
+def test_what_asks_for_the_terminal_when_it_is_imported_has_one(project: Project) -> None:
+    text = "import curses, os\ncurses.setupterm()\nassert os.environ['TERM']\n"
+    project.write("src/hello/words.py", f"{WORDS}\n{text}")
+    project.package()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

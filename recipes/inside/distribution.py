@@ -95,12 +95,22 @@ def find_dists(folder: str) -> list[Dist]:
 
 
 def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
-    """The names from the program to the distribution, each of which requires the next."""
+    """The names from the program to the distribution, each of which requires the next.
+
+    By an extra, if nothing else does: by one of what another asks an extra of, or the program.
+    """
+    asked = {dist: [line for one in dists for line in one.requirements(dist)] for dist in dists}
     path = [dist]
     while True:
         rest = [other for other in dists if other not in path]
         above = [other for other in rest if other.requirements(path[0])]
-        above = above or [other for other in rest if other.requirements(path[0], extras=True)]
+        if not above:
+            rest = [other for other in rest if other.requirements(path[0], extras=True)]
+            above = [
+                other
+                for other in rest
+                if not asked[other] or any(line.extras for line in asked[other])
+            ]
         if not above:
             names = [step.name for step in path]
             return names if names[0] == program else [program, *names]

@@ -26,14 +26,15 @@ def refuse(event, args):
 
 for name in os.environ.keys() - {"PATH", "TMPDIR"}:
     del os.environ[name]
-os.environ["HOME"] = os.getcwd()
+os.environ.update(HOME=os.getcwd(), TERM="dumb")
 sys.stdin = open(os.devnull)
 sys.addaudithook(refuse)
 signal.alarm(60)
 """
 """The Python that what imports begins with: for a minute, without network, input and home.
 
-Source of the events' names: Python's documentation, "Audit events table".
+It names a terminal, the plainest, as `curses.setupterm` fails without. Source of the events' names:
+Python's documentation, "Audit events table".
 """
 
 

@@ -9,7 +9,7 @@ import re
 import runpy
 import sys
 
-from .distribution import dependency_path, find_dists
+from .distribution import Dist, dependency_path, find_dists
 from .imports import ImportGraph, Use
 from .probe import START
 
@@ -127,25 +127,36 @@ class Notes:
     def describe(self, name: str, cause: str, use: Use, graph: ImportGraph) -> str:
         """The line on what is missing: `name` cannot be imported for lack of `cause`."""
         where, library = f"{use.file}:{use.line}", getattr(sys, "stdlib_module_names", ())
-        files = {use.file, f"{use.file}c"}
-        dist = next((one for one in self.dists if files & one.hashes.keys()), None)
+        dist = self.owner(use.file)
         dist = next((one for one in self.dists if str(one) == self.removed.get(cause)), dist)
         is_library = cause.partition(".")[0] in library or not (name == cause or graph.find(name))
+        top, inner = cause.partition(".")[0], self.owner(graph.find(name) or "")
+        if inner and not is_library and cause not in (name, *graph.required, *self.removed):
+            if str(inner) in self.changed and not graph.find(top):  # in place of its extension
+                problem = f"{inner} needs its extension module, which cannot run in the executable"
+                return f"{problem}, or {cause}, which is not installed ({self.ask(inner)}; {where})"
         if dist and (cause in self.removed or (str(dist) in self.changed and not is_library)):
-            names = dependency_path(dist, self.dists, self.program)
-            self.unsuitable[dist.name] = names[-2] if len(names) > 2 else dist.name
-            path = " -> ".join(names)
             problem = f"{dist} needs its extension module {cause}, which cannot run in the"
-            return f"{problem} executable ({path}; {where})"
+            return f"{problem} executable ({self.ask(dist)}; {where})"
         if not use.file:
             return f"there is no module {cause}"
-        if graph.find(cause.partition(".")[0]):
+        if graph.find(top):
             return f"{where} imports {cause}, which is not there"
         if not is_library:
             return f"{where} imports {cause}, which is not installed; add it to the dependencies"
         if name == cause:
             return f"{where} imports {cause}, which this interpreter lacks"
         return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+
+    def owner(self, file: str) -> Dist | None:
+        """The distribution that a file below the site is of."""
+        return next((one for one in self.dists if {file, f"{file}c"} & one.hashes.keys()), None)
+
+    def ask(self, dist: Dist) -> str:
+        """The chain that requires an unsuitable distribution, which is noted."""
+        names = dependency_path(dist, self.dists, self.program)
+        self.unsuitable[dist.name] = names[-2] if len(names) > 2 else dist.name
+        return " -> ".join(names)
 
     def write_unsuitable(self, work: str) -> None:
         """Note the unsuitable distributions, where `work` is one."""
