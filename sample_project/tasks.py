@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 0c8c4f61444e61be6a1bec13c553b9f819b2328fb48d9ffeaace4fb33fdda6cb
+# sha256 of all other lines: 010ae17a8bf5b9edd3b2cc26fa89a4897c29439285c2e7c939f0e084a02cdd1d
 
 from __future__ import annotations
 
@@ -119,6 +119,18 @@ class Dist:
     def extensions(self) -> list[str]:
         """Its extension modules and shared libraries, also those that COSMO_EXCLUDE removed."""
         return [name for name in self.hashes if EXTENSION.search(name)]
+
+    def native_commands(self, module: str, functions: set[str]) -> Iterator[str]:
+        """Its native programs that are called like a command by which these functions start."""
+        entries = re.findall(r"(?m)^([^\s=]+)\s*=\s*([\w.]+):(\w+)", self.read("entry_points.txt"))
+        commands = {
+            name for name, *entry in entries if entry[0] == module and entry[1] in functions
+        }
+        for name in self.hashes:
+            if name.rpartition("/")[2] in commands and os.path.isfile(self.path(name)):
+                with open(self.path(name), "rb") as file:
+                    if file.read(4) == b"\x7fELF":  # what there is for Linux is installed
+                        yield name
 
     def requirements(self, dist: Dist, extras: bool = False) -> list[Any]:
         """Its requirements of `dist` that hold here; with `extras`, those of its own extras."""
@@ -360,9 +372,10 @@ class ImportVisitor(ast.NodeVisitor):
         test = node.test
         names = {part.id for part in ast.walk(test) if isinstance(part, ast.Name)}
         is_main = isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq)
-        for part in node.body if self.is_run and is_main and names == {"__name__"} else ():
+        is_certain = self.is_run and is_main and names == {"__name__"}
+        for part in node.body if is_certain else ():
             self.visit(part)
-        self.visit_optional(*node.body, *node.orelse)
+        self.visit_optional(*([] if is_certain else node.body), *node.orelse)
 
     def visit_Match(self, node: Any) -> None:
         self.visit_optional(*node.cases)
@@ -628,6 +641,7 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         if dist:
             problem = f"{dist} starts a native program, bin/{package}, which cannot run in the"
             problems.append(f"{problem} executable")
+    problems += notes.native_commands(graph)
     sys.path.append(graph.site)
     problems += [notes.describe(*missing, graph) for missing in graph.missing()]
     if problems:
@@ -722,6 +736,14 @@ class Notes:
         if name == cause:
             return f"{where} imports {cause}, which this interpreter lacks"
         return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+
+    def native_commands(self, graph: ImportGraph) -> Iterator[str]:
+        """A line on each native program that is called like the command that starts it."""
+        for module, functions in graph.called.items():
+            dist = self.owner(graph.find(module) or "")
+            for name in dist.native_commands(module, functions) if dist else ():
+                problem = f"{dist} starts a native program, {name}, which cannot run in the"
+                yield f"{problem} executable"
 
     def owner(self, file: str) -> Dist | None:
         """The distribution that a file below the site is of."""

@@ -194,6 +194,24 @@ def test_what_needs_its_extension_is_refused_with_the_chain_that_asks_for_it(
     installing.package(COSMO_CHECK="0")
 
 
+@pytest.mark.parametrize("call", ["main()", "print(main.__name__)"])
+def test_what_starts_a_native_program_called_like_its_command_is_refused(
+    installing: Project, index: Index, call: str
+) -> None:
+    run = "import subprocess\n\ndef main():\n    subprocess.call(['bird/bin/song'])\n"
+    files = {"bird/__init__.py": run, "bird/bin/song": "\x7fELF", "bird/bin/other": "\x7fELF"}
+    files["bird-1.0.dist-info/entry_points.txt"] = "[console_scripts]\nsong = bird:main\n"
+    index.wheel("bird", "1.0", files)
+    needs = "# /// script\n# dependencies = ['bird']\n# ///\n"
+    installing.write("tool.py", f"{needs}from bird import main\n\n{call}\n")
+    if call != "main()":
+        installing.succeed("cosmo.script", "tool.py")
+        return
+    refused = installing.refused("cosmo.script", "tool.py")
+    problem = "bird 1.0 starts a native program, bird/bin/song, which cannot run in the executable"
+    assert f"tool cannot start: {problem}; COSMO_CHECK=0" in refused
+
+
 def test_an_extra_that_nothing_asks_for_is_no_part_of_the_chain(
     installing: Project, index: Index, tag: str
 ) -> None:
@@ -240,6 +258,17 @@ def test_all_that_is_missing_is_named_at_once(installing: Project, index: Index,
         " dependencies; COSMO_CHECK=0 builds it all the same",
     ]
     assert last.startswith("cosmo: hello.__main__:main ([project.scripts]) cannot start: see above")
+
+
+def test_what_is_imported_where_the_program_is_run_is_followed(
+    installing: Project, index: Index
+) -> None:
+    index.wheel("bird", "1.0", {"bird.py": "def sing():\n    import nowhere_at_all\n"})
+    needs = "# /// script\n# dependencies = ['bird']\n# ///\n"
+    run = "if __name__ == '__main__':\n    from bird import sing\n\n    sing()\n"
+    installing.write("tool.py", f"{needs}{run}")
+    refused = installing.refused("cosmo.script", "tool.py")
+    assert "bird.py:2 imports nowhere_at_all, which is not installed" in refused
 
 
 def test_only_what_the_index_gave_is_swapped(installing: Project, index: Index, tag: str) -> None:

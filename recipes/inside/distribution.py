@@ -80,6 +80,18 @@ class Dist:
         """Its extension modules and shared libraries, also those that COSMO_EXCLUDE removed."""
         return [name for name in self.hashes if EXTENSION.search(name)]
 
+    def native_commands(self, module: str, functions: set[str]) -> Iterator[str]:
+        """Its native programs that are called like a command by which these functions start."""
+        entries = re.findall(r"(?m)^([^\s=]+)\s*=\s*([\w.]+):(\w+)", self.read("entry_points.txt"))
+        commands = {
+            name for name, *entry in entries if entry[0] == module and entry[1] in functions
+        }
+        for name in self.hashes:
+            if name.rpartition("/")[2] in commands and os.path.isfile(self.path(name)):
+                with open(self.path(name), "rb") as file:
+                    if file.read(4) == b"\x7fELF":  # what there is for Linux is installed
+                        yield name
+
     def requirements(self, dist: Dist, extras: bool = False) -> list[Any]:
         """Its requirements of `dist` that hold here; with `extras`, those of its own extras."""
         same = [line for line in self.requires if canonical(line.name) == canonical(dist.name)]

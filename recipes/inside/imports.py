@@ -96,9 +96,10 @@ class ImportVisitor(ast.NodeVisitor):
         test = node.test
         names = {part.id for part in ast.walk(test) if isinstance(part, ast.Name)}
         is_main = isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq)
-        for part in node.body if self.is_run and is_main and names == {"__name__"} else ():
+        is_certain = self.is_run and is_main and names == {"__name__"}
+        for part in node.body if is_certain else ():
             self.visit(part)
-        self.visit_optional(*node.body, *node.orelse)
+        self.visit_optional(*([] if is_certain else node.body), *node.orelse)
 
     def visit_Match(self, node: Any) -> None:
         self.visit_optional(*node.cases)

@@ -8,6 +8,7 @@ import os
 import re
 import runpy
 import sys
+from collections.abc import Iterator
 
 from .distribution import Dist, dependency_path, find_dists
 from .imports import ImportGraph, Use
@@ -53,6 +54,7 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         if dist:
             problem = f"{dist} starts a native program, bin/{package}, which cannot run in the"
             problems.append(f"{problem} executable")
+    problems += notes.native_commands(graph)
     sys.path.append(graph.site)
     problems += [notes.describe(*missing, graph) for missing in graph.missing()]
     if problems:
@@ -147,6 +149,14 @@ class Notes:
         if name == cause:
             return f"{where} imports {cause}, which this interpreter lacks"
         return f"{name} needs {cause}, which this interpreter lacks ({where} imports it)"
+
+    def native_commands(self, graph: ImportGraph) -> Iterator[str]:
+        """A line on each native program that is called like the command that starts it."""
+        for module, functions in graph.called.items():
+            dist = self.owner(graph.find(module) or "")
+            for name in dist.native_commands(module, functions) if dist else ():
+                problem = f"{dist} starts a native program, {name}, which cannot run in the"
+                yield f"{problem} executable"
 
     def owner(self, file: str) -> Dist | None:
         """The distribution that a file below the site is of."""
