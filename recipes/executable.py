@@ -6,14 +6,17 @@ import os
 import re
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from invoke.runners import Result
 
+from .inside.start import read_note
 from .project import Executable, Project
 from .shell import Shell, log, quote
 
 CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
+CANNOT = "which cannot run in the executable"
 LACKS = "which this interpreter lacks"
 SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
 
@@ -66,8 +69,8 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
 
     def reason(result: Result) -> str:
-        why = describe_failure(result)
-        may_help = not p.get("COSMO_SOURCE") and LACKS not in why
+        why = describe_failure(result, read_note(f"{p.build}/.deps", "removed"))
+        may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
         return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
 
     shown = sh.run(line, failed, remedy="", at=at, reason=reason).stdout
@@ -75,19 +78,39 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
         sh.log("check", remark)
 
 
-def describe_failure(result: Result) -> str:
-    """Why imports failed: the last frame of the traceback that is the program's, and the error."""
+def describe_failure(result: Result, removed: Mapping[str, str] | None = None) -> str:
+    """Why imports failed: the last frame of the traceback that is the program's, and the error.
+
+    `removed` are the extension modules that were removed, and what each is of.
+    """
     if result.exited in (142, -14):
         return "it takes longer than a minute to import what starts"
-    frames = re.findall(r'File "(?:/zip/Lib/)?(.+)", line (\d+)', result.stderr)
+    found = list(re.finditer(r'File "(?:/zip/Lib/)?(.+)", line (\d+)(.*)', result.stderr))
+    frames = [(match[1], match[2]) for match in found]
     own = [(file[14:], line) for file, line in frames if file.startswith("site-packages/")]
-    *_, error = result.stderr.splitlines() or [f"exit status {result.exited}"]
-    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '(_\w+)'", error)
+    error = traceback_error(result.stderr[found[-1].end() :] if found else "")
+    *_, last = result.stderr.splitlines() or [f"exit status {result.exited}"]
+    error = error or last
     where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
-    if lacks and own and not frames[-1][0].startswith("site-packages/"):
+    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
+    part = re.match(r"ImportError: cannot import name '(\w+)' from '([\w.]+)'", error)
+    missing = lacks[1] if lacks else f"{part[2]}.{part[1]}" if part else ""
+    if removed and missing in removed:
+        return f"{removed[missing]} needs its extension module {missing}, {CANNOT} ({where})"
+    is_private = re.fullmatch(r"_\w+", missing)
+    if is_private and own and not frames[-1][0].startswith("site-packages/"):
         library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
-        return f"{library} needs {lacks[1]}, {LACKS} ({where} imports it)"
+        return f"{library} needs {missing}, {LACKS} ({where} imports it)"
     return f"{where}: {error}" if where else error
+
+
+def traceback_error(text: str) -> str:
+    """The error in what follows a traceback's last frame; with a second line behind a colon."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    while lines and lines[0][0].isspace():  # it shows the source
+        del lines[0]
+    error, *more = [line.strip() for line in lines] or [""]
+    return " ".join([error, *more[:1]]) if error.endswith(":") else error
 
 
 def try_executable(p: Project, sh: Shell, executable: Executable) -> None:

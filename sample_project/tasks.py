@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 010ae17a8bf5b9edd3b2cc26fa89a4897c29439285c2e7c939f0e084a02cdd1d
+# sha256 of all other lines: ae094d9c38c7d1e3c64fef2adca971a76b623438154cdc020ce92044dc36c9bf
 
 from __future__ import annotations
 
@@ -572,17 +572,22 @@ class ImportGraph:
         """What is required and cannot be imported, the module it fails for, and where it is used.
 
         Asked for are what is not in the site, which the interpreter may have; and of what lost an
-        extension module, all that others import, as that may fail behind a `try` of its own.
+        extension module, all that others import, as that may fail behind a `try` of its own. Of two
+        that fail for the same, what is not in the site is nearer to it.
         """
-        trials, failed = [], set()
+        trials: list[Trial] = []
+        nearest: dict[str, str] = {}
         for name, use in self.required.items():
             top = name.split(".")[0]
             if not self.find(name) or (top in self.changed and top != use.by.split(".")[0]):
                 trials.append(Trial(name, use.by or self.parent, bool(use.by) and not use.is_later))
         for name, cause in probe_imports(trials, self.removed):
-            if cause and cause not in failed:
-                failed.add(cause)
-                yield name, cause, self.required.get(cause, self.required[name])
+            if cause and (
+                cause not in nearest or (self.find(nearest[cause]) and not self.find(name))
+            ):
+                nearest[cause] = name
+        for cause, name in nearest.items():
+            yield name, cause, self.required.get(cause, self.required[name])
 
     def absent(self) -> Iterator[tuple[str, Use]]:
         """What is optional and is not there."""
@@ -721,9 +726,11 @@ class Notes:
         is_library = cause.partition(".")[0] in library or not (name == cause or graph.find(name))
         top, inner = cause.partition(".")[0], self.owner(graph.find(name) or "")
         if inner and not is_library and cause not in (name, *graph.required, *self.removed):
+            problem = f"{inner} needs its extension module, which cannot run in the executable"
             if str(inner) in self.changed and not graph.find(top):  # in place of its extension
-                problem = f"{inner} needs its extension module, which cannot run in the executable"
                 return f"{problem}, or {cause}, which is not installed ({self.ask(inner)}; {where})"
+            if str(inner) in self.changed and name.partition(".")[0] == top:
+                return f"{problem}, or {cause} ({self.ask(inner)}; {where})"
         if dist and (cause in self.removed or (str(dist) in self.changed and not is_library)):
             problem = f"{dist} needs its extension module {cause}, which cannot run in the"
             return f"{problem} executable ({self.ask(dist)}; {where})"
@@ -3294,6 +3301,7 @@ def choose_command(
 # The executable: how it is compiled, its `.args`, what it is tried with, and one rename.
 
 CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
+CANNOT = "which cannot run in the executable"
 LACKS = "which this interpreter lacks"
 SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
 
@@ -3346,8 +3354,8 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
 
     def reason(result: Result) -> str:
-        why = describe_failure(result)
-        may_help = not p.get("COSMO_SOURCE") and LACKS not in why
+        why = describe_failure(result, read_note(f"{p.build}/.deps", "removed"))
+        may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
         return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
 
     shown = sh.run(line, failed, remedy="", at=at, reason=reason).stdout
@@ -3355,19 +3363,39 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
         sh.log("check", remark)
 
 
-def describe_failure(result: Result) -> str:
-    """Why imports failed: the last frame of the traceback that is the program's, and the error."""
+def describe_failure(result: Result, removed: Mapping[str, str] | None = None) -> str:
+    """Why imports failed: the last frame of the traceback that is the program's, and the error.
+
+    `removed` are the extension modules that were removed, and what each is of.
+    """
     if result.exited in (142, -14):
         return "it takes longer than a minute to import what starts"
-    frames = re.findall(r'File "(?:/zip/Lib/)?(.+)", line (\d+)', result.stderr)
+    found = list(re.finditer(r'File "(?:/zip/Lib/)?(.+)", line (\d+)(.*)', result.stderr))
+    frames = [(match[1], match[2]) for match in found]
     own = [(file[14:], line) for file, line in frames if file.startswith("site-packages/")]
-    *_, error = result.stderr.splitlines() or [f"exit status {result.exited}"]
-    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '(_\w+)'", error)
+    error = traceback_error(result.stderr[found[-1].end() :] if found else "")
+    *_, last = result.stderr.splitlines() or [f"exit status {result.exited}"]
+    error = error or last
     where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
-    if lacks and own and not frames[-1][0].startswith("site-packages/"):
+    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
+    part = re.match(r"ImportError: cannot import name '(\w+)' from '([\w.]+)'", error)
+    missing = lacks[1] if lacks else f"{part[2]}.{part[1]}" if part else ""
+    if removed and missing in removed:
+        return f"{removed[missing]} needs its extension module {missing}, {CANNOT} ({where})"
+    is_private = re.fullmatch(r"_\w+", missing)
+    if is_private and own and not frames[-1][0].startswith("site-packages/"):
         library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
-        return f"{library} needs {lacks[1]}, {LACKS} ({where} imports it)"
+        return f"{library} needs {missing}, {LACKS} ({where} imports it)"
     return f"{where}: {error}" if where else error
+
+
+def traceback_error(text: str) -> str:
+    """The error in what follows a traceback's last frame; with a second line behind a colon."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    while lines and lines[0][0].isspace():  # it shows the source
+        del lines[0]
+    error, *more = [line.strip() for line in lines] or [""]
+    return " ".join([error, *more[:1]]) if error.endswith(":") else error
 
 
 def try_executable(p: Project, sh: Shell, executable: Executable) -> None:

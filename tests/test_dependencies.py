@@ -194,6 +194,43 @@ def test_what_needs_its_extension_is_refused_with_the_chain_that_asks_for_it(
     installing.package(COSMO_CHECK="0")
 
 
+def test_what_a_package_looks_for_in_itself_in_place_of_its_extension_is_not_all_it_needs(
+    installing: Project, index: Index, tag: str
+) -> None:
+    either = "try:\n    from . import _bird\nexcept ImportError:\n    _bird = None\n"
+    either += "_bird or __import__('bird._other')\n"
+    index.wheel("bird", "1.0", {"bird/__init__.py": either, "bird/_bird.so": ""}, tag=tag)
+    index.wheel("bird", "0.9", {"bird/__init__.py": ""})
+    require(installing, "bird", imports="bird")
+    refused = installing.refused()
+    problem = "bird 1.0 needs its extension module, which cannot run in the executable, or"
+    assert f"{problem} bird._other (hello -> bird; hello/__main__.py:1)" in refused
+    assert "with bird==0.9 it can start: require that" in refused
+
+
+def test_what_the_interpreter_lacks_is_named_where_it_is_imported(
+    installing: Project, index: Index, tag: str
+) -> None:
+    files = {"bird/__init__.py": "from bird import nest", "bird/nest.py": "import ctypes"}
+    index.wheel("bird", "1.0", {**files, "bird/_bird.so": ""}, tag=tag)
+    require(installing, "bird", imports="bird")
+    assert "ctypes needs _ctypes, which this interpreter lacks (bird/nest.py:1" in (
+        installing.refused()
+    )
+
+
+def test_an_extension_that_is_missed_only_when_it_is_tried_is_called_that(
+    installing: Project, index: Index, tag: str
+) -> None:
+    sing = "def sing():\n    from bird import _bird\n"
+    index.wheel("bird", "1.0", {"bird/__init__.py": sing, "bird/_bird.so": ""}, tag=tag)
+    installing.write("src/hello/words.py", "import bird\n\nbird.sing()\n")
+    require(installing, "bird", imports="hello.words")
+    problem = "bird 1.0 needs its extension module bird._bird, which cannot run in the executable"
+    refused = installing.refused()
+    assert f"/hello cannot start: {problem} (bird/__init__.py:2); correct that" in refused
+
+
 @pytest.mark.parametrize("call", ["main()", "print(main.__name__)"])
 def test_what_starts_a_native_program_called_like_its_command_is_refused(
     installing: Project, index: Index, call: str

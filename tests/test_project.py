@@ -481,6 +481,11 @@ def test_what_asks_for_the_terminal_when_it_is_imported_has_one(project: Project
         ),
         ("raise ImportError('stop')\nimport nowhere_at_all\n", "words.py:2 imports nowhere_at_all"),
         ("import os\nos.environ['NOT_SET']\n", "KeyError: 'NOT_SET'"),
+        (
+            "raise ValueError('no owl:\\n\\n- hoot\\n- fly')\n",
+            "words.py:1: ValueError: no owl: - hoot;",
+        ),
+        ("raise ValueError('no owl\\n - hoot')\n", "words.py:1: ValueError: no owl;"),
         ("try:\n import nowhere\nexcept ImportError:\n raise SystemExit('stop')\n", "start: stop"),
         ("def f(:\n", "SyntaxError: invalid syntax"),
         ("import socket\nsocket.create_connection(('127.0.0.1', 9))\n", "has no network"),

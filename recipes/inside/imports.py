@@ -296,17 +296,22 @@ class ImportGraph:
         """What is required and cannot be imported, the module it fails for, and where it is used.
 
         Asked for are what is not in the site, which the interpreter may have; and of what lost an
-        extension module, all that others import, as that may fail behind a `try` of its own.
+        extension module, all that others import, as that may fail behind a `try` of its own. Of two
+        that fail for the same, what is not in the site is nearer to it.
         """
-        trials, failed = [], set()
+        trials: list[Trial] = []
+        nearest: dict[str, str] = {}
         for name, use in self.required.items():
             top = name.split(".")[0]
             if not self.find(name) or (top in self.changed and top != use.by.split(".")[0]):
                 trials.append(Trial(name, use.by or self.parent, bool(use.by) and not use.is_later))
         for name, cause in probe_imports(trials, self.removed):
-            if cause and cause not in failed:
-                failed.add(cause)
-                yield name, cause, self.required.get(cause, self.required[name])
+            if cause and (
+                cause not in nearest or (self.find(nearest[cause]) and not self.find(name))
+            ):
+                nearest[cause] = name
+        for cause, name in nearest.items():
+            yield name, cause, self.required.get(cause, self.required[name])
 
     def absent(self) -> Iterator[tuple[str, Use]]:
         """What is optional and is not there."""

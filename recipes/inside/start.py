@@ -134,9 +134,11 @@ class Notes:
         is_library = cause.partition(".")[0] in library or not (name == cause or graph.find(name))
         top, inner = cause.partition(".")[0], self.owner(graph.find(name) or "")
         if inner and not is_library and cause not in (name, *graph.required, *self.removed):
+            problem = f"{inner} needs its extension module, which cannot run in the executable"
             if str(inner) in self.changed and not graph.find(top):  # in place of its extension
-                problem = f"{inner} needs its extension module, which cannot run in the executable"
                 return f"{problem}, or {cause}, which is not installed ({self.ask(inner)}; {where})"
+            if str(inner) in self.changed and name.partition(".")[0] == top:
+                return f"{problem}, or {cause} ({self.ask(inner)}; {where})"
         if dist and (cause in self.removed or (str(dist) in self.changed and not is_library)):
             problem = f"{dist} needs its extension module {cause}, which cannot run in the"
             return f"{problem} executable ({self.ask(dist)}; {where})"
