@@ -6,20 +6,20 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from configparser import ConfigParser
 from pathlib import Path
 
 from .dependencies import check_uv
 from .inside.distribution import canonical
 from .metadata import is_entry_point
-from .project import Project
+from .project import APP_MARK, Project
 from .shell import RecipeError, Shell, quote
 
-WRITTEN = "# Written by `invoke cosmo.app`."
 APP = """\
-{written} `invoke cosmo.script {file}` packages it again.
+{mark} `invoke cosmo.script {file}` packages it again.
 # {slashes} script
-# dependencies = [{requirement}]
+# dependencies = [{requirements}]
 #
 # [tool.cosmo.env]
 # COSMO_OUT = "{command}"
@@ -37,34 +37,30 @@ if __name__ == "__main__":
 """A script with its requirements in its comments (PEP 723)."""
 
 
-def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
+def write_app(p: Project, sh: Shell, requirement: str, entry: str, also: Sequence[str]) -> Path:
     """Write the script, in `dist`, that starts a command of a release; return its path.
 
     `entry` is the command's name, `module:function`, or empty for the only command, or the one
-    that is called like the distribution.
+    that is called like the distribution. `also` are requirements to install with it.
     """
     if sh.dry:
         problem = "a dry run writes no script; run cosmo.app without --dry, then `invoke --dry"
         raise RecipeError(f"{problem} cosmo.script FILE` of the script that it writes")
-    match = re.match(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", requirement)
-    if not match or '"' in requirement or "\\" in requirement or not requirement.isprintable():
-        problem = f"{requirement!r} is no requirement"
-        raise RecipeError(f"{problem}; name a distribution, as in `invoke cosmo.app black==25.1.0`")
-    command = match[0]
+    command, *_ = [distribution_name(text) for text in (requirement, *also)]
     if not is_entry_point(entry):
         command, entry = choose_command(
             requirement, entry or command, bool(entry), *install_app(p, sh, requirement)
         )
     path = Path(p.folder, "dist", f"app_{re.sub('[^A-Za-z0-9]', '_', command)}.py")
     written = path.is_file() and not path.is_symlink()
-    if os.path.lexists(path) and not (written and path.read_text("utf-8").startswith(WRITTEN)):
+    if os.path.lexists(path) and not (written and path.read_text("utf-8").startswith(APP_MARK)):
         raise RecipeError(f"{path} was not written by cosmo.app; move it away")
     module, _, function = entry.partition(":")
     text = APP.format(
-        written=WRITTEN,
+        mark=APP_MARK,
         slashes="///",  # spelt out above, this file would have two such blocks where it is vendored
         file=f"dist/{path.name}",
-        requirement=f'"{requirement}"',
+        requirements=", ".join(f'"{text}"' for text in (requirement, *also)),
         command=command,
         module=module,
         name=function.partition(".")[0],
@@ -74,6 +70,15 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
     path.write_text(text, "utf-8")
     sh.log("app", f"{path} starts {entry}")
     return path
+
+
+def distribution_name(requirement: str) -> str:
+    """The name that a requirement begins with; `RecipeError` where it is none, or has quotes."""
+    match = re.match(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", requirement)
+    if not match or '"' in requirement or "\\" in requirement or not requirement.isprintable():
+        problem = f"{requirement!r} is no requirement"
+        raise RecipeError(f"{problem}; name a distribution, as in `invoke cosmo.app black==25.1.0`")
+    return match[0]
 
 
 def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str], dict[str, bool]]:

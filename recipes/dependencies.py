@@ -26,7 +26,7 @@ from .inside.distribution import canonical, requirements_lines
 from .interpreter import ONLINE, cache_folder, file_sha256
 from .lockfile import Lock, check_package, count, lock_text
 from .project import Project
-from .pyproject import parse_toml
+from .pyproject import parse_toml, read_toml
 from .shell import RecipeError, Shell, exit_on_error, log, quote, show_output
 
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
@@ -185,7 +185,7 @@ def find_constraint(p: Project, sh: Shell) -> str:
     """Versions, as shell words, with which nothing that cannot run is required; empty for none.
 
     uv resolves once more, for a platform that there are hardly any wheels for, so that it takes
-    pure ones alone of what is unsuitable.
+    pure ones alone of what is unsuitable. Of that, and of what requires it, other versions do.
     """
     work = os.path.join(p.build, ".deps")
     path, uv = Path(work, "unsuitable"), check_uv(p, sh.dry)
@@ -205,8 +205,12 @@ def find_constraint(p: Project, sh: Shell) -> str:
     except RecipeError:
         return ""
     pins = Path(work, "advice.txt").read_text("utf-8").splitlines()
-    names = {canonical(name) for name in rows.values()}
-    return shlex.join(pin for pin in pins if canonical(pin.partition("==")[0]) in names)
+    packages = read_toml(Path(work, "pylock.toml")).tables("packages")
+    resolved = {f"{canonical(one.string('name'))}=={one.string('version')}" for one in packages}
+    names = {canonical(name) for row in rows.items() for name in row}
+    return shlex.join(
+        pin for pin in pins if pin not in resolved and canonical(pin.partition("==")[0]) in names
+    )
 
 
 def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:

@@ -106,9 +106,17 @@ def is_entry_point(text: str) -> bool:
 
 
 def args_lines(
-    given: Value, words: tuple[str, ...] | None, options: tuple[str, ...], pkg: str, entry: str
+    given: Value,
+    words: tuple[str, ...] | None,
+    options: tuple[str, ...],
+    pkg: str,
+    entry: str,
+    is_script: bool,
 ) -> tuple[str, ...]:
     """The lines of `.args`: COSMO_ARGS, else the options and what calls `entry`, or runs PKG.
+
+    A script, too, is to find the executable's name in `sys.argv[0]`, so it is run by the function
+    that `-m` calls, which would put the module's path there.
 
     A line can be neither empty nor hold a newline. Source: the interpreter splits the file at
     newlines and skips what is empty; the newest take a backslash and an n for a newline.
@@ -120,6 +128,9 @@ def args_lines(
         if "-I" in options:  # in which a script's folder is not the first, as a program may expect
             call += ' sys.path.insert(0, "/zip/bin");'
         start = ("-c", f"{call} sys.exit({function}())") if entry else ("-m", pkg)
+        if is_script and not entry:
+            call = "import runpy, sys; sys.argv[0] = sys.executable;"
+            start = ("-c", f'{call} runpy._run_module_as_main("{pkg}", False)')
         return (*options, *start, "...")
     if not words or not all(words) or any(re.search(r"\n|\r|\\n", word) for word in words):
         problem = "a line of .args can neither be empty nor hold a newline, spelt out or as \\n"

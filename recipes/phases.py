@@ -125,7 +125,8 @@ def check(c: Context) -> None:
         if not p.get("COSMO_CHECK") or not roots:
             return
         work = quote(f"{p.build}/.deps") if p.installs else "''"
-        words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots])
+        trial = ["--help"] if p.is_app and roots == [p.pkg] else []
+        words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots, *trial])
         line = inside_command(p, "check", '"$DIR_SITE"', work, words)
         try:
             sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
@@ -146,7 +147,8 @@ def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoRetur
         with suppress(RecipeError), redirect_stderr(StringIO()):  # the reasons stay the last lines
             run_phases(c, {CONSTRAINT: constraint}, "check")
             sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
-            raised = RecipeError(f"{error}; with {constraint} it can start: require that")
+            remedy = f"add --with {constraint}" if p.is_app else "require that"
+            raised = RecipeError(f"{error}; with {constraint} it can start: {remedy}")
         if raised is error:
             sh.log("check", f"with {constraint} it cannot start either")
     raise raised
@@ -250,15 +252,17 @@ def script(c: Context, file: str) -> None:
 
 
 @task(
+    iterable=["with_"],
     help={
         "requirement": "What to install, as in 'black==25.1.0'.",
         "entry": "The command to start, or module:function (default: called like the release).",
-    }
+        "with": "What else to install, as in 'jsonschema<4.18'; may be given several times.",
+    },
 )
-def app(c: Context, requirement: str, entry: str = "") -> None:
+def app(c: Context, requirement: str, entry: str = "", with_: list[str] | None = None) -> None:
     """Package a program from the package index into dist/, without a project."""
     with session(c, "app") as (p, sh):
-        file = write_app(p, sh, requirement, entry)
+        file = write_app(p, sh, requirement, entry, with_ or ())
     package(c, {"COSMO_SCRIPT": str(file)})
 
 

@@ -22,8 +22,8 @@ from .metadata import (
     run_module,
 )
 from .parsers import is_reserved
-from .pyproject import ARTICLE, NAMED_BY, Location, locate_project, read_toml
-from .settings import SETTINGS, Settings, Table, is_setting, nearest_setting
+from .pyproject import ARTICLE, NAMED_BY, Location, check_names, locate_project, read_toml
+from .settings import SETTINGS, Settings, Table
 from .shell import RecipeError, exit_on_error, log, quote
 from .source import check_source, find_packages, find_source, has_main
 
@@ -42,6 +42,9 @@ WORK_FILES = (
     "zip.part",
 )
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
+
+APP_MARK = "# Written by `invoke cosmo.app`."
+"""How a script begins that `cosmo.app` wrote."""
 
 CONSTRAINT = "constraint"
 """The name under which the options of a task may have versions to resolve with."""
@@ -73,15 +76,7 @@ class Project(Settings):
         super().__init__(location.root, *given, *location.tables)
         self.location, self.script = location, location.script
         self.folder = os.path.relpath(location.root)
-        for table in (*given, *location.tables[:1]):  # [tool.cosmo.env]
-            here = table not in given
-            for name in table.values if here else filter(is_setting, table.values):
-                near = nearest_setting(name)
-                if near or (here and is_setting(name) and name not in SETTINGS):
-                    place = f"{location.pyproject.file}: " if here else ""
-                    also = f" did you mean {near}?" if near else ""
-                    problem = f"{place}{name} ({table.source}) is no setting;{also}"
-                    raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")
+        check_names(location, given)
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
             self.tables = (*self.infer_pkg(), *self.tables)
             self.parsed.clear()
@@ -129,6 +124,11 @@ class Project(Settings):
         return self.pkg.partition(".")[0] + (".py" if is_module else "")
 
     @cached_property
+    def is_app(self) -> bool:
+        """Whether it is a script that `cosmo.app` wrote."""
+        return self.script is not None and self.script.read_bytes().startswith(APP_MARK.encode())
+
+    @cached_property
     def beside(self) -> list[Path]:
         """What else an installation brings, where the source's folder holds packages alone."""
         folder = self.source.parent
@@ -165,7 +165,7 @@ class Project(Settings):
             raise RecipeError(f"COSMO_OUT={out} {problem}")
         given, made = self.value("COSMO_ARGS"), []
         for name, call in entries.items():
-            lines = args_lines(given, words, options, self.pkg, call)
+            lines = args_lines(given, words, options, self.pkg, call, bool(self.script))
             start = call or (self.pkg if words is None else run_module(words))
             made.append(Executable(name, out or os.path.join(self.build, name), lines, start))
         return tuple(made)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .parsers import is_reserved
-from .settings import Settings, Table, is_setting
+from .settings import SETTINGS, Settings, Table, is_setting, nearest_setting
 from .shell import RecipeError, exit_on_error
 
 if sys.version_info >= (3, 11):
@@ -164,6 +164,25 @@ def locate_folder(base: Path, folder: str, source: str) -> Location:
         name = pyproject.table(*keys).data.get("name")
         tables += [name_table(where, name)] if isinstance(name, str) else []
     return Location(root, source, pyproject, tuple(tables))
+
+
+def check_names(location: Location, given: tuple[Table, ...]) -> None:
+    """Check the names in the tables of settings: what looks like a setting is to be one.
+
+    In `[tool.cosmo.env]` all is refused that is neither a setting nor expanded in one; elsewhere,
+    where others have their names too, only what is much like one.
+    """
+    texts = [text for table in location.tables for text in table.values.values()]
+    used = set(re.findall(r"\$\{?(\w+)", "\n".join(texts)))
+    for table in (*given, *location.tables):
+        for name in sorted(table.values.keys() - SETTINGS.keys() - used):
+            is_own = table is location.tables[0]
+            near = nearest_setting(name, 0.6 if is_own else 0.8)
+            if is_own or (near and is_setting(name)):
+                place = "" if table in given else f"{location.pyproject.file}: "
+                also = f" did you mean {near}?" if near else ""
+                problem = f"{place}{name} ({table.source}) is no setting;{also}"
+                raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")
 
 
 def locate_script(base: Path, file: str, source: str) -> Location:

@@ -188,12 +188,11 @@ class Names(dict[str, str]):
         return text if source == "environment" else self.settings.value(name, self.trail).text or ""
 
 
-def nearest_setting(name: str) -> str | None:
-    """The setting that a misspelt name stands for; None if it is one, or like none."""
-    names = SETTINGS if name.startswith("COSMO_") else ("PKG", "DIR_SITE")
-    endings = {one.replace("COSMO_", ""): one for one in names}
-    near = get_close_matches(name.replace("COSMO_", ""), endings, 1, 0.8)
-    return endings[near[0]] if near and name not in SETTINGS else None
+def nearest_setting(name: str, likeness: float) -> str | None:
+    """The setting that a misspelt name stands for; None if none is so much (0 to 1) like it."""
+    endings = {one.replace("COSMO_", ""): one for one in SETTINGS}
+    near = get_close_matches(name.upper().replace("COSMO_", ""), endings, 1, likeness)
+    return endings[near[0]] if near else None
 
 
 def is_setting(name: str) -> bool:

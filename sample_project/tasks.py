@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: ae094d9c38c7d1e3c64fef2adca971a76b623438154cdc020ce92044dc36c9bf
+# sha256 of all other lines: ef833f1985a520826ae2409ede6f635cc21c62f738a775ac714e6422a8162a05
 
 from __future__ import annotations
 
@@ -621,6 +621,14 @@ finally:
 """
 """How `.imports` ends, also where a module has started a thread, or ends the program."""
 
+RUN = """
+    import runpy
+    sys.argv[1:] = {arguments}
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+"""
+"""What `.imports` also does of a program that is to run: after a minute it has started."""
+
 ZONES = """
     import zoneinfo
     if not zoneinfo.available_timezones():
@@ -633,8 +641,11 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
     """Exit with a line for each thing for which what starts cannot start in this Python.
 
     `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
-    `module:function`. Writes `.imports` in the build folder: a program that imports what they do.
+    `module:function`; one that begins with a dash is an argument, with which the first is to run.
+    Writes `.imports` in the build folder: a program that imports what they do, and does that.
     """
+    arguments = [root for root in roots if root.startswith("-")]
+    roots = tuple(root for root in roots if root not in arguments)
     check_python(specifiers)
     notes = Notes(site, work, program)
     graph = ImportGraph(os.path.abspath(site), notes.removed, notes.changed_packages())
@@ -657,6 +668,8 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         lines = dict.fromkeys(f"    {one.statement()}" for one in graph.started)
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
+        if arguments:
+            lines[RUN.format(arguments=arguments, module=roots[0])] = None
         file.write("\n".join([*absent, f"{START}\ntry:\n    pass", *lines, END]))
 
 
@@ -1077,6 +1090,7 @@ import time
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from configparser import ConfigParser
 from contextlib import contextmanager
 from contextlib import redirect_stderr
@@ -1723,12 +1737,11 @@ class Names(dict[str, str]):
         return text if source == "environment" else self.settings.value(name, self.trail).text or ""
 
 
-def nearest_setting(name: str) -> str | None:
-    """The setting that a misspelt name stands for; None if it is one, or like none."""
-    names = SETTINGS if name.startswith("COSMO_") else ("PKG", "DIR_SITE")
-    endings = {one.replace("COSMO_", ""): one for one in names}
-    near = get_close_matches(name.replace("COSMO_", ""), endings, 1, 0.8)
-    return endings[near[0]] if near and name not in SETTINGS else None
+def nearest_setting(name: str, likeness: float) -> str | None:
+    """The setting that a misspelt name stands for; None if none is so much (0 to 1) like it."""
+    endings = {one.replace("COSMO_", ""): one for one in SETTINGS}
+    near = get_close_matches(name.upper().replace("COSMO_", ""), endings, 1, likeness)
+    return endings[near[0]] if near else None
 
 
 def is_setting(name: str) -> bool:
@@ -1884,6 +1897,25 @@ def locate_folder(base: Path, folder: str, source: str) -> Location:
         name = pyproject.table(*keys).data.get("name")
         tables += [name_table(where, name)] if isinstance(name, str) else []
     return Location(root, source, pyproject, tuple(tables))
+
+
+def check_names(location: Location, given: tuple[Table, ...]) -> None:
+    """Check the names in the tables of settings: what looks like a setting is to be one.
+
+    In `[tool.cosmo.env]` all is refused that is neither a setting nor expanded in one; elsewhere,
+    where others have their names too, only what is much like one.
+    """
+    texts = [text for table in location.tables for text in table.values.values()]
+    used = set(re.findall(r"\$\{?(\w+)", "\n".join(texts)))
+    for table in (*given, *location.tables):
+        for name in sorted(table.values.keys() - SETTINGS.keys() - used):
+            is_own = table is location.tables[0]
+            near = nearest_setting(name, 0.6 if is_own else 0.8)
+            if is_own or (near and is_setting(name)):
+                place = "" if table in given else f"{location.pyproject.file}: "
+                also = f" did you mean {near}?" if near else ""
+                problem = f"{place}{name} ({table.source}) is no setting;{also}"
+                raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")
 
 
 def locate_script(base: Path, file: str, source: str) -> Location:
@@ -2145,9 +2177,17 @@ def is_entry_point(text: str) -> bool:
 
 
 def args_lines(
-    given: Value, words: tuple[str, ...] | None, options: tuple[str, ...], pkg: str, entry: str
+    given: Value,
+    words: tuple[str, ...] | None,
+    options: tuple[str, ...],
+    pkg: str,
+    entry: str,
+    is_script: bool,
 ) -> tuple[str, ...]:
     """The lines of `.args`: COSMO_ARGS, else the options and what calls `entry`, or runs PKG.
+
+    A script, too, is to find the executable's name in `sys.argv[0]`, so it is run by the function
+    that `-m` calls, which would put the module's path there.
 
     A line can be neither empty nor hold a newline. Source: the interpreter splits the file at
     newlines and skips what is empty; the newest take a backslash and an n for a newline.
@@ -2159,6 +2199,9 @@ def args_lines(
         if "-I" in options:  # in which a script's folder is not the first, as a program may expect
             call += ' sys.path.insert(0, "/zip/bin");'
         start = ("-c", f"{call} sys.exit({function}())") if entry else ("-m", pkg)
+        if is_script and not entry:
+            call = "import runpy, sys; sys.argv[0] = sys.executable;"
+            start = ("-c", f'{call} runpy._run_module_as_main("{pkg}", False)')
         return (*options, *start, "...")
     if not words or not all(words) or any(re.search(r"\n|\r|\\n", word) for word in words):
         problem = "a line of .args can neither be empty nor hold a newline, spelt out or as \\n"
@@ -2284,6 +2327,9 @@ WORK_FILES = (
 )
 """What a build writes in the build folder, beside Lib, the interpreter and the executables."""
 
+APP_MARK = "# Written by `invoke cosmo.app`."
+"""How a script begins that `cosmo.app` wrote."""
+
 CONSTRAINT = "constraint"
 """The name under which the options of a task may have versions to resolve with."""
 
@@ -2314,15 +2360,7 @@ class Project(Settings):
         super().__init__(location.root, *given, *location.tables)
         self.location, self.script = location, location.script
         self.folder = os.path.relpath(location.root)
-        for table in (*given, *location.tables[:1]):  # [tool.cosmo.env]
-            here = table not in given
-            for name in table.values if here else filter(is_setting, table.values):
-                near = nearest_setting(name)
-                if near or (here and is_setting(name) and name not in SETTINGS):
-                    place = f"{location.pyproject.file}: " if here else ""
-                    also = f" did you mean {near}?" if near else ""
-                    problem = f"{place}{name} ({table.source}) is no setting;{also}"
-                    raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")
+        check_names(location, given)
         if self.find("PKG")[1] in ("not set", *NAMED_BY):
             self.tables = (*self.infer_pkg(), *self.tables)
             self.parsed.clear()
@@ -2370,6 +2408,11 @@ class Project(Settings):
         return self.pkg.partition(".")[0] + (".py" if is_module else "")
 
     @cached_property
+    def is_app(self) -> bool:
+        """Whether it is a script that `cosmo.app` wrote."""
+        return self.script is not None and self.script.read_bytes().startswith(APP_MARK.encode())
+
+    @cached_property
     def beside(self) -> list[Path]:
         """What else an installation brings, where the source's folder holds packages alone."""
         folder = self.source.parent
@@ -2406,7 +2449,7 @@ class Project(Settings):
             raise RecipeError(f"COSMO_OUT={out} {problem}")
         given, made = self.value("COSMO_ARGS"), []
         for name, call in entries.items():
-            lines = args_lines(given, words, options, self.pkg, call)
+            lines = args_lines(given, words, options, self.pkg, call, bool(self.script))
             start = call or (self.pkg if words is None else run_module(words))
             made.append(Executable(name, out or os.path.join(self.build, name), lines, start))
         return tuple(made)
@@ -3051,7 +3094,7 @@ def find_constraint(p: Project, sh: Shell) -> str:
     """Versions, as shell words, with which nothing that cannot run is required; empty for none.
 
     uv resolves once more, for a platform that there are hardly any wheels for, so that it takes
-    pure ones alone of what is unsuitable.
+    pure ones alone of what is unsuitable. Of that, and of what requires it, other versions do.
     """
     work = os.path.join(p.build, ".deps")
     path, uv = Path(work, "unsuitable"), check_uv(p, sh.dry)
@@ -3071,8 +3114,12 @@ def find_constraint(p: Project, sh: Shell) -> str:
     except RecipeError:
         return ""
     pins = Path(work, "advice.txt").read_text("utf-8").splitlines()
-    names = {canonical(name) for name in rows.values()}
-    return shlex.join(pin for pin in pins if canonical(pin.partition("==")[0]) in names)
+    packages = read_toml(Path(work, "pylock.toml")).tables("packages")
+    resolved = {f"{canonical(one.string('name'))}=={one.string('version')}" for one in packages}
+    names = {canonical(name) for row in rows.items() for name in row}
+    return shlex.join(
+        pin for pin in pins if pin not in resolved and canonical(pin.partition("==")[0]) in names
+    )
 
 
 def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:
@@ -3189,11 +3236,10 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
 # recipes/app.py ---------------------------------------------------------------
 # A program from the package index, without own code: the script that starts it.
 
-WRITTEN = "# Written by `invoke cosmo.app`."
 APP = """\
-{written} `invoke cosmo.script {file}` packages it again.
+{mark} `invoke cosmo.script {file}` packages it again.
 # {slashes} script
-# dependencies = [{requirement}]
+# dependencies = [{requirements}]
 #
 # [tool.cosmo.env]
 # COSMO_OUT = "{command}"
@@ -3211,34 +3257,30 @@ if __name__ == "__main__":
 """A script with its requirements in its comments (PEP 723)."""
 
 
-def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
+def write_app(p: Project, sh: Shell, requirement: str, entry: str, also: Sequence[str]) -> Path:
     """Write the script, in `dist`, that starts a command of a release; return its path.
 
     `entry` is the command's name, `module:function`, or empty for the only command, or the one
-    that is called like the distribution.
+    that is called like the distribution. `also` are requirements to install with it.
     """
     if sh.dry:
         problem = "a dry run writes no script; run cosmo.app without --dry, then `invoke --dry"
         raise RecipeError(f"{problem} cosmo.script FILE` of the script that it writes")
-    match = re.match(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", requirement)
-    if not match or '"' in requirement or "\\" in requirement or not requirement.isprintable():
-        problem = f"{requirement!r} is no requirement"
-        raise RecipeError(f"{problem}; name a distribution, as in `invoke cosmo.app black==25.1.0`")
-    command = match[0]
+    command, *_ = [distribution_name(text) for text in (requirement, *also)]
     if not is_entry_point(entry):
         command, entry = choose_command(
             requirement, entry or command, bool(entry), *install_app(p, sh, requirement)
         )
     path = Path(p.folder, "dist", f"app_{re.sub('[^A-Za-z0-9]', '_', command)}.py")
     written = path.is_file() and not path.is_symlink()
-    if os.path.lexists(path) and not (written and path.read_text("utf-8").startswith(WRITTEN)):
+    if os.path.lexists(path) and not (written and path.read_text("utf-8").startswith(APP_MARK)):
         raise RecipeError(f"{path} was not written by cosmo.app; move it away")
     module, _, function = entry.partition(":")
     text = APP.format(
-        written=WRITTEN,
+        mark=APP_MARK,
         slashes="///",  # spelt out above, this file would have two such blocks where it is vendored
         file=f"dist/{path.name}",
-        requirement=f'"{requirement}"',
+        requirements=", ".join(f'"{text}"' for text in (requirement, *also)),
         command=command,
         module=module,
         name=function.partition(".")[0],
@@ -3248,6 +3290,15 @@ def write_app(p: Project, sh: Shell, requirement: str, entry: str) -> Path:
     path.write_text(text, "utf-8")
     sh.log("app", f"{path} starts {entry}")
     return path
+
+
+def distribution_name(requirement: str) -> str:
+    """The name that a requirement begins with; `RecipeError` where it is none, or has quotes."""
+    match = re.match(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", requirement)
+    if not match or '"' in requirement or "\\" in requirement or not requirement.isprintable():
+        problem = f"{requirement!r} is no requirement"
+        raise RecipeError(f"{problem}; name a distribution, as in `invoke cosmo.app black==25.1.0`")
+    return match[0]
 
 
 def install_app(p: Project, sh: Shell, requirement: str) -> tuple[dict[str, str], dict[str, bool]]:
@@ -3503,7 +3554,8 @@ def check(c: Context) -> None:
         if not p.get("COSMO_CHECK") or not roots:
             return
         work = quote(f"{p.build}/.deps") if p.installs else "''"
-        words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots])
+        trial = ["--help"] if p.is_app and roots == [p.pkg] else []
+        words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots, *trial])
         line = inside_command(p, "check", '"$DIR_SITE"', work, words)
         try:
             sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
@@ -3524,7 +3576,8 @@ def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoRetur
         with suppress(RecipeError), redirect_stderr(StringIO()):  # the reasons stay the last lines
             run_phases(c, {CONSTRAINT: constraint}, "check")
             sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
-            raised = RecipeError(f"{error}; with {constraint} it can start: require that")
+            remedy = f"add --with {constraint}" if p.is_app else "require that"
+            raised = RecipeError(f"{error}; with {constraint} it can start: {remedy}")
         if raised is error:
             sh.log("check", f"with {constraint} it cannot start either")
     raise raised
@@ -3628,15 +3681,17 @@ def script(c: Context, file: str) -> None:
 
 
 @task(
+    iterable=["with_"],
     help={
         "requirement": "What to install, as in 'black==25.1.0'.",
         "entry": "The command to start, or module:function (default: called like the release).",
-    }
+        "with": "What else to install, as in 'jsonschema<4.18'; may be given several times.",
+    },
 )
-def app(c: Context, requirement: str, entry: str = "") -> None:
+def app(c: Context, requirement: str, entry: str = "", with_: list[str] | None = None) -> None:
     """Package a program from the package index into dist/, without a project."""
     with session(c, "app") as (p, sh):
-        file = write_app(p, sh, requirement, entry)
+        file = write_app(p, sh, requirement, entry, with_ or ())
     package(c, {"COSMO_SCRIPT": str(file)})
 
 

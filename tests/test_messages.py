@@ -30,6 +30,7 @@ LOCKED = f"{LOCK.format('')}url = 'python'\nsize = 9\nversion = '3.12.3'\nsha256
 UNHASHED = LOCK.format("{name = 'bird', wheels = [{url = 'https://x/bird-1-py3-none-any.whl'}]}")
 ANYWAY = "COSMO_CHECK=0 builds it all the same"
 NEEDS = "2.0 needs its extension module {0}, which cannot run in the executable (hello -> {1})"
+LARK = "[console_scripts]\nlark = lark:sing\n"
 NEITHER = "require another, or name what starts with --entry=module:function"
 
 
@@ -124,6 +125,10 @@ MISTAKES: dict[str, tuple[Mapping[str, str], str]] = {
     "invoke cosmo.app wren": (
         {},
         f"wren has no command written in Python; {NEITHER}",
+    ),
+    "invoke cosmo.app song --with '\"'": (
+        {},
+        "'\"' is no requirement; name a distribution, as in `invoke cosmo.app black==25.1.0`",
     ),
     "invoke --dry cosmo.app song": (
         {},
@@ -263,6 +268,29 @@ def test_an_app_is_built_into_dist_and_runs(shop: Project) -> None:
     assert shop.says(name=str(shop.path / "dist/tenor")) == "la\n"
     (script,) = shop.path.glob("dist/*song*.py")
     assert "# cosmo.update" in shop.succeed("--dry", "cosmo.script", str(script)).stdout
+
+
+def test_an_app_is_also_run_before_it_is_called_good(shop: Project, index: Index) -> None:
+    sing = "def sing():\n    print('usage: lark')\n    __import__('bird' if {} else 'nowhere')\n"
+    sing = sing.format("__import__('sys').argv[1:] == ['--help']")
+    files = {"lark.py": sing, "lark-1.0.dist-info/entry_points.txt": LARK}
+    index.wheel("lark", "1.0", files)
+    assert last_line(shop, shop.refused("cosmo.app", "lark")) == (
+        "cosmo: dist/lark cannot start: lark.py:3: ModuleNotFoundError: No module named 'bird'; if"
+        " it looks for .py files of its own, keep them with COSMO_SOURCE=1; else correct that, or"
+        " build it all the same with COSMO_CHECK=0"
+    )
+    shop.succeed("cosmo.app", "lark", "--with", "bird==1.0")
+    assert shop.says("--help", name=str(shop.path / "dist/lark")) == "usage: lark\n"
+    shop.succeed("cosmo.app", "lark", COSMO_CHECK="0")
+
+
+def test_an_app_is_told_which_requirement_lets_it_start(shop: Project, index: Index) -> None:
+    files = {"lark.py": "import bird\n\ndef sing(): ...\n"}
+    files["lark-1.0.dist-info/entry_points.txt"] = LARK
+    index.wheel("lark", "1.0", files, "bird")
+    assert shop.refused("cosmo.app", "lark").endswith("can start: add --with bird==1.0")
+    shop.succeed("cosmo.app", "lark", "--with=bird==1.0")
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,13 @@ def test_a_script_may_have_any_name_and_its_executable_bears_it(
     assert project.says(name=str(project.path / "tools/dist/cosmo" / tool)) == "{}\n"
 
 
+def test_a_script_is_run_as_by_m_under_the_executables_name(project: Project) -> None:
+    code = "import __main__, sys\nprint(sys.argv[0][-5:], sys.argv[1:], __name__, __main__.ONE)\n"
+    project.write("tool.py", f"ONE = 1\n{code}print(__spec__.name, __file__[-8:])\n")
+    project.succeed("cosmo.script", "tool.py")
+    assert project.says("x", name="tool") == "/tool ['x'] __main__ 1\ntool tool.pyc\n"
+
+
 def test_several_scripts_are_packaged_and_locked_by_one_command(project: Project) -> None:
     project.write("a.py", "print('a')")
     project.write("b.py", "print('b')")

@@ -127,6 +127,13 @@ def test_the_project_is_the_nearest_folder_with_a_pyproject_or_where_one_sends_o
         ("tool.cosmo.env = 'PKG'", "tool.cosmo.env is a string, and must be a table"),
         ("[tool.cosmo]\nPKG = 'a'", "tool.cosmo.PKG is not read; write it under \\[tool.cosmo.env"),
         ("[tool.cosmo.env]\nCOSMO_ISOLATE = 1", "is no setting; did you mean COSMO_ISOLATED?"),
+        ("[tool.cosmo.env]\nENTRY = 'a'", "ENTRY .* is no setting; did you mean COSMO_ENTRY?"),
+        ("[tool.cosmo.env]\npkg = 'a'", "pkg .* is no setting; did you mean PKG?"),
+        ("[tool.cosmo.env]\nCOLOUR = 'red'", r"COLOUR .* is no setting; `invoke cosmo.settings"),
+        (
+            "[tool.ds.scripts]\n_.env.COSMO_ISOLATD = 1",
+            "COSMO_ISOLATD .* is no setting; did you mean COSMO_ISOLATED?",
+        ),
         ("[tool.ds]\nscripts = 1", "tool.ds.scripts is an? int.*, and must be a table"),
         ("[tool.cosmo.env]\nDIR_SITE = '$NOWHERE'", r"\$NOWHERE is not set"),
         ("[tool.cosmo.env]\nDIR_SITE = '$DIR_SITE'", r"\$DIR_SITE leads back to itself"),

@@ -29,6 +29,14 @@ finally:
 """
 """How `.imports` ends, also where a module has started a thread, or ends the program."""
 
+RUN = """
+    import runpy
+    sys.argv[1:] = {arguments}
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+    runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+"""
+"""What `.imports` also does of a program that is to run: after a minute it has started."""
+
 ZONES = """
     import zoneinfo
     if not zoneinfo.available_timezones():
@@ -41,8 +49,11 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
     """Exit with a line for each thing for which what starts cannot start in this Python.
 
     `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
-    `module:function`. Writes `.imports` in the build folder: a program that imports what they do.
+    `module:function`; one that begins with a dash is an argument, with which the first is to run.
+    Writes `.imports` in the build folder: a program that imports what they do, and does that.
     """
+    arguments = [root for root in roots if root.startswith("-")]
+    roots = tuple(root for root in roots if root not in arguments)
     check_python(specifiers)
     notes = Notes(site, work, program)
     graph = ImportGraph(os.path.abspath(site), notes.removed, notes.changed_packages())
@@ -65,6 +76,8 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         lines = dict.fromkeys(f"    {one.statement()}" for one in graph.started)
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
+        if arguments:
+            lines[RUN.format(arguments=arguments, module=roots[0])] = None
         file.write("\n".join([*absent, f"{START}\ntry:\n    pass", *lines, END]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def main() -> None:
         parser.add_argument(option, metavar="NAME", action="append", default=[], help=meaning)
     given = vars(parser.parse_args())
     file = given["file"]
+    for name in given["without"] + given["with"]:
+        if importlib.util.find_spec(name) is None:
+            sys.exit(
+                f"cosmo: {file} cannot be written: this Python has no module {name}; correct it"
+            )
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     from standin import make_standin
 
