@@ -4,16 +4,21 @@ import sys
 
 from invoke.collection import Collection
 
+from .bundle import bundle
+from .doctor import doctor
 from .phases import cosmo
+from .release import release
 
 __version__ = "0.2.0"
 
-ns = Collection(cosmo)
+ns = Collection(cosmo, bundle, doctor, release)
 
 
 def with_recipes(module: str) -> Collection:
     """The tasks so far of the module with that `__name__`, and the recipes beside them."""
     tasks = Collection.from_module(sys.modules[module])
-    taken = "cosmo" in tasks.task_names or "cosmo" in tasks.collections
-    tasks.add_collection(cosmo, "cosmo_recipes" if taken else "cosmo")
+    for name, collection in ns.collections.items():
+        taken = name in tasks.task_names or name in tasks.collections
+        other = "cosmo_recipes" if name == "cosmo" else f"cosmo_{name}"
+        tasks.add_collection(collection, other if taken else name)
     return tasks

@@ -10,7 +10,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import indent
 
@@ -37,6 +37,9 @@ MODULES = tuple(
     )
 )
 """The other modules that are vendored, each behind those that it imports."""
+
+OPTIONAL = ("bundle", "doctor", "release")
+"""The modules that are vendored on request, each with a collection of that name."""
 
 HEAD = '''\
 """Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
@@ -83,6 +86,9 @@ except ModuleNotFoundError as error:
     raise SystemExit(f"cosmo: {message}") from None
 """
 
+ALL = f"Collection(cosmo, {', '.join(OPTIONAL)})"
+"""How the namespace of all is made, which has fewer where not all is vendored."""
+
 MARK = re.compile(r"^# cosmo-recipes (\S+)\n# sha256 of all other lines: (\w+)\n", re.MULTILINE)
 
 TABLE = """\
@@ -107,10 +113,16 @@ COSMO_ISOLATED = "1"
         "check": "Write nothing: end with status 1, and what differs, if the copy is not current.",
         "force": "Overwrite a copy that was edited.",
         "settings": "Also add a [tool.cosmo.env] table to its pyproject.toml, if it has none.",
+        "with": "Other collections to write: bundle, doctor, release, separated by commas.",
     }
 )
 def vendor(
-    c: Context, dest: str, check: bool = False, force: bool = False, settings: bool = False
+    c: Context,
+    dest: str,
+    check: bool = False,
+    force: bool = False,
+    settings: bool = False,
+    with_: str = "",
 ) -> None:
     """Write these recipes into another repository, as one file: tasks.py, or beside its own."""
     folder = Path(dest)
@@ -118,13 +130,17 @@ def vendor(
         raise RecipeError(f"{dest} cannot be vendored to: no such folder; name a repository's")
     with exit_on_error(f"{dest} cannot be vendored to"):
         own, path = vendor_targets(folder)
-        text = vendored(path.name)
+        others = [name for name in OPTIONAL if name in with_.split(",")]
+        if len(others) != len([name for name in with_.split(",") if name]):
+            raise RecipeError(f"--with={with_}: name some of {', '.join(OPTIONAL)}")
+        text = vendored(path.name, others)
         current = read_text(path) if path.exists() else None
         pyproject = folder / "pyproject.toml"
         missing = settings and "env" not in read_toml(pyproject).table("tool", "cosmo").data
         if check:
             command = "invoke" if Path(sys.argv[0]).name in ("invoke", "inv") else "cosmo-recipes"
-            check_copy(path, text, current, f"{command} vendor {shlex.quote(dest)}")
+            command += f" vendor {shlex.quote(dest)}{f' --with {with_}' if with_ else ''}"
+            check_copy(path, text, current, command)
             if missing:
                 raise RecipeError(f"{pyproject} has no [tool.cosmo.env]; `--settings` adds one")
             return
@@ -150,10 +166,17 @@ def main() -> None:
     Program(version=__version__, namespace=ns, name="cosmo-recipes", binary="cosmo-recipes").run()
 
 
-def vendored(name: str) -> str:
-    """The file, to be called `name`: its head, the recipes, and what runs them as a script."""
+def vendored(name: str, others: Sequence[str] = ()) -> str:
+    """The file, to be called `name`: its head, the recipes, and what runs them as a script.
+
+    `others` are the optional collections to write, too.
+    """
     inside = [Module(PACKAGE_DIR / path) for path in INSIDE]
-    modules = [Module(PACKAGE_DIR / path) for path in MODULES]
+    *paths, last = MODULES
+    also = [f"{one}.py" for one in (["archive", *others] if others else ())]
+    modules = [Module(PACKAGE_DIR / path) for path in (*paths, *also, last)]
+    collections = ", ".join(["cosmo", *others])
+    modules[-1].text = modules[-1].text.replace(ALL, f"Collection({collections})")
     first = import_lines(inside)
     rest = import_lines(modules, first)
     others = [line for line in rest if line.split()[1].partition(".")[0] in ("invoke", "tqdm")]

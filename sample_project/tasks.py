@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: ef833f1985a520826ae2409ede6f635cc21c62f738a775ac714e6422a8162a05
+# sha256 of all other lines: 70cc70b7616aebb518a911509ef8e6061defae21a324be883ac4188bb931b973
 
 from __future__ import annotations
 
@@ -3784,8 +3784,10 @@ ns = Collection(cosmo)
 def with_recipes(module: str) -> Collection:
     """The tasks so far of the module with that `__name__`, and the recipes beside them."""
     tasks = Collection.from_module(sys.modules[module])
-    taken = "cosmo" in tasks.task_names or "cosmo" in tasks.collections
-    tasks.add_collection(cosmo, "cosmo_recipes" if taken else "cosmo")
+    for name, collection in ns.collections.items():
+        taken = name in tasks.task_names or name in tasks.collections
+        other = "cosmo_recipes" if name == "cosmo" else f"cosmo_{name}"
+        tasks.add_collection(collection, other if taken else name)
     return tasks
 
 

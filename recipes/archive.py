@@ -1,0 +1,128 @@
+"""An executable as a file: what its header says, and what is in the zip at its end."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import NamedTuple
+
+from .parsers import is_executable
+from .project import load_project
+from .shell import RecipeError, exit_on_error
+
+SITE = "Lib/site-packages/"
+"""Where the program and its dependencies are in the zip."""
+
+CPUS = {62: "x86-64", 183: "aarch64"}
+"""The processors that an ELF header can name. Source: the ELF specification, `e_machine`."""
+
+PYTHONS = {3439: "3.10", 3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
+"""Python's version by the number that its `.pyc` begin with. Source: CPython's `Lib/importlib`."""
+
+
+class Dist(NamedTuple):
+    """A distribution in an executable: its name, version, licence and the names of its files.
+
+    `info` is its metadata's folder; `summary` and `licence` are empty where it does not say.
+    """
+
+    name: str
+    version: str
+    licence: str
+    info: str
+    files: frozenset[str]
+
+
+class Archive:
+    """An Actually Portable Executable with a zip, ours or not: its path, its header, its entries.
+
+    Raises `RecipeError` where the file is none, or its zip cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with exit_on_error(f"{path} cannot be read"):
+            if not path.is_file():
+                raise RecipeError(
+                    f"{path} does not exist; make it with `invoke cosmo`, or name another"
+                )
+            if not is_executable(path):
+                problem = "is no Actually Portable Executable, for it begins with other bytes"
+                raise RecipeError(f"{path} {problem}; name another")
+            with path.open("rb") as file:
+                self.header = file.read(8192)
+            try:
+                self.zip = zipfile.ZipFile(path)
+            except (zipfile.BadZipFile, NotImplementedError) as error:
+                raise RecipeError(
+                    f"{path} has no zip that can be read: {error}; name another"
+                ) from error
+        self.entries = self.zip.infolist()
+
+    def read(self, name: str) -> bytes:
+        """The content of an entry, empty where there is none of that name."""
+        with exit_on_error(f"{name} in {self.path} cannot be read"):
+            try:
+                return self.zip.read(name)
+            except KeyError:
+                return b""
+            except (zipfile.BadZipFile, NotImplementedError) as error:
+                raise RecipeError(f"{name} in {self.path} cannot be read: {error}") from error
+
+    @property
+    def args(self) -> list[str]:
+        """The lines of `.args`. Source: Cosmopolitan, `LoadZipArgs`, which skips empty ones."""
+        lines = self.read(".args").decode("utf-8", "replace").replace("\r", "\n").split("\n")
+        return [line for line in lines if line]
+
+    @property
+    def cpus(self) -> list[str]:
+        """The processors that it has ELF headers for.
+
+        They stand in the shell script at its front, as arguments of `printf`. Source: Cosmopolitan,
+        `ape/loader.c`, which looks for them in the first 8192 bytes.
+        """
+        numbers = []
+        for text in re.findall(rb"printf '((?:[^'])*)", self.header):
+            octal = re.sub(rb"\\([0-7]{1,3})", lambda match: bytes([int(match[1], 8) & 255]), text)
+            if octal.startswith(b"\x7fELF") and len(octal) >= 20:
+                numbers.append(int.from_bytes(octal[18:20], "little"))
+        return [CPUS.get(number, f"machine {number}") for number in dict.fromkeys(numbers)]
+
+    @property
+    def python(self) -> str:
+        """The Python's version, without its last number; empty where its library is not known."""
+        name = next((one.filename for one in self.entries if one.filename.endswith("/os.pyc")), "")
+        return PYTHONS.get(int.from_bytes(self.read(name)[:2], "little"), "")
+
+    @property
+    def dists(self) -> list[Dist]:
+        """The distributions whose metadata is in it, by name."""
+        names = {entry.filename for entry in self.entries}
+        found = []
+        for path in sorted(
+            name for name in names if re.fullmatch(rf"{SITE}[^/]+\.dist-info/METADATA", name)
+        ):
+            info = path.rpartition("/")[0]
+            headers = HeaderParser().parsestr(self.read(path).decode("utf-8", "replace"))
+            rows = self.read(f"{info}/RECORD").decode("utf-8", "replace").splitlines()
+            files = {SITE + row.split(",")[0].strip('"') for row in rows}
+            files |= {f"{file}c" for file in files if file.endswith(".py")}
+            files |= {name for name in names if name.startswith(f"{info}/")}
+            licence = headers["License-Expression"] or headers["License"] or ""
+            dist = Dist(
+                headers["Name"] or "",
+                headers["Version"] or "",
+                " ".join(licence.split()),
+                info,
+                frozenset(files),
+            )
+            found.append(dist)
+        return sorted(found, key=lambda dist: dist.name.lower())
+
+
+def find_executable(file: str) -> Path:
+    """The file that an option names; without it, the project's first executable."""
+    return Path(file or load_project().executables[0].path)
