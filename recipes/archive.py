@@ -8,6 +8,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import NamedTuple
 
+from .metadata import run_module
 from .parsers import is_executable
 from .project import load_project
 from .shell import RecipeError, exit_on_error
@@ -38,6 +39,8 @@ class Dist(NamedTuple):
 class Archive:
     """An Actually Portable Executable with a zip, ours or not: its path, its header, its entries.
 
+    `start` is where the zip begins, in bytes.
+
     Raises `RecipeError` where the file is none, or its zip cannot be read.
     """
 
@@ -60,6 +63,7 @@ class Archive:
                     f"{path} has no zip that can be read: {error}; name another"
                 ) from error
         self.entries = self.zip.infolist()
+        self.start = min((entry.header_offset for entry in self.entries), default=0)
 
     def read(self, name: str) -> bytes:
         """The content of an entry, empty where there is none of that name."""
@@ -76,6 +80,15 @@ class Archive:
         """The lines of `.args`. Source: Cosmopolitan, `LoadZipArgs`, which skips empty ones."""
         lines = self.read(".args").decode("utf-8", "replace").replace("\r", "\n").split("\n")
         return [line for line in lines if line]
+
+    @property
+    def module(self) -> str:
+        """The module that `.args` runs, or calls a function of; empty where it says no such."""
+        words = tuple(self.args)
+        called = re.search(
+            r'\bfrom ([\w.]+) import |_run_module_as_main\("([\w.]+)"', "\n".join(words)
+        )
+        return run_module(words) or (called and (called[1] or called[2])) or ""
 
     @property
     def cpus(self) -> list[str]:
@@ -123,6 +136,6 @@ class Archive:
         return sorted(found, key=lambda dist: dist.name.lower())
 
 
-def find_executable(file: str) -> Path:
-    """The file that an option names; without it, the project's first executable."""
-    return Path(file or load_project().executables[0].path)
+def find_executable(file: str) -> Archive:
+    """The executable that an option names; without it, the project's first."""
+    return Archive(Path(file or load_project().executables[0].path))

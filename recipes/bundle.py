@@ -1,7 +1,272 @@
-"""Look into an executable, change it, and try it."""
+"""Look into an executable, ours or another, and change it: its entries, its `.args`, its parts."""
 
 from __future__ import annotations
 
-from invoke.collection import Collection
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from json import dumps
+from pathlib import Path
+from zipfile import ZipInfo
 
-bundle = Collection("bundle")
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from .archive import SITE, Archive, find_executable
+from .shell import RecipeError, Shell, exit_on_error, print_result, quote
+from .treemap import Part, write_treemap
+from .trial import try_executables, verify_executable
+
+HELP = {
+    "file": "The executable (default: the project's own).",
+    "json": "Print JSON, for a machine.",
+    "also": "One more, as the first; may be given several times.",
+}
+
+
+@task(
+    name="ls",
+    help={
+        "tree": "Indent what is in a folder, and give its size as a whole.",
+        "glob": "Only names that match, as in 'Lib/site-packages/*'.",
+        "json": HELP["json"],
+        "file": HELP["file"],
+    },
+)
+def list_entries(
+    c: Context, tree: bool = False, glob: str = "*", json: bool = False, file: str = ""
+) -> None:
+    """List what is in an executable: bytes unpacked, bytes packed, name."""
+    entries = [one for one in find_executable(file).entries if fnmatchcase(one.filename, glob)]
+    if json:
+        print_result(dumps([row(one) for one in entries], indent=2))
+        return
+    rows = [(one.filename, one.file_size, one.compress_size) for one in entries]
+    lines = tree_rows(rows) if tree else [(printable(name), *sizes) for name, *sizes in rows]
+    print_result("\n".join(f"{size:>13,} {packed:>13,}  {name}" for name, size, packed in lines))
+
+
+def row(entry: ZipInfo) -> dict[str, str | int]:
+    """An entry as JSON has it."""
+    return {"name": entry.filename, "size": entry.file_size, "packed": entry.compress_size}
+
+
+def printable(name: str) -> str:
+    """A name as it can be printed: what a terminal would obey is spelt out."""
+    letters = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
+    return "".join(letters)
+
+
+def tree_rows(rows: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """Rows of a tree: each folder before what is in it, with the sum of its sizes."""
+    sums: dict[tuple[str, ...], tuple[int, int]] = {}
+    for name, size, packed in rows:
+        parts = tuple(f"{part}/" for part in name.split("/")[:-1])
+        leaf = (name.rpartition("/")[2],) * (not name.endswith("/"))
+        for end in range(1, len(parts + leaf) + 1):
+            total = sums.get((parts + leaf)[:end], (0, 0))
+            sums[(parts + leaf)[:end]] = total[0] + size, total[1] + packed
+    return [("  " * (len(path) - 1) + printable(path[-1]), *sums[path]) for path in sorted(sums)]
+
+
+@task(help={"name": "The entry's name, as `bundle.ls` lists it.", "file": HELP["file"]})
+def cat(c: Context, name: str, file: str = "") -> None:
+    """Print the content of one entry."""
+    archive = find_executable(file)
+    names = [entry.filename for entry in archive.entries]
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        also = f"; did you mean {printable(near[0])}?" if near else "; `invoke bundle.ls` lists all"
+        raise RecipeError(f"{archive.path} has no entry {printable(name)}{also}")
+    sys.stdout.flush()
+    with exit_on_error(f"{printable(name)} cannot be printed"):
+        sys.stdout.buffer.write(archive.read(name))
+        sys.stdout.flush()
+
+
+@task(help={"set": "The new lines, as shell words, as in '-m almanac ...'.", "file": HELP["file"]})
+def args(c: Context, set_: str = "", file: str = "") -> None:
+    """Print the lines of .args, which say what starts, or set them."""
+    if not set_:
+        print_result("\n".join(find_executable(file).args))
+        return
+    with exit_on_error(f"--set={set_}"):
+        words = shlex.split(set_)
+    if not all(words) or "\n" in set_ or "\\n" in set_ or words[-1:] != ["..."]:
+        rule = "give lines that are not empty, of which the last is ..., for the user's arguments"
+        raise RecipeError(f"--set={set_}: {rule}")
+    with changed_copy(c, "args", file) as (sh, work):
+        form = r"\n".join(["%s"] * len(words))
+        sh.run(f"mkdir {work}/files && printf '{form}' {shlex.join(words)} > {work}/files/.args")
+        sh.run(f"(cd {work}/files && zip -q -X -g ../copy.zip .args)")
+
+
+@task(
+    iterable=["also"],
+    help={
+        "path": "A file or folder.",
+        "dest": "The folder in the executable, as in 'Lib/site-packages/almanac'.",
+        "also": HELP["also"],
+        "file": HELP["file"],
+    },
+)
+def add(
+    c: Context, path: str, dest: str = "", also: list[str] | None = None, file: str = ""
+) -> None:
+    """Add files to an executable, in place of those of the same name."""
+    if dest.startswith("/") or ".." in dest.split("/") or not dest.isprintable():
+        raise RecipeError(f"--dest={dest}: name a folder in the zip, as in `Lib/site-packages`")
+    paths = " ".join(map(quote, (path, *(also or ()))))
+    with changed_copy(c, "add", file) as (sh, work):
+        target = f"{work}/files/{shlex.quote(dest)}" if dest else f"{work}/files"
+        sh.run(f"mkdir -p {target} && cp -RL {paths} {target}", f"{path} cannot be added")
+        sh.run(f"(cd {work}/files && zip -q -r -X -D -g ../copy.zip .)")
+
+
+@task(
+    name="rm",
+    iterable=["also"],
+    help={
+        "glob": "The names, as zip's pattern: '*' stands for any text, '/' too.",
+        "also": HELP["also"],
+        "file": HELP["file"],
+    },
+)
+def remove(c: Context, glob: str, also: list[str] | None = None, file: str = "") -> None:
+    """Remove entries from an executable."""
+    patterns = shlex.join([glob, *(also or ())])
+    with changed_copy(c, "rm", file) as (sh, work):
+        failed, remedy = f"{patterns} cannot be removed", "`invoke bundle.ls` lists what there is"
+        sh.run(f"zip -q -d {work}/copy.zip -- {patterns}", failed, remedy)
+
+
+@contextmanager
+def changed_copy(c: Context, name: str, file: str) -> Iterator[tuple[Shell, str]]:
+    """A shell, and a folder with `copy.zip`, which replaces the executable where nothing fails."""
+    path = Path(os.path.relpath(os.path.realpath(find_executable(file).path)))
+    if not shutil.which("zip"):
+        raise RecipeError("there is no zip on PATH; install zip (apt install zip)")
+    sh = Shell(c, name, {"LC_ALL": "C", "ZIP": "", "ZIPOPT": "", "TMPDIR": str(path.parent)})
+    sh.comment = f"# bundle.{name}"
+    own, work = quote(str(path)), quote(str(path.with_name(f".{path.name}.new")))
+    try:
+        line = f"rm -rf {work} && mkdir {work} && cp -p {own} {work}/copy.zip"
+        sh.run(line, f"{path} cannot be copied")
+        yield sh, work
+        if not sh.dry:
+            Archive(path.with_name(f".{path.name}.new") / "copy.zip")
+        sh.run(f"chmod +x {work}/copy.zip && mv -f {work}/copy.zip {own}")
+    finally:
+        sh.run(f"rm -rf {work}")
+    sh.log(name, str(path))
+
+
+@task(help={"file": HELP["file"]})
+def verify(c: Context, file: str = "") -> None:
+    """Check an executable: its zip, what starts, that it can; and say what it is made of."""
+    verify_executable(c, find_executable(file))
+
+
+@task(
+    name="try",
+    help={"args": "The arguments to start it with, as shell words.", "file": HELP["file"]},
+)
+def try_systems(c: Context, args: str = "--version", file: str = "") -> None:
+    """Start an executable as other systems would: wine, a container, other environments."""
+    with exit_on_error(f"--args={args}"):
+        words = shlex.split(args)
+    try_executables(c, find_executable(file), words)
+
+
+@task(
+    name="diff",
+    help={"a": "An executable.", "b": "Another one.", "json": HELP["json"]},
+)
+def compare(c: Context, a: str, b: str, json: bool = False) -> None:
+    """List what two executables differ in: -: only in the first, +: only in the second, ~: both."""
+    before, after = find_executable(a), find_executable(b)
+    contents = [
+        {one.filename: (one.file_size, one.CRC) for one in x.entries} for x in (before, after)
+    ]
+    rows = []
+    for name in sorted(contents[0].keys() | contents[1].keys()):
+        sizes = [content[name][0] if name in content else None for content in contents]
+        if contents[0].get(name) != contents[1].get(name):
+            change = "+" if sizes[0] is None else "-" if sizes[1] is None else "~"
+            rows.append({"change": change, "name": name, "before": sizes[0], "after": sizes[1]})
+    same = head_sha256(before) == head_sha256(after)
+    rows += [] if same else [{"change": "~", "name": "the interpreter, before the zip"}]
+    lines = [f"{one['change']} {printable(str(one['name']))}" for one in rows]
+    print_result(dumps(rows, indent=2) if json else "\n".join(lines or ["no difference"]))
+
+
+def head_sha256(archive: Archive) -> str:
+    """The sha256 of what is before the zip: the interpreter's own program."""
+    with archive.path.open("rb") as file:
+        return hashlib.sha256(file.read(archive.start)).hexdigest()
+
+
+@task(
+    help={
+        "svg": "Draw it as a treemap, in a file (needs squarify: pip install squarify).",
+        "json": HELP["json"],
+        "file": HELP["file"],
+    }
+)
+def size(c: Context, svg: str = "", json: bool = False, file: str = "") -> None:
+    """Print where the bytes are: interpreter, standard library, dependencies, program."""
+    archive = find_executable(file)
+    parts = list(measure(archive))
+    if svg:
+        write_treemap(parts, archive.path.name, Path(svg))
+    if json:
+        print_result(dumps([one.row() for one in parts], indent=2))
+        return
+    total = archive.path.stat().st_size
+    whole = Part("", "the whole file", total, sum(part.size for part in parts))
+    rows = [
+        f"{one.packed:>13,} {one.packed / total:>6.1%} {one.size:>13,}  {one.name}"
+        for one in (*parts, whole)
+    ]
+    print_result("\n".join([f"{'packed':>13} {'':>6} {'unpacked':>13}", *rows]))
+
+
+def measure(archive: Archive) -> Iterator[Part]:
+    """The parts of an executable, of which each has what is in it, and the largest comes first."""
+    top = SITE + archive.module.partition(".")[0]
+    owners = {
+        file: f"{dist.name} {dist.version}"
+        for dist in archive.dists
+        if not any(re.match(rf"{top}(/|\.pyc?$)", file) for file in dist.files)
+        for file in dist.files
+    }
+    parts: dict[tuple[str, str], Part] = {}
+    for entry in archive.entries:
+        name = entry.filename
+        if not name.startswith(SITE):
+            library = name.startswith(("Lib/", "lib/"))
+            key = ("library", "standard library") if library else ("data", "interpreter's data")
+            top = name.split("/")[1 if library else 0]
+        else:
+            key = ("dependency", owners[name]) if name in owners else ("program", "program")
+            top = name[len(SITE) :].split("/")[0]
+        part = parts.setdefault(key, Part(*key))
+        part.add(top, entry.compress_size, entry.file_size)
+    rest = archive.path.stat().st_size - archive.start - sum(p.packed for p in parts.values())
+    head = Part("interpreter", "interpreter", archive.start, archive.start)
+    names = Part("data", "zip's own headers", rest, rest)
+    yield from sorted((head, names, *parts.values()), key=lambda part: -part.packed)
+
+
+bundle = Collection(
+    "bundle",
+    *(list_entries, cat, args, add, remove, verify, compare, size, try_systems),
+)

@@ -106,7 +106,7 @@ RUST = needing("pipdeptree", "pipdeptree._rust", "pipdeptree", "pipdeptree/_runn
 PSUTIL = needing("psutil", "psutil._psutil_*", "Glances -> psutil", "glances/globals.py")
 CHAIN = "jupytext -> nbformat -> jsonschema -> rpds-py"
 RPDS = needing("rpds-py", "rpds.rpds", CHAIN, "rpds/__init__.py")
-RPDS += "; with jsonschema==4.17.3 it can start: require that"
+RPDS += "; with jsonschema==4.17.3 it can start: add --with jsonschema==4.17.3"
 THREADS = lacking("visidata/threads.py", "ctypes")  # known once the new executable is tried
 NATIVE = (
     "bin/ruff is a native program, which cannot run; require another, or name what starts with"
