@@ -17,6 +17,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from invoke.runners import Result
 
 from .inside.distribution import canonical, requirements_lines
 from .interpreter import ONLINE, cache_folder, file_sha256
-from .lockfile import Lock, check_package, count, lock_text
+from .lockfile import Lock, check_package, count, lock_text, read_lock
 from .project import Project
 from .pyproject import parse_toml, read_toml
 from .shell import RecipeError, Shell, exit_on_error, log, quote, show_output
@@ -162,12 +163,16 @@ def requirements_file(p: Project, work: str) -> str:
     return os.path.join(p.folder, p.script.name if p.script else "pyproject.toml")
 
 
-def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
-    """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current."""
+def resolve(p: Project, sh: Shell, uv: str, work: str, upgrade: Iterable[str] = ()) -> None:
+    """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current.
+
+    Where there is one already, its versions stay, but for those of the names in `upgrade`.
+    """
     folder, deps = quote(os.path.relpath(work, p.folder)), p.get("COSMO_DEPS")
     sh.log("deps", deps or ", ".join(p.metadata.dependencies) or "what its metadata requires")
     file = os.path.relpath(requirements_file(p, work), p.folder)
     line, at = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}", p.folder
+    line += "".join(f" --upgrade-package {shlex.quote(name)}" for name in upgrade if name)
     if p.constraint:
         sh.run(f"printf '%s\\n' {p.constraint} > {quote(work)}/constraint.txt")
         line += f" -c {folder}/constraint.txt"
@@ -287,11 +292,23 @@ def check_lock(p: Project) -> None:
     log(f"lock     {p.lock_file} is current")
 
 
-def write_lock(p: Project, sh: Shell, address: str) -> None:
-    """Write the lock for the interpreter that came from `address`, and what is required now."""
+def is_lock(p: Project) -> bool:
+    """Whether there is a lock, and it can be read."""
+    with suppress(RecipeError):
+        return p.lock_file.is_file() and read_lock(p.lock_file, "", p.lock_command) is not None
+    return False
+
+
+def write_lock(p: Project, sh: Shell, address: str, upgrade: str | bool = False) -> None:
+    """Write the lock for the interpreter that came from `address`, and what is required now.
+
+    What is locked, and still suits, stays, but for what is to `upgrade`: names, or all of it.
+    """
     uv, work = prepare(p, sh)
     if p.installs:
-        resolve(p, sh, uv, work)
+        if upgrade is not True and is_lock(p):  # from which uv keeps what still suits
+            sh.run(f"cp {quote(str(p.lock_file))} {quote(work)}/pylock.toml")
+        resolve(p, sh, uv, work, str(upgrade or "").split(","))
         select_files(p, sh, f"{quote(work)}/pylock.toml", work)
     shown = sh.run("sh ./python --version", at=p.build).stdout
     if sh.dry:
@@ -321,4 +338,6 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
     held = count(len(names), "package")
+    if p.value("COSMO_URL").source == "default":
+        also = "; that interpreter's address changes with each release: COSMO_VERSION names one"
     log(f"lock     {p.lock_file}: Python {lock.version}, {held}; commit it{also}")

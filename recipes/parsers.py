@@ -125,6 +125,13 @@ def parse_urls(value: Value) -> tuple[str, ...]:
     return (str(path),)
 
 
+def parse_version(value: Value) -> str | None:
+    """A version of numbers and dots, None where it is not set."""
+    if value.text is not None and not re.fullmatch(r"\d+(\.\d+)+", value.text):
+        raise value.error(": write a release of cosmo.zip, as 4.0.2")
+    return value.text
+
+
 def parse_deps(value: Value) -> str | None:
     """The path of a requirements file, `none`, or None where it is not set."""
     if value.text is None or value.text == "none":

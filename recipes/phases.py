@@ -284,12 +284,14 @@ def run_phases(c: Context, options: dict[str, str], last: str) -> None:
 
 
 @task(
+    optional=["upgrade"],
     help={
         "check": "Write nothing: end with status 1 if it is not for what is required now.",
         "script": "The script to lock, in place of the project.",
-    }
+        "upgrade": "Take current versions of all dependencies, or of these: --upgrade=rich,httpx.",
+    },
 )
-def lock(c: Context, check: bool = False, script: str = "") -> None:
+def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool = False) -> None:
     """Write pylock.cosmo.toml: the interpreter and dependencies that builds take from now on."""
     options = {"COSMO_SCRIPT": script} if script else {}
     if check:
@@ -297,7 +299,7 @@ def lock(c: Context, check: bool = False, script: str = "") -> None:
         return
     with session(c, "lock", options) as (p, sh):
         p.lock = None
-        write_lock(p, sh, fetch_tools(p, sh))
+        write_lock(p, sh, fetch_tools(p, sh), upgrade)
 
 
 @task(help={"prune": "Remove what no build used for so many days (0: all)."})

@@ -6,7 +6,7 @@ the article's `[tool.ds.scripts]` `_.env`, and what `[project]` says; a default 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from string import Template
@@ -25,6 +25,7 @@ from .parsers import (
     parse_switch,
     parse_text,
     parse_urls,
+    parse_version,
     parse_words,
 )
 from .shell import RecipeError, exit_on_error
@@ -57,6 +58,10 @@ Setting("DIR_SITE", "dist/cosmo/Lib/site-packages", parse_dir_site).means(
 Setting("COSMO_URL", "https://cosmo.zip/pub/cosmos/bin/python", parse_urls).means(
     "the interpreter, CPython 3.10 or newer: an https, http or file URL, or a path; or several"
     " URLs, separated by spaces, of which the first that answers with what is locked is used"
+)
+Setting("COSMO_VERSION", None, parse_version).means(
+    "a release of cosmo.zip, 4.0.2 for example: its interpreter, and its `zip`, which stay as they"
+    " are, in place of the newest; not beside COSMO_URL"
 )
 Setting("COSMO_SHA256", None, parse_sha256).means(
     "the sha256 that the interpreter's file must have, where there is no `pylock.cosmo.toml`"
@@ -128,6 +133,10 @@ Setting("COSMO_PROJECT", None, parse_text).means(
 )
 
 
+RELEASE = "https://cosmo.zip/pub/cosmos/v/$COSMO_VERSION/bin/"
+"""Where the files of one release of cosmo.zip are. Source: that site's list of releases."""
+
+
 class Table(NamedTuple):
     """Some settings, and where they stand, as an error message says it."""
 
@@ -143,7 +152,7 @@ class Settings:
 
     def __init__(self, root: Path, *tables: Table) -> None:
         defaults = {name: one.default for name, one in SETTINGS.items() if one.default is not None}
-        self.root, self.tables = root, (*tables, Table("default", defaults))
+        self.root, self.tables = root, (*with_release(tables), Table("default", defaults))
         self.parsed: dict[str, Any] = {}
 
     def find(self, name: str) -> tuple[str | None, str]:
@@ -186,6 +195,20 @@ class Names(dict[str, str]):
             raise RecipeError(f"{self.trail[-1]}={user} ({where}): ${name} {problem}; correct it")
         # what the environment has, the shell that set it has expanded
         return text if source == "environment" else self.settings.value(name, self.trail).text or ""
+
+
+def with_release(tables: tuple[Table, ...]) -> Iterator[Table]:
+    """The tables, and behind the first one that names a release, the addresses of its files."""
+    is_named = False
+    for table in tables:
+        yield table
+        if "COSMO_VERSION" in table.values and not is_named:
+            is_named = True
+            if "COSMO_URL" in table.values:
+                problem = f"COSMO_VERSION and COSMO_URL ({table.source}) both name an interpreter"
+                raise RecipeError(f"{problem}; set one of them")
+            urls = {"COSMO_URL": f"{RELEASE}python", "COSMO_ZIP_URL": f"{RELEASE}zip"}
+            yield Table("COSMO_VERSION", urls)
 
 
 def nearest_setting(name: str, likeness: float) -> str | None:

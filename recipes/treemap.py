@@ -62,7 +62,8 @@ def write_treemap(parts: Iterable[Part], name: str, path: Path) -> None:
     for part, (x, y, width, height) in place(parts, 0, TITLE, WIDTH, HEIGHT - TITLE):
         lines += [rectangle(part, x, y, width, height, COLOURS[part.kind], part.name)]
         inner = list(part.parts.values())
-        if len(inner) > 1 and width > 3 * LABEL and height > 3 * LABEL:
+        shares = [one.packed / part.packed for one in inner]
+        if inner and max(shares) < 0.9 and width > 3 * LABEL and height > 3 * LABEL:
             for one, box in place(inner, x, y + LABEL, width, height - LABEL):
                 lines += [rectangle(one, *box, "#00000026", f"{part.name}: {one.name}")]
     with exit_on_error(f"{path} cannot be written"):
@@ -90,7 +91,7 @@ def rectangle(
 ) -> str:
     """A part's rectangle, its name and size as far as they fit, and both in full as its title."""
     size = f"{part.packed / 1e6:,.2f} MB" if part.packed > 1e5 else f"{part.packed / 1e3:,.1f} kB"
-    room = int((width - 8) / 6.8)
+    room = int((width - 8) / 7.3)
     label = f"{part.name}  {size}"
     label = label if len(label) <= room else part.name
     label = label if len(label) <= room else f"{label[: room - 1]}…" if room > 4 else ""

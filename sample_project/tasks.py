@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 70cc70b7616aebb518a911509ef8e6061defae21a324be883ac4188bb931b973
+# sha256 of all other lines: 53d17acf105e8d3353aea0d239e875c290f76ce2468221976cef90d86e5de955
 
 from __future__ import annotations
 
@@ -607,6 +607,9 @@ def in_interpreter(name: str) -> bool:
 # Check that a program can start: its entry, this Python, and what it imports.
 
 REMEDY = "COSMO_CHECK=0 builds it all the same"
+RELEASES = "4.0.2, 3.9.2, 3.3.1, 3.1.3 and others"
+"""Releases whose interpreters stay as they are. Source: cosmo.zip, `/pub/cosmos/v`."""
+
 END = """
 except SystemExit as ended:
     if isinstance(ended.__context__, ImportError):
@@ -683,7 +686,8 @@ def check_python(specifiers: str) -> None:
         sys.exit(f"requires-python cannot be {specifiers!r}: {error}; correct it")
     if not suits:
         problem = f"it requires Python {specifiers}, and this is {version}"
-        sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
+        remedy = f"name another release with COSMO_VERSION ({RELEASES}), or a file with COSMO_URL"
+        sys.exit(f"{problem}; {remedy}")
 
 
 def add_root(graph: ImportGraph, root: str) -> None:
@@ -1497,6 +1501,13 @@ def parse_urls(value: Value) -> tuple[str, ...]:
     return (str(path),)
 
 
+def parse_version(value: Value) -> str | None:
+    """A version of numbers and dots, None where it is not set."""
+    if value.text is not None and not re.fullmatch(r"\d+(\.\d+)+", value.text):
+        raise value.error(": write a release of cosmo.zip, as 4.0.2")
+    return value.text
+
+
 def parse_deps(value: Value) -> str | None:
     """The path of a requirements file, `none`, or None where it is not set."""
     if value.text is None or value.text == "none":
@@ -1607,6 +1618,10 @@ Setting("COSMO_URL", "https://cosmo.zip/pub/cosmos/bin/python", parse_urls).mean
     "the interpreter, CPython 3.10 or newer: an https, http or file URL, or a path; or several"
     " URLs, separated by spaces, of which the first that answers with what is locked is used"
 )
+Setting("COSMO_VERSION", None, parse_version).means(
+    "a release of cosmo.zip, 4.0.2 for example: its interpreter, and its `zip`, which stay as they"
+    " are, in place of the newest; not beside COSMO_URL"
+)
 Setting("COSMO_SHA256", None, parse_sha256).means(
     "the sha256 that the interpreter's file must have, where there is no `pylock.cosmo.toml`"
 )
@@ -1677,6 +1692,10 @@ Setting("COSMO_PROJECT", None, parse_text).means(
 )
 
 
+RELEASE = "https://cosmo.zip/pub/cosmos/v/$COSMO_VERSION/bin/"
+"""Where the files of one release of cosmo.zip are. Source: that site's list of releases."""
+
+
 class Table(NamedTuple):
     """Some settings, and where they stand, as an error message says it."""
 
@@ -1692,7 +1711,7 @@ class Settings:
 
     def __init__(self, root: Path, *tables: Table) -> None:
         defaults = {name: one.default for name, one in SETTINGS.items() if one.default is not None}
-        self.root, self.tables = root, (*tables, Table("default", defaults))
+        self.root, self.tables = root, (*with_release(tables), Table("default", defaults))
         self.parsed: dict[str, Any] = {}
 
     def find(self, name: str) -> tuple[str | None, str]:
@@ -1735,6 +1754,20 @@ class Names(dict[str, str]):
             raise RecipeError(f"{self.trail[-1]}={user} ({where}): ${name} {problem}; correct it")
         # what the environment has, the shell that set it has expanded
         return text if source == "environment" else self.settings.value(name, self.trail).text or ""
+
+
+def with_release(tables: tuple[Table, ...]) -> Iterator[Table]:
+    """The tables, and behind the first one that names a release, the addresses of its files."""
+    is_named = False
+    for table in tables:
+        yield table
+        if "COSMO_VERSION" in table.values and not is_named:
+            is_named = True
+            if "COSMO_URL" in table.values:
+                problem = f"COSMO_VERSION and COSMO_URL ({table.source}) both name an interpreter"
+                raise RecipeError(f"{problem}; set one of them")
+            urls = {"COSMO_URL": f"{RELEASE}python", "COSMO_ZIP_URL": f"{RELEASE}zip"}
+            yield Table("COSMO_VERSION", urls)
 
 
 def nearest_setting(name: str, likeness: float) -> str | None:
@@ -3071,12 +3104,16 @@ def requirements_file(p: Project, work: str) -> str:
     return os.path.join(p.folder, p.script.name if p.script else "pyproject.toml")
 
 
-def resolve(p: Project, sh: Shell, uv: str, work: str) -> None:
-    """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current."""
+def resolve(p: Project, sh: Shell, uv: str, work: str, upgrade: Iterable[str] = ()) -> None:
+    """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current.
+
+    Where there is one already, its versions stay, but for those of the names in `upgrade`.
+    """
     folder, deps = quote(os.path.relpath(work, p.folder)), p.get("COSMO_DEPS")
     sh.log("deps", deps or ", ".join(p.metadata.dependencies) or "what its metadata requires")
     file = os.path.relpath(requirements_file(p, work), p.folder)
     line, at = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}", p.folder
+    line += "".join(f" --upgrade-package {shlex.quote(name)}" for name in upgrade if name)
     if p.constraint:
         sh.run(f"printf '%s\\n' {p.constraint} > {quote(work)}/constraint.txt")
         line += f" -c {folder}/constraint.txt"
@@ -3196,11 +3233,23 @@ def check_lock(p: Project) -> None:
     log(f"lock     {p.lock_file} is current")
 
 
-def write_lock(p: Project, sh: Shell, address: str) -> None:
-    """Write the lock for the interpreter that came from `address`, and what is required now."""
+def is_lock(p: Project) -> bool:
+    """Whether there is a lock, and it can be read."""
+    with suppress(RecipeError):
+        return p.lock_file.is_file() and read_lock(p.lock_file, "", p.lock_command) is not None
+    return False
+
+
+def write_lock(p: Project, sh: Shell, address: str, upgrade: str | bool = False) -> None:
+    """Write the lock for the interpreter that came from `address`, and what is required now.
+
+    What is locked, and still suits, stays, but for what is to `upgrade`: names, or all of it.
+    """
     uv, work = prepare(p, sh)
     if p.installs:
-        resolve(p, sh, uv, work)
+        if upgrade is not True and is_lock(p):  # from which uv keeps what still suits
+            sh.run(f"cp {quote(str(p.lock_file))} {quote(work)}/pylock.toml")
+        resolve(p, sh, uv, work, str(upgrade or "").split(","))
         select_files(p, sh, f"{quote(work)}/pylock.toml", work)
     shown = sh.run("sh ./python --version", at=p.build).stdout
     if sh.dry:
@@ -3230,6 +3279,8 @@ def write_lock(p: Project, sh: Shell, address: str) -> None:
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
     held = count(len(names), "package")
+    if p.value("COSMO_URL").source == "default":
+        also = "; that interpreter's address changes with each release: COSMO_VERSION names one"
     log(f"lock     {p.lock_file}: Python {lock.version}, {held}; commit it{also}")
 
 
@@ -3713,12 +3764,14 @@ def run_phases(c: Context, options: dict[str, str], last: str) -> None:
 
 
 @task(
+    optional=["upgrade"],
     help={
         "check": "Write nothing: end with status 1 if it is not for what is required now.",
         "script": "The script to lock, in place of the project.",
-    }
+        "upgrade": "Take current versions of all dependencies, or of these: --upgrade=rich,httpx.",
+    },
 )
-def lock(c: Context, check: bool = False, script: str = "") -> None:
+def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool = False) -> None:
     """Write pylock.cosmo.toml: the interpreter and dependencies that builds take from now on."""
     options = {"COSMO_SCRIPT": script} if script else {}
     if check:
@@ -3726,7 +3779,7 @@ def lock(c: Context, check: bool = False, script: str = "") -> None:
         return
     with session(c, "lock", options) as (p, sh):
         p.lock = None
-        write_lock(p, sh, fetch_tools(p, sh))
+        write_lock(p, sh, fetch_tools(p, sh), upgrade)
 
 
 @task(help={"prune": "Remove what no build used for so many days (0: all)."})

@@ -417,7 +417,9 @@ def test_a_program_is_packaged_for_the_pythons_that_it_says_alone(project: Proje
         path.write_text(text.replace(">=3.9", spec))
         project.package()
     path.write_text(text.replace(">=3.9", ">=3.99"))
-    assert "it requires Python >=3.99, and this is 3." in project.refused()
+    refused = project.refused()
+    assert "it requires Python >=3.99, and this is 3." in refused
+    assert "; name another release with COSMO_VERSION (4.0.2, 3.9.2, " in refused
 
 
 def test_what_is_editable_goes_in_as_it_is_installed(installing: Project) -> None:

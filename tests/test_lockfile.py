@@ -147,9 +147,32 @@ def test_locked_dependencies_stay_when_newer_ones_appear(installing: Project, in
     installing.write("src/hello/__main__.py", "import bird\n")
     installing.package()
     assert installing.says() == "one\n"
-    lock(installing)
+    installing.succeed("cosmo.lock", "--upgrade")
     installing.package()
     assert installing.says() == "two\n"
+
+
+def test_locking_again_keeps_what_still_suits_and_upgrades_what_is_named(
+    installing: Project, index: Index
+) -> None:
+    def versions(*words: str) -> list[str]:
+        installing.succeed("cosmo.lock", *words)
+        text = (installing.path / "pylock.cosmo.toml").read_text()
+        return re.findall('(?m)^version = "(.*)"$', text)[:2]
+
+    installing.env["UV_NO_CACHE"] = "1"  # it asks an index again after ten minutes only
+    for name in ("bird", "wren"):
+        index.wheel(name, "1.0", {f"{name}.py": ""})
+    require(installing, "bird", "wren")
+    assert versions() == ["1.0", "1.0"]
+    for name in ("bird", "wren"):
+        index.wheel(name, "2.0", {f"{name}.py": ""})
+    assert versions() == ["1.0", "1.0"]
+    assert versions("--upgrade=wren") == ["1.0", "2.0"]
+    require(installing, "bird>1", "wren")
+    assert versions() == ["2.0", "2.0"]
+    index.wheel("bird", "3.0", {"bird.py": ""})
+    assert versions("--upgrade") == ["3.0", "2.0"]
 
 
 def test_a_release_with_other_content_is_refused(dependent: Project, index: Index) -> None:

@@ -20,6 +20,7 @@ from recipes.shell import RecipeError
 
 ARTICLE = '[tool.ds.scripts]\n_.env.PKG = "from_ds"\n'
 OURS = '[tool.cosmo.env]\nPKG = "from_ours"\n'
+RELEASES = "https://cosmo.zip/pub/cosmos/v/"
 BESIDE = '[tool.cosmo.env]\nCOSMO_PROJECT = "."\nCOSMO_ISOLATED = 1\n'
 STANDARD = '[project]\nname = "from-project"\n'
 
@@ -97,6 +98,24 @@ def test_a_name_in_a_value_stands_for_another_setting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "environ", "url"),
+    [
+        ("COSMO_VERSION = '4.0.2'", {}, f"{RELEASES}4.0.2/bin/python"),
+        ("COSMO_VERSION = '4.0.2'", {"COSMO_VERSION": "3.9.2"}, f"{RELEASES}3.9.2/bin/python"),
+        ("COSMO_VERSION = '4.0.2'", {"COSMO_URL": "https://x/y"}, "https://x/y"),
+        ("COSMO_URL = 'https://x/y'", {"COSMO_VERSION": "4.0.2"}, f"{RELEASES}4.0.2/bin/python"),
+    ],
+)
+def test_a_release_of_the_site_is_an_address_unless_one_is_set_nearer(
+    tmp_path: Path, text: str, environ: dict[str, str], url: str
+) -> None:
+    values = values_of(tmp_path, f"[tool.cosmo.env]\nPKG = 'a'\n{text}", **environ)
+    assert values["COSMO_URL"][0] == url
+    if "https://x" not in url:
+        assert values["COSMO_ZIP_URL"] == (url.replace("python", "zip"), "COSMO_VERSION")
+
+
+@pytest.mark.parametrize(
     ("text", "below", "environ", "source"),
     [
         ("", "inner/src/deep", {}, ""),
@@ -135,6 +154,10 @@ def test_the_project_is_the_nearest_folder_with_a_pyproject_or_where_one_sends_o
             "COSMO_ISOLATD .* is no setting; did you mean COSMO_ISOLATED?",
         ),
         ("[tool.ds]\nscripts = 1", "tool.ds.scripts is an? int.*, and must be a table"),
+        (
+            "[tool.cosmo.env]\nCOSMO_VERSION = '4.0.2'\nCOSMO_URL = 'x'",
+            r"COSMO_VERSION and COSMO_URL .* both name an interpreter; set one of them",
+        ),
         ("[tool.cosmo.env]\nDIR_SITE = '$NOWHERE'", r"\$NOWHERE is not set"),
         ("[tool.cosmo.env]\nDIR_SITE = '$DIR_SITE'", r"\$DIR_SITE leads back to itself"),
         (BESIDE, "COSMO_ISOLATED beside COSMO_PROJECT is not read"),
@@ -178,6 +201,7 @@ COSMO_URL        ∅  ftp://host/python  http:///python  nowhere  src  http://ho
 COSMO_URL        http://[/python  file://host/python
 COSMO_ZIP_URL    gopher://host/zip
 COSMO_PRUNE      -TT 'rm -rf ~'  @list  ''  '
+COSMO_VERSION    ∅  4  v4.0.2  4.0.2/x  ../4.0
 COSMO_ISOLATED   maybe
 COSMO_ARGS       ∅  -m 'a␤b' ...  -c '' ...  -c 'print(1)\nprint(2)'  -c 'x
 COSMO_PROJECT    nowhere  ∅

@@ -15,6 +15,9 @@ from .imports import ImportGraph, Use
 from .probe import START
 
 REMEDY = "COSMO_CHECK=0 builds it all the same"
+RELEASES = "4.0.2, 3.9.2, 3.3.1, 3.1.3 and others"
+"""Releases whose interpreters stay as they are. Source: cosmo.zip, `/pub/cosmos/v`."""
+
 END = """
 except SystemExit as ended:
     if isinstance(ended.__context__, ImportError):
@@ -91,7 +94,8 @@ def check_python(specifiers: str) -> None:
         sys.exit(f"requires-python cannot be {specifiers!r}: {error}; correct it")
     if not suits:
         problem = f"it requires Python {specifiers}, and this is {version}"
-        sys.exit(f"{problem}; fetch another interpreter with COSMO_URL")
+        remedy = f"name another release with COSMO_VERSION ({RELEASES}), or a file with COSMO_URL"
+        sys.exit(f"{problem}; {remedy}")
 
 
 def add_root(graph: ImportGraph, root: str) -> None:
