@@ -23,7 +23,7 @@ PYTHONS = {3439: "3.10", 3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
 """Python's version by the number that its `.pyc` begin with. Source: CPython's `Lib/importlib`."""
 
 
-class Dist(NamedTuple):
+class InstalledDist(NamedTuple):
     """A distribution in an executable: its name, version, licence and the names of its files.
 
     `info` is its metadata's folder; `summary` and `licence` are empty where it does not say.
@@ -111,7 +111,7 @@ class Archive:
         return PYTHONS.get(int.from_bytes(self.read(name)[:2], "little"), "")
 
     @property
-    def dists(self) -> list[Dist]:
+    def dists(self) -> list[InstalledDist]:
         """The distributions whose metadata is in it, by name."""
         names = {entry.filename for entry in self.entries}
         found = []
@@ -125,7 +125,7 @@ class Archive:
             files |= {f"{file}c" for file in files if file.endswith(".py")}
             files |= {name for name in names if name.startswith(f"{info}/")}
             licence = headers["License-Expression"] or headers["License"] or ""
-            dist = Dist(
+            dist = InstalledDist(
                 headers["Name"] or "",
                 headers["Version"] or "",
                 " ".join(licence.split()),
@@ -134,6 +134,12 @@ class Archive:
             )
             found.append(dist)
         return sorted(found, key=lambda dist: dist.name.lower())
+
+
+def printable(name: str) -> str:
+    """A name as it can be printed: what a terminal would obey is spelt out."""
+    letters = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
+    return "".join(letters)
 
 
 def find_executable(file: str) -> Archive:

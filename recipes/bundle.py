@@ -20,7 +20,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from .archive import SITE, Archive, find_executable
+from .archive import SITE, Archive, find_executable, printable
 from .shell import RecipeError, Shell, exit_on_error, print_result, quote
 from .treemap import Part, write_treemap
 from .trial import try_executables, verify_executable
@@ -47,22 +47,16 @@ def list_entries(
     """List what is in an executable: bytes unpacked, bytes packed, name."""
     entries = [one for one in find_executable(file).entries if fnmatchcase(one.filename, glob)]
     if json:
-        print_result(dumps([row(one) for one in entries], indent=2))
+        print_result(dumps([entry_row(one) for one in entries], indent=2))
         return
     rows = [(one.filename, one.file_size, one.compress_size) for one in entries]
     lines = tree_rows(rows) if tree else [(printable(name), *sizes) for name, *sizes in rows]
     print_result("\n".join(f"{size:>13,} {packed:>13,}  {name}" for name, size, packed in lines))
 
 
-def row(entry: ZipInfo) -> dict[str, str | int]:
+def entry_row(entry: ZipInfo) -> dict[str, str | int]:
     """An entry as JSON has it."""
     return {"name": entry.filename, "size": entry.file_size, "packed": entry.compress_size}
-
-
-def printable(name: str) -> str:
-    """A name as it can be printed: what a terminal would obey is spelt out."""
-    letters = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
-    return "".join(letters)
 
 
 def tree_rows(rows: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
@@ -171,7 +165,7 @@ def changed_copy(c: Context, name: str, file: str) -> Iterator[tuple[Shell, str]
 
 @task(help={"file": HELP["file"]})
 def verify(c: Context, file: str = "") -> None:
-    """Check an executable: its zip, what starts, that it can; and say what it is made of."""
+    """Check an executable's zip, .args and start, and print what it is made of."""
     verify_executable(c, find_executable(file))
 
 
@@ -180,7 +174,7 @@ def verify(c: Context, file: str = "") -> None:
     help={"args": "The arguments to start it with, as shell words.", "file": HELP["file"]},
 )
 def try_systems(c: Context, args: str = "--version", file: str = "") -> None:
-    """Start an executable as other systems would: wine, a container, other environments."""
+    """Start an executable as other systems would, and print what ran."""
     with exit_on_error(f"--args={args}"):
         words = shlex.split(args)
     try_executables(c, find_executable(file), words)
@@ -191,7 +185,11 @@ def try_systems(c: Context, args: str = "--version", file: str = "") -> None:
     help={"a": "An executable.", "b": "Another one.", "json": HELP["json"]},
 )
 def compare(c: Context, a: str, b: str, json: bool = False) -> None:
-    """List what two executables differ in: -: only in the first, +: only in the second, ~: both."""
+    """List the entries in which two executables differ.
+
+    A `-` stands before what only the first has, a `+` before what only the second has, and a `~`
+    before what is not the same in both.
+    """
     before, after = find_executable(a), find_executable(b)
     contents = [
         {one.filename: (one.file_size, one.CRC) for one in x.entries} for x in (before, after)

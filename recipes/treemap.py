@@ -59,18 +59,18 @@ def write_treemap(parts: Iterable[Part], name: str, path: Path) -> None:
         f'<text x="8" y="29" font-size="20" fill="#22272c">{escape(name)}: '
         f"{total / 1e6:,.1f} MB</text>",
     ]
-    for part, (x, y, width, height) in place(parts, 0, TITLE, WIDTH, HEIGHT - TITLE):
+    for part, (x, y, width, height) in lay_out(parts, 0, TITLE, WIDTH, HEIGHT - TITLE):
         lines += [rectangle(part, x, y, width, height, COLOURS[part.kind], part.name)]
         inner = list(part.parts.values())
         shares = [one.packed / part.packed for one in inner]
         if inner and max(shares) < 0.9 and width > 3 * LABEL and height > 3 * LABEL:
-            for one, box in place(inner, x, y + LABEL, width, height - LABEL):
+            for one, box in lay_out(inner, x, y + LABEL, width, height - LABEL):
                 lines += [rectangle(one, *box, "#00000026", f"{part.name}: {one.name}")]
     with exit_on_error(f"{path} cannot be written"):
         path.write_text("\n".join([*lines, "</svg>", ""]), "utf-8")
 
 
-def place(
+def lay_out(
     parts: Iterable[Part], x: float, y: float, width: float, height: float
 ) -> Iterator[tuple[Part, tuple[float, float, float, float]]]:
     """Divide a rectangle among parts; each gets its own, with a gap around it, unless too small."""

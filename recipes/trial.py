@@ -17,7 +17,7 @@ from typing import NamedTuple
 from invoke.context import Context
 from invoke.runners import Result
 
-from .archive import Archive
+from .archive import Archive, printable
 from .executable import describe_failure
 from .inside.probe import START
 from .inside.start import END
@@ -43,7 +43,8 @@ class Row(NamedTuple):
 def print_rows(rows: list[Row], failed: str) -> None:
     """Print a table; `RecipeError` where anything in it is not as it should be."""
     marks = {True: "ok", False: "FAILED", None: "-"}
-    print_result("\n".join(f"{marks[row.ok]:<7} {row.name:<18} {row.text}" for row in rows))
+    lines = [f"{marks[row.ok]:<7} {row.name:<18} {printable(row.text)}" for row in rows]
+    print_result("\n".join(lines))
     wrong = [row.name for row in rows if row.ok is False]
     if wrong:
         raise RecipeError(f"{failed}: {', '.join(wrong)}; see above")
@@ -52,18 +53,18 @@ def print_rows(rows: list[Row], failed: str) -> None:
 def verify_executable(c: Context, archive: Archive) -> None:
     """Print what an executable is, and whether its zip, its `.args` and its start are right."""
     with bare_copy(archive) as copy:
-        rows = [check_zip(archive), check_args(archive), check_start(archive, copy)]
-        version = start([str(copy), "--version"], copy.parent)
+        rows = [verify_zip(archive), verify_args(archive), verify_start(archive, copy)]
+        version = start_copy([str(copy), "--version"], copy.parent)
     rows.insert(1, Row("python", version.ok, (version.stdout or version.stderr).strip()))
     isolated = isolates(tuple(archive.args))
     text = "yes" if isolated else "no: PYTHON* variables and the current directory change what runs"
-    rows += [Row("isolated", isolated or None, text), locked(archive)]
+    rows += [Row("isolated", isolated or None, text), verify_lock(archive)]
     cpus = ", ".join(archive.cpus)
     rows += [Row("processors", bool(cpus) or None, cpus or "its header names none")]
     print_rows(rows, f"{archive.path} is not as it should be")
 
 
-def check_zip(archive: Archive) -> Row:
+def verify_zip(archive: Archive) -> Row:
     """Whether each entry can be read, is a file to Python, and is there once.
 
     Source: Cosmopolitan's `/zip`, where an entry is a file only if its mode says so.
@@ -89,7 +90,7 @@ def check_zip(archive: Archive) -> Row:
     return Row("zip", True, count(len(files), "file"))
 
 
-def check_args(archive: Archive) -> Row:
+def verify_args(archive: Archive) -> Row:
     """What starts, and whether it gets the command line's arguments.
 
     Source: Cosmopolitan, `LoadZipArgs`; by releases before 2024, only where the last line says so.
@@ -100,7 +101,7 @@ def check_args(archive: Archive) -> Row:
     return Row(".args", True if words else None, shlex.join(words) or "none: it starts Python")
 
 
-def check_start(archive: Archive, copy: Path) -> Row:
+def verify_start(archive: Archive, copy: Path) -> Row:
     """Whether a copy without `.args` can import what starts, as a build checks it.
 
     In a build folder `.imports` does that; elsewhere, the module that `.args` names is imported, or
@@ -114,11 +115,11 @@ def check_start(archive: Archive, copy: Path) -> Row:
         name = module.partition(".")[0] if "-m" in archive.args else module
         program = copy.with_name("imports")
         program.write_text(f"{START}\ntry:\n    import {name}\n{END}", "utf-8")
-    done = start([str(copy), "-I", str(program.resolve())], copy.parent)
+    done = start_copy([str(copy), "-I", str(program.resolve())], copy.parent)
     return Row("start", done.ok, f"{module} can be imported" if done.ok else describe_failure(done))
 
 
-def locked(archive: Archive) -> Row:
+def verify_lock(archive: Archive) -> Row:
     """Whether a lock says what is in it: the project's, if it is of the project."""
     try:
         p = load_project()
@@ -157,7 +158,7 @@ def trial_folder(archive: Archive) -> Iterator[Path]:
         yield Path(path)
 
 
-def start(
+def start_copy(
     words: list[str], home: Path, shell: tuple[str, ...] = ("/bin/sh",), **env: str
 ) -> Result:
     """Start an executable through a shell, in a folder, without input; return how it ended."""
@@ -191,9 +192,9 @@ def try_executables(c: Context, archive: Archive, words: list[str]) -> None:
         line = [str(program), *words]
         path = os.environ.get("PATH", PLAIN_PATH)
         rows = [
-            tried("shell", start(line, folder, PATH=path)),
-            tried("empty environment", start(line, folder, HOME="")),
-            tried("read-only home", start(line, read_only, TMPDIR=str(folder))),
+            tried("shell", start_copy(line, folder, PATH=path)),
+            tried("empty environment", start_copy(line, folder, HOME="")),
+            tried("read-only home", start_copy(line, read_only, TMPDIR=str(folder))),
             try_wine(program, words, folder),
             try_container(program, words),
         ]
@@ -214,14 +215,14 @@ def try_wine(program: Path, words: list[str], folder: Path) -> Row:
         return Row("wine", None, "skipped: there is no wine (apt install wine)")
     copy = shutil.copy(program, program.with_name(f"{program.name}.exe"))
     quiet = {"WINEPREFIX": str(folder / "wine"), "WINEDEBUG": "-all"}
-    return tried("wine", start([str(copy), *words], folder, (wine,), **quiet))
+    return tried("wine", start_copy([str(copy), *words], folder, (wine,), **quiet))
 
 
 def try_container(program: Path, words: list[str]) -> Row:
     """Start it where no Python is: in a container of busybox, without network."""
     engine = next(filter(None, map(shutil.which, ("docker", "podman"))), None)
-    if not engine or not start(["info"], program.parent, (engine,)).ok:
+    if not engine or not start_copy(["info"], program.parent, (engine,)).ok:
         return Row("container", None, "skipped: no container engine runs (docker, podman)")
     image = ["busybox", "sh", "/program", *words]
     run = ["run", "--rm", "--network", "none", "-v", f"{program}:/program:ro", *image]
-    return tried("container", start(run, program.parent, (engine,)))
+    return tried("container", start_copy(run, program.parent, (engine,)))

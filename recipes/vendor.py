@@ -38,8 +38,12 @@ MODULES = tuple(
 )
 """The other modules that are vendored, each behind those that it imports."""
 
-OPTIONAL = ("bundle", "doctor", "release")
-"""The modules that are vendored on request, each with a collection of that name."""
+OPTIONAL = {
+    "bundle": ("archive", "treemap", "trial", "bundle"),
+    "doctor": ("doctor",),
+    "release": ("archive", "release"),
+}
+"""The collections that are vendored on request, and the modules that each is of, in order."""
 
 HEAD = '''\
 """Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
@@ -173,7 +177,7 @@ def vendored(name: str, others: Sequence[str] = ()) -> str:
     """
     inside = [Module(PACKAGE_DIR / path) for path in INSIDE]
     *paths, last = MODULES
-    also = [f"{one}.py" for one in (["archive", *others] if others else ())]
+    also = dict.fromkeys(f"{name}.py" for other in others for name in OPTIONAL[other])
     modules = [Module(PACKAGE_DIR / path) for path in (*paths, *also, last)]
     collections = ", ".join(["cosmo", *others])
     modules[-1].text = modules[-1].text.replace(ALL, f"Collection({collections})")
