@@ -101,7 +101,10 @@ def describe_failure(result: Result, removed: Mapping[str, str] | None = None) -
     if is_private and own and not frames[-1][0].startswith("site-packages/"):
         library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
         return f"{library} needs {missing}, {LACKS} ({where} imports it)"
-    return f"{where}: {error}" if where else error
+    shown = f"{where}: {error}" if where else error
+    top = re.split(r"[/.]", own[-1][0])[0] if own else ""
+    dists = [dist for module, dist in (removed or {}).items() if module.split(".")[0] == top]
+    return f"{dists[0]} lacks its extension modules, {CANNOT} ({shown})" if dists else shown
 
 
 def traceback_error(text: str) -> str:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 53d17acf105e8d3353aea0d239e875c290f76ce2468221976cef90d86e5de955
+# sha256 of all other lines: 6f78c95cf05eb06d8fb3aaab3b9e9bbfaceea4519e3ea161fe55324160f98c33
 
 from __future__ import annotations
 
@@ -179,11 +179,13 @@ START = """
 import os, signal, sys
 
 NETWORK = "connect getaddrinfo gethostbyaddr gethostbyname getnameinfo sendmsg sendto".split()
+REFUSED = []
 
 def refuse(event, args):
     local = event[7:] in ("connect", "sendmsg", "sendto") and isinstance(args[-1], (str, bytes))
     if event[:7] == "socket." and event[7:] in NETWORK and not local:
         error = sys.modules["socket"].gaierror if event[7:10] == "get" else ConnectionRefusedError
+        REFUSED.append(event)
         raise error("the start check has no network")
 
 for name in os.environ.keys() - {"PATH", "TMPDIR"}:
@@ -539,7 +541,8 @@ class ImportGraph:
         file = self.find(name) or ""
         if not file.endswith(".py"):
             return []
-        package = name if file.endswith("/__init__.py") else name.rpartition(".")[0]
+        parent, _, last = name.rpartition(".")
+        package = name if file.endswith("/__init__.py") and last != "__init__" else parent
         with open(os.path.join(self.site, file), "rb") as source:
             try:
                 tree = ast.parse(source.read())
@@ -628,9 +631,19 @@ RUN = """
     import runpy
     sys.argv[1:] = {arguments}
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-    runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+    except (Exception, SystemExit) as ended:
+        exits = isinstance(ended, SystemExit) and not isinstance(ended.__context__, ImportError)
+        if not (exits or isinstance(ended, EOFError) or REFUSED):
+            raise
+        if not exits or ended.code not in (None, 0, 2):
+            print("\\nremark: {line} fails without input, network and home; try it by hand")
 """
-"""What `.imports` also does of a program that is to run: after a minute it has started."""
+"""What `.imports` also does of a program that is to run: after a minute it has started.
+
+By status 2 a program says that it does not know an option. Source: `argparse`.
+"""
 
 ZONES = """
     import zoneinfo
@@ -672,7 +685,8 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
         if arguments:
-            lines[RUN.format(arguments=arguments, module=roots[0])] = None
+            line = " ".join([program, *arguments])
+            lines[RUN.format(arguments=arguments, module=roots[0], line=line)] = None
         file.write("\n".join([*absent, f"{START}\ntry:\n    pass", *lines, END]))
 
 
@@ -3385,7 +3399,9 @@ def choose_command(
             remedy += ", with the requirement in its comments (PEP 723), by `invoke cosmo.script`"
             raise RecipeError(f"{problem}; {remedy}")
         native = f"; bin/{min(programs)} is a native program, which cannot run" if programs else ""
-        remedy = "require another, or name what starts with --entry=module:function"
+        remedy = (
+            "require the release that brings one, or name what starts with --entry=module:function"
+        )
         raise RecipeError(f"{requirement} has no command written in Python{native}; {remedy}")
     same = [command for command in commands if canonical(command) == canonical(name)]
     if not same and (is_given or len(commands) > 1):
@@ -3488,7 +3504,10 @@ def describe_failure(result: Result, removed: Mapping[str, str] | None = None) -
     if is_private and own and not frames[-1][0].startswith("site-packages/"):
         library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
         return f"{library} needs {missing}, {LACKS} ({where} imports it)"
-    return f"{where}: {error}" if where else error
+    shown = f"{where}: {error}" if where else error
+    top = re.split(r"[/.]", own[-1][0])[0] if own else ""
+    dists = [dist for module, dist in (removed or {}).items() if module.split(".")[0] == top]
+    return f"{dists[0]} lacks its extension modules, {CANNOT} ({shown})" if dists else shown
 
 
 def traceback_error(text: str) -> str:

@@ -231,6 +231,17 @@ def test_an_extension_that_is_missed_only_when_it_is_tried_is_called_that(
     assert f"/hello cannot start: {problem} (bird/__init__.py:2); correct that" in refused
 
 
+def test_what_fails_in_a_package_without_its_extensions_is_put_down_to_these(
+    installing: Project, index: Index, tag: str
+) -> None:
+    files = {"bird/__init__.py": "from bird import _bird\n_bird.sing()\n", "bird/_bird/x.pyi": ""}
+    index.wheel("bird", "1.0", {**files, "bird/_bird.so": ""}, tag=tag)
+    require(installing, "bird", imports="bird")
+    problem = "bird 1.0 lacks its extension modules, which cannot run in the executable"
+    error = "bird/__init__.py:2: AttributeError: module 'bird._bird' has no attribute 'sing'"
+    assert f"/hello cannot start: {problem} ({error}); correct that" in installing.refused()
+
+
 @pytest.mark.parametrize("call", ["main()", "print(main.__name__)"])
 def test_what_starts_a_native_program_called_like_its_command_is_refused(
     installing: Project, index: Index, call: str

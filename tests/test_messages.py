@@ -31,7 +31,7 @@ UNHASHED = LOCK.format("{name = 'bird', wheels = [{url = 'https://x/bird-1-py3-n
 ANYWAY = "COSMO_CHECK=0 builds it all the same"
 NEEDS = "2.0 needs its extension module {0}, which cannot run in the executable (hello -> {1})"
 LARK = "[console_scripts]\nlark = lark:sing\n"
-NEITHER = "require another, or name what starts with --entry=module:function"
+NEITHER = "require the release that brings one, or name what starts with --entry=module:function"
 
 
 def required(name: str) -> Mapping[str, str]:
@@ -283,6 +283,17 @@ def test_an_app_is_also_run_before_it_is_called_good(shop: Project, index: Index
     shop.succeed("cosmo.app", "lark", "--with", "bird==1.0")
     assert shop.says("--help", name=str(shop.path / "dist/lark")) == "usage: lark\n"
     shop.succeed("cosmo.app", "lark", COSMO_CHECK="0")
+
+
+def test_an_app_that_ends_in_failure_is_remarked_on(shop: Project, index: Index) -> None:
+    net = "__import__('socket').create_connection(('127.0.0.1', 9))"
+    for version, code in enumerate(("exit()", "exit(2)", "exit(1)", "exit('no')", "input()", net)):
+        files = {"lark.py": f"from sys import exit\n\ndef sing():\n    {code}\n"}
+        files[f"lark-{version}.dist-info/entry_points.txt"] = LARK
+        index.wheel("lark", f"{version}", files)
+        said = shop.succeed("cosmo.app", f"lark=={version}", UV_NO_CACHE="1").stderr
+        remark = "app_lark --help fails without input, network and home; try it by hand"
+        assert (f"check    {remark}" in said.splitlines()) == (version > 1), said
 
 
 def test_an_app_is_told_which_requirement_lets_it_start(shop: Project, index: Index) -> None:

@@ -464,6 +464,14 @@ def test_a_command_may_replace_the_first_folder_as_it_may_elsewhere(project: Pro
     assert project.says() == "la\n"
 
 
+def test_a_command_in_a_package_called_by_its_init_starts(project: Project) -> None:
+    project.write(
+        "src/hello/__init__.py", "from .words import greet\n\ndef main():\n    print('la')\n"
+    )
+    project.package(COSMO_ENTRY="hello.__init__:main")
+    assert project.says() == "la\n"
+
+
 def test_what_looks_for_its_own_source_is_told_how_to_keep_it(project: Project) -> None:
     text = "import os\nNAMES = os.listdir(os.path.dirname(__file__))\n"
     text += "if 'words.py' not in NAMES:\n    raise RuntimeError('no words')\n"

@@ -263,7 +263,8 @@ class ImportGraph:
         file = self.find(name) or ""
         if not file.endswith(".py"):
             return []
-        package = name if file.endswith("/__init__.py") else name.rpartition(".")[0]
+        parent, _, last = name.rpartition(".")
+        package = name if file.endswith("/__init__.py") and last != "__init__" else parent
         with open(os.path.join(self.site, file), "rb") as source:
             try:
                 tree = ast.parse(source.read())

@@ -36,9 +36,19 @@ RUN = """
     import runpy
     sys.argv[1:] = {arguments}
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-    runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+    except (Exception, SystemExit) as ended:
+        exits = isinstance(ended, SystemExit) and not isinstance(ended.__context__, ImportError)
+        if not (exits or isinstance(ended, EOFError) or REFUSED):
+            raise
+        if not exits or ended.code not in (None, 0, 2):
+            print("\\nremark: {line} fails without input, network and home; try it by hand")
 """
-"""What `.imports` also does of a program that is to run: after a minute it has started."""
+"""What `.imports` also does of a program that is to run: after a minute it has started.
+
+By status 2 a program says that it does not know an option. Source: `argparse`.
+"""
 
 ZONES = """
     import zoneinfo
@@ -80,7 +90,8 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
         if arguments:
-            lines[RUN.format(arguments=arguments, module=roots[0])] = None
+            line = " ".join([program, *arguments])
+            lines[RUN.format(arguments=arguments, module=roots[0], line=line)] = None
         file.write("\n".join([*absent, f"{START}\ntry:\n    pass", *lines, END]))
 
 
