@@ -93,7 +93,9 @@ except ModuleNotFoundError as error:
 ALL = f"Collection(cosmo, {', '.join(OPTIONAL)})"
 """How the namespace of all is made, which has fewer where not all is vendored."""
 
-MARK = re.compile(r"^# cosmo-recipes (\S+)\n# sha256 of all other lines: (\w+)\n", re.MULTILINE)
+MARK = re.compile(
+    r"^# cosmo-recipes (\S+)(?: with \S+)?\n# sha256 of all other lines: (\w+)\n", re.MULTILINE
+)
 
 TABLE = """\
 [tool.cosmo.env]
@@ -117,7 +119,7 @@ COSMO_ISOLATED = "1"
         "check": "Write nothing: end with status 1, and what differs, if the copy is not current.",
         "force": "Overwrite a copy that was edited.",
         "settings": "Also add a [tool.cosmo.env] table to its pyproject.toml, if it has none.",
-        "with": "Other collections to write: bundle, doctor, release, separated by commas.",
+        "with": "Other collections: bundle,doctor,release, or none (default: as it has now).",
     }
 )
 def vendor(
@@ -134,11 +136,12 @@ def vendor(
         raise RecipeError(f"{dest} cannot be vendored to: no such folder; name a repository's")
     with exit_on_error(f"{dest} cannot be vendored to"):
         own, path = vendor_targets(folder)
-        others = [name for name in OPTIONAL if name in with_.split(",")]
-        if len(others) != len([name for name in with_.split(",") if name]):
-            raise RecipeError(f"--with={with_}: name some of {', '.join(OPTIONAL)}")
-        text = vendored(path.name, others)
         current = read_text(path) if path.exists() else None
+        now = re.search(r"(?m)^# cosmo-recipes \S+ with (\S+)$", current or "")
+        asked = (with_ or (now[1] if now else "none")).split(",")
+        if not {*asked} <= {*OPTIONAL, "none"}:
+            raise RecipeError(f"--with={with_}: name some of {', '.join(OPTIONAL)}, or none")
+        text = vendored(path.name, [name for name in OPTIONAL if name in asked])
         pyproject = folder / "pyproject.toml"
         missing = settings and "env" not in read_toml(pyproject).table("tool", "cosmo").data
         if check:
@@ -170,16 +173,16 @@ def main() -> None:
     Program(version=__version__, namespace=ns, name="cosmo-recipes", binary="cosmo-recipes").run()
 
 
-def vendored(name: str, others: Sequence[str] = ()) -> str:
+def vendored(name: str, chosen: Sequence[str] = ()) -> str:
     """The file, to be called `name`: its head, the recipes, and what runs them as a script.
 
-    `others` are the optional collections to write, too.
+    `chosen` are the optional collections to write, too.
     """
     inside = [Module(PACKAGE_DIR / path) for path in INSIDE]
     *paths, last = MODULES
-    also = dict.fromkeys(f"{name}.py" for other in others for name in OPTIONAL[other])
+    also = dict.fromkeys(f"{module}.py" for one in chosen for module in OPTIONAL[one])
     modules = [Module(PACKAGE_DIR / path) for path in (*paths, *also, last)]
-    collections = ", ".join(["cosmo", *others])
+    collections = ", ".join(["cosmo", *chosen])
     modules[-1].text = modules[-1].text.replace(ALL, f"Collection({collections})")
     first = import_lines(inside)
     rest = import_lines(modules, first)
@@ -197,7 +200,8 @@ def vendored(name: str, others: Sequence[str] = ()) -> str:
         NOT_INSTALLED,
         *(f"\n{module.text}\n" for module in modules),
     ]
-    text = HEAD.format(name=name, version=__version__, digest="{digest}") + "\n".join(parts) + TAIL
+    version = f"{__version__} with {','.join(chosen)}" if chosen else __version__
+    text = HEAD.format(name=name, version=version, digest="{digest}") + "\n".join(parts) + TAIL
     return text.replace("{digest}", digest(text), 1)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from projects import INVOKE, PYPROJECT, ROOT, Done, Project, environment, run
 from recipes import __version__
-from recipes.vendor import vendored
+from recipes.vendor import ALL, OPTIONAL, vendored
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -108,21 +108,24 @@ def test_its_head_says_its_version_its_digest_and_what_it_needs() -> None:
     assert needs["requires-python"] == project["requires-python"]
 
 
-def test_it_has_the_recipes_own_code_with_every_comment() -> None:
-    text = vendored("tasks.py")
+@pytest.mark.parametrize("others", [(), ("release",), tuple(OPTIONAL)])
+def test_it_has_the_recipes_own_code_with_every_comment(others: tuple[str, ...]) -> None:
+    text = vendored("tasks.py", others)
+    held = {name for other in others for name in OPTIONAL[other]}
+    left_out = {name for names in OPTIONAL.values() for name in names} - held
     for path in sorted((ROOT / "recipes").rglob("*.py")):
         source = path.read_text(encoding="utf-8")
         head, *rest = ast.parse(source).body
         imports = (ast.Import, ast.ImportFrom)
         above = [node for node in rest[:-1] if isinstance(node, (*imports, ast.If))]
         lines = source.splitlines()[max(node.end_lineno or 0 for node in [head, *above]) :]
-        apart = path.name == "vendor.py"
-        assert ("\n".join(lines).strip() in text) != (apart and bool(lines)), path
+        code = "\n".join(lines).strip().replace(ALL, f"Collection({', '.join(('cosmo', *others))})")
+        assert (code in text) != (path.stem in {"vendor", *left_out} and bool(lines)), path
 
 
 def test_no_two_of_its_modules_bind_the_same_name_and_none_imports_ours() -> None:
     names = []
-    tree = ast.parse(vendored("tasks.py"))
+    tree = ast.parse(vendored("tasks.py", list(OPTIONAL)))
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.append(node.name)
@@ -140,7 +143,9 @@ def test_no_two_of_its_modules_bind_the_same_name_and_none_imports_ours() -> Non
 def test_type_checkers_and_linters_pass_it_also_without_its_pragmas(host: Path) -> None:
     env = environment(host.parent, MYPY_CACHE_DIR=str(host / "cache"))
     (host / "tasks.py").write_text(vendored("tasks.py"), encoding="utf-8")
-    (host / "bare.py").write_text(PRAGMA.sub("", vendored("tasks.py")), encoding="utf-8")
+    (host / "bare.py").write_text(
+        PRAGMA.sub("", vendored("tasks.py", list(OPTIONAL))), encoding="utf-8"
+    )
     ours = f"--config={ROOT / 'pyproject.toml'} --no-cache"
     elsewhere = "lint.extend-ignore=['PTH','N815','D102','S603','E402','A001']"
     for line in (
@@ -274,6 +279,26 @@ def test_neither_a_dry_run_nor_one_for_no_folder_writes_anything(host: Path) -> 
     vendor(host, "--dry", "vendor", str(host), "--settings")
     assert "no such folder" in refused(host, "vendor", str(host / "none"))
     assert list(host.iterdir()) == []
+
+
+def test_other_collections_are_written_on_request_and_stay_until_they_are_left_out(
+    host: Path,
+) -> None:
+    vendor(host)
+    bare = (host / "tasks.py").read_bytes()
+    assert "bundle" not in theirs(host, "--list").stdout
+    assert "name some of bundle, doctor, release, or none" in refused(host, "--with=bundel")
+    vendor(host, "--with", "release,bundle")
+    mark = f"\n# cosmo-recipes {__version__} with bundle,release\n"
+    assert mark in (host / "tasks.py").read_text()
+    listed = theirs(host, "--list").stdout
+    assert "bundle.ls" in listed
+    assert "doctor" not in listed
+    vendor(host, "--check")
+    vendor(host)
+    assert theirs(host, "--list").stdout == listed
+    vendor(host, "--with=none")
+    assert (host / "tasks.py").read_bytes() == bare
 
 
 def test_check_names_a_copy_that_is_missing_old_or_edited(host: Path) -> None:
