@@ -21,6 +21,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from .archive import SITE, Archive, find_executable, printable
+from .session import handle_signals
 from .shell import RecipeError, Shell, exit_on_error, print_result, quote
 from .treemap import Part, write_treemap
 from .trial import try_executables, verify_executable
@@ -151,15 +152,16 @@ def changed_copy(c: Context, name: str, file: str) -> Iterator[tuple[Shell, str]
     sh = Shell(c, name, {"LC_ALL": "C", "ZIP": "", "ZIPOPT": "", "TMPDIR": str(path.parent)})
     sh.comment = f"# bundle.{name}"
     own, work = quote(str(path)), quote(str(path.with_name(f".{path.name}.new")))
-    try:
-        line = f"rm -rf {work} && mkdir {work} && cp -p {own} {work}/copy.zip"
-        sh.run(line, f"{path} cannot be copied")
-        yield sh, work
-        if not sh.dry:
-            Archive(path.with_name(f".{path.name}.new") / "copy.zip")
-        sh.run(f"chmod +x {work}/copy.zip && mv -f {work}/copy.zip {own}")
-    finally:
-        sh.run(f"rm -rf {work}")
+    with handle_signals():
+        try:
+            line = f"rm -rf {work} && mkdir {work} && cp -p {own} {work}/copy.zip"
+            sh.run(line, f"{path} cannot be copied")
+            yield sh, work
+            if not sh.dry:
+                Archive(path.with_name(f".{path.name}.new") / "copy.zip")
+            sh.run(f"chmod +x {work}/copy.zip && mv -f {work}/copy.zip {own}")
+        finally:
+            sh.run(f"rm -rf {work}")
     sh.log(name, str(path))
 
 
@@ -239,11 +241,11 @@ def size(c: Context, svg: str = "", json: bool = False, file: str = "") -> None:
 
 def measure(archive: Archive) -> Iterator[Part]:
     """The parts of an executable, of which each has what is in it, and the largest comes first."""
-    top = SITE + archive.module.partition(".")[0]
+    program = SITE + archive.module.partition(".")[0]
     owners = {
         file: f"{dist.name} {dist.version}"
         for dist in archive.dists
-        if not any(re.match(rf"{top}(/|\.pyc?$)", file) for file in dist.files)
+        if not any(re.match(rf"{program}(/|\.pyc?$)", file) for file in dist.files)
         for file in dist.files
     }
     parts: dict[tuple[str, str], Part] = {}

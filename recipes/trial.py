@@ -24,6 +24,7 @@ from .inside.start import END
 from .lockfile import count
 from .metadata import isolates
 from .project import load_project
+from .session import handle_signals
 from .shell import RecipeError, exit_on_error, print_result
 
 START_TIMEOUT = 120
@@ -154,7 +155,7 @@ def trial_folder(archive: Archive) -> Iterator[Path]:
     """An empty folder beside an executable, which is removed."""
     with exit_on_error(f"{archive.path} cannot be tried in its folder"):
         folder = tempfile.TemporaryDirectory(prefix=".try.", dir=archive.path.resolve().parent)
-    with folder as path:
+    with handle_signals(), folder as path:
         yield Path(path)
 
 
