@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import NamedTuple
@@ -124,16 +125,29 @@ class Archive:
             files = {SITE + row.split(",")[0].strip('"') for row in rows}
             files |= {f"{file}c" for file in files if file.endswith(".py")}
             files |= {name for name in names if name.startswith(f"{info}/")}
-            licence = headers["License-Expression"] or headers["License"] or ""
             dist = InstalledDist(
                 headers["Name"] or "",
                 headers["Version"] or "",
-                " ".join(licence.split()),
+                find_licence(headers),
                 info,
                 frozenset(files),
             )
             found.append(dist)
         return sorted(found, key=lambda dist: dist.name.lower())
+
+
+def find_licence(headers: Message) -> str:
+    """The name of a licence: an SPDX expression, or what its author or the index calls it.
+
+    Many a `License` is a whole text, which is no name. Source: the core metadata specifications.
+    """
+    text = " ".join((headers["License-Expression"] or headers["License"] or "").split())
+    names = [
+        line.rpartition(" :: ")[2]
+        for line in headers.get_all("Classifier", [])
+        if line.startswith("License :: ")
+    ]
+    return text if 0 < len(text) <= 60 and text != "UNKNOWN" else ", ".join(names)
 
 
 def printable(name: str) -> str:

@@ -57,7 +57,7 @@ def content(
 ) -> dict[str, str]:
     """What a wheel holds: the files, the metadata, and a RECORD of these."""
     info = f"{name}-{version}.dist-info"
-    held = {**files, f"{info}/METADATA": metadata(name, version, requires, python)}
+    held = {f"{info}/METADATA": metadata(name, version, requires, python), **files}
     held[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n"
     record = io.StringIO()
     rows = csv.writer(record, lineterminator="\n")
