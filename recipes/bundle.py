@@ -51,11 +51,8 @@ def list_entries(
         print_result(dumps([entry_row(one) for one in entries], indent=2))
         return
     rows = [(one.filename, one.file_size, one.compress_size) for one in entries]
-    lines = (
-        tree_rows(rows)
-        if tree
-        else [(printable(name), size, packed) for name, size, packed in rows]
-    )
+    flat = [(printable(name), size, packed) for name, size, packed in rows]
+    lines = tree_rows(rows) if tree else flat
     print_result("\n".join(f"{size:>13,} {packed:>13,}  {name}" for name, size, packed in lines))
 
 

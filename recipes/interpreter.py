@@ -62,12 +62,18 @@ def wanted_sha256(p: Project, name: str) -> str:
     return "" if name == "zip" else p.lock.sha256 if p.lock else str(p.get("COSMO_SHA256"))
 
 
-def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
-    """Fetch a file from the cache, or the first address that has it; return its address."""
+def tool_addresses(p: Project, name: str) -> tuple[str, ...]:
+    """The addresses to fetch a file from, in order; where the interpreter is locked, its too."""
     addresses: tuple[str, ...] = p.get(FETCHED[name])
     if name == "python" and p.lock and "://" in p.lock.url and p.lock.url not in addresses:
         default = p.value("COSMO_URL").source == "default"
         addresses = (p.lock.url,) if default else (*addresses, p.lock.url)
+    return addresses
+
+
+def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
+    """Fetch a file from the cache, or the first address that has it; return its address."""
+    addresses = tool_addresses(p, name)
     cached = None if force else cached_file(wanted_sha256(p, name))
     if cached:
         sh.log("fetch", f"{name} of that sha256, from the cache")

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 6f78c95cf05eb06d8fb3aaab3b9e9bbfaceea4519e3ea161fe55324160f98c33
+# sha256 of all other lines: 58a0dd3a0c7593ec70e11a852fed71e80495106c5206db501cf8b788909ce23a
 
 from __future__ import annotations
 
@@ -2799,12 +2799,18 @@ def wanted_sha256(p: Project, name: str) -> str:
     return "" if name == "zip" else p.lock.sha256 if p.lock else str(p.get("COSMO_SHA256"))
 
 
-def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
-    """Fetch a file from the cache, or the first address that has it; return its address."""
+def tool_addresses(p: Project, name: str) -> tuple[str, ...]:
+    """The addresses to fetch a file from, in order; where the interpreter is locked, its too."""
     addresses: tuple[str, ...] = p.get(FETCHED[name])
     if name == "python" and p.lock and "://" in p.lock.url and p.lock.url not in addresses:
         default = p.value("COSMO_URL").source == "default"
         addresses = (p.lock.url,) if default else (*addresses, p.lock.url)
+    return addresses
+
+
+def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
+    """Fetch a file from the cache, or the first address that has it; return its address."""
+    addresses = tool_addresses(p, name)
     cached = None if force else cached_file(wanted_sha256(p, name))
     if cached:
         sh.log("fetch", f"{name} of that sha256, from the cache")
