@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import zipfile
+import zlib
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
@@ -20,6 +22,9 @@ SITE = "Lib/site-packages/"
 CPUS = {62: "x86-64", 183: "aarch64"}
 """The processors that an ELF header can name. Source: the ELF specification, `e_machine`."""
 
+DAMAGES = (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error)
+"""What `zipfile` raises for what it cannot read, beside errors of the system."""
+
 PYTHONS = {3439: "3.10", 3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
 """Python's version by the number that its `.pyc` begin with. Source: CPython's `Lib/importlib`."""
 
@@ -27,13 +32,12 @@ PYTHONS = {3439: "3.10", 3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
 class InstalledDist(NamedTuple):
     """A distribution in an executable: its name, version, licence and the names of its files.
 
-    `info` is its metadata's folder; `summary` and `licence` are empty where it does not say.
+    `licence` is empty where the metadata names none.
     """
 
     name: str
     version: str
     licence: str
-    info: str
     files: frozenset[str]
 
 
@@ -59,10 +63,9 @@ class Archive:
                 self.header = file.read(8192)
             try:
                 self.zip = zipfile.ZipFile(path)
-            except (zipfile.BadZipFile, NotImplementedError) as error:
-                raise RecipeError(
-                    f"{path} has no zip that can be read: {error}; name another"
-                ) from error
+            except DAMAGES as error:
+                problem = f"has no zip that can be read: {error}"
+                raise RecipeError(f"{path} {problem}; name another") from error
         self.entries = self.zip.infolist()
         self.start = min((entry.header_offset for entry in self.entries), default=0)
 
@@ -73,7 +76,7 @@ class Archive:
                 return self.zip.read(name)
             except KeyError:
                 return b""
-            except (zipfile.BadZipFile, NotImplementedError) as error:
+            except DAMAGES as error:
                 raise RecipeError(f"{name} in {self.path} cannot be read: {error}") from error
 
     @property
@@ -114,26 +117,18 @@ class Archive:
     @property
     def dists(self) -> list[InstalledDist]:
         """The distributions whose metadata is in it, by name."""
-        names = {entry.filename for entry in self.entries}
-        found = []
-        for path in sorted(
-            name for name in names if re.fullmatch(rf"{SITE}[^/]+\.dist-info/METADATA", name)
-        ):
-            info = path.rpartition("/")[0]
-            headers = HeaderParser().parsestr(self.read(path).decode("utf-8", "replace"))
-            rows = self.read(f"{info}/RECORD").decode("utf-8", "replace").splitlines()
-            files = {SITE + row.split(",")[0].strip('"') for row in rows}
-            files |= {f"{file}c" for file in files if file.endswith(".py")}
-            files |= {name for name in names if name.startswith(f"{info}/")}
-            dist = InstalledDist(
-                headers["Name"] or "",
-                headers["Version"] or "",
-                find_licence(headers),
-                info,
-                frozenset(files),
-            )
-            found.append(dist)
-        return sorted(found, key=lambda dist: dist.name.lower())
+        names, dists = {entry.filename for entry in self.entries}, []
+        for name in names:
+            info = re.match(rf"{SITE}[^/]+\.dist-info/(?=METADATA$)", name)
+            if info:
+                headers = HeaderParser().parsestr(self.read(name).decode("utf-8", "replace"))
+                record = self.read(f"{info[0]}RECORD").decode("utf-8", "replace")
+                files = {SITE + row[0] for row in csv.reader(record.splitlines()) if row}
+                files |= {f"{file}c" for file in files if file.endswith(".py")}
+                files |= {one for one in names if one.startswith(info[0])}
+                texts = headers["Name"] or "", headers["Version"] or "", find_licence(headers)
+                dists.append(InstalledDist(*texts, frozenset(files)))
+        return sorted(dists, key=lambda dist: (dist.name.lower(), dist.version))
 
 
 def find_licence(headers: Message) -> str:

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from invoke.context import Context
 from invoke.runners import Result
 
-from .archive import Archive, printable
+from .archive import DAMAGES, Archive, printable
 from .executable import describe_failure
 from .inside.probe import START
 from .inside.start import END
@@ -72,7 +71,7 @@ def verify_zip(archive: Archive) -> Row:
     """
     try:
         bad = archive.zip.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError) as error:
+    except (*DAMAGES, OSError, RuntimeError) as error:
         return Row("zip", False, f"it cannot be read: {error}")
     names = Counter(entry.filename for entry in archive.entries)
     twice = [name for name, number in names.items() if number > 1]

@@ -16,6 +16,9 @@ import pytest
 from index import Index
 from projects import Project
 
+COLLECTIONS = ["bundle"]
+"""What a vendored `tasks.py` holds in these tests, beside `cosmo`."""
+
 SITE = "Lib/site-packages/"
 HEAD = b"MZqFpD='\n' # not a program\n"
 ELF = rb"printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0{}' "
@@ -237,12 +240,15 @@ def test_an_entry_that_python_cannot_see_and_a_damaged_one_are_named(project: Pr
         archive.writestr("plain", "")
     shown = project.invoke("bundle.verify", "--file", str(file)).stdout
     assert "'plain' has no file type in its mode, so that Python cannot see it" in shown
-    whole = bytearray(ape(file, {"x": "some text"}).read_bytes())
-    whole[len(HEAD) + 33] ^= 255
-    file.write_bytes(whole)
-    done = project.invoke("bundle.verify", "--file", str(file))
-    assert re.search("(?m)^FAILED +zip ", done.stdout)
-    assert done.returncode == 1
+    for text in ("some text", "".join(map(chr, range(32, 2000)))):
+        whole = bytearray(ape(file, {"x": text}).read_bytes())
+        whole[len(HEAD) + 33] ^= 255
+        file.write_bytes(whole)
+        done = project.invoke("bundle.verify", "--file", str(file))
+        assert re.search("(?m)^FAILED +zip ", done.stdout)
+        assert done.returncode == 1
+        said = project.refused("bundle.cat", "x", "--file", str(file))
+        assert said.startswith(f"cosmo: x in {file} cannot be read: ")
 
 
 def test_the_processors_are_those_of_the_elf_headers_in_it(project: Project) -> None:

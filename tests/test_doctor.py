@@ -19,9 +19,11 @@ import invoke
 import pytest
 
 from mirror import Mirror
-from projects import IMPORTED, Done, Project, Tasks, run
+from projects import Done, Project, run
 from recipes.doctor import Finding, folder_finding, print_table, start_findings
-from recipes.vendor import vendored
+
+COLLECTIONS = ["doctor"]
+"""What a vendored `tasks.py` holds in these tests, beside `cosmo`."""
 
 CLOSED = "http://127.0.0.1:9/python"
 TOOLS = ("sh", "wget", "zip", "git")
@@ -85,16 +87,6 @@ class Machine:
             assert f"{name}: " in done.stderr
             assert rows[name]["remedy"] in done.stderr
         return Report(rows, done.stderr, done.returncode)
-
-
-@pytest.fixture(params=["imported", pytest.param("vendored", marks=pytest.mark.vendored)])
-def tasks(request: pytest.FixtureRequest, tmp_path: Path) -> Tasks:
-    """A `tasks.py` that imports the recipes, or one that was vendored with `--with doctor`."""
-    if request.param == "imported":
-        return IMPORTED
-    (tmp_path / "none").mkdir()
-    (tmp_path / "none/recipes.py").write_text("raise SystemExit('the recipes were imported')\n")
-    return Tasks(vendored("tasks.py", ["doctor"]), str(tmp_path / "none"))
 
 
 @pytest.fixture

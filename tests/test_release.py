@@ -17,6 +17,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 from index import Index
 from projects import Project, environment, run
 
+COLLECTIONS = ["release"]
+"""What a vendored `tasks.py` holds in these tests, beside `cosmo`."""
+
 NAMED = "[project]\nname = 'hello'\nversion = '1.5'\ndependencies = ['bird', 'owl']\n"
 WORKFLOW = ".github/workflows/release.yml"
 
