@@ -177,8 +177,10 @@ def check_names(location: Location, given: tuple[Table, ...]) -> None:
     for table in (*given, *location.tables):
         for name in sorted(table.values.keys() - SETTINGS.keys() - used):
             is_own = table is location.tables[0]
+            if not is_own and not is_setting(name):
+                continue
             near = nearest_setting(name, 0.6 if is_own else 0.8)
-            if is_own or (near and is_setting(name)):
+            if is_own or near:
                 place = "" if table in given else f"{location.pyproject.file}: "
                 also = f" did you mean {near}?" if near else ""
                 problem = f"{place}{name} ({table.source}) is no setting;{also}"

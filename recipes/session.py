@@ -15,7 +15,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from .project import FIRST_TIME, Project, load_project
-from .shell import RecipeError, Shell, children, end_processes, exit_on_error
+from .shell import LineRunner, RecipeError, Shell, exit_on_error
 
 OPTIONS = "cosmo_recipes"
 """Where, in Invoke's configuration, the options of a task stand for the tasks that it runs."""
@@ -82,13 +82,12 @@ def handle_signals() -> Iterator[None]:
         return
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
     before = {number: signal.getsignal(number) for number in numbers}
-    others = set(children())
     handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         for other in handled:
             signal.signal(other, signal.SIG_IGN)
-        end_processes(child for child in children() if child not in others)
+        LineRunner.end_all()
         name = signal.Signals(number).name
         message = f"cosmo: interrupted by {name}; what a build made before is whole; run it again"
         raise Exit(message, code=128 + number)

@@ -69,15 +69,24 @@ def print_result(text: str) -> None:
 class LineRunner(Local):
     """Runs a line without input; one that takes too long is ended with all that it started."""
 
+    input_sleep = 0.001  # seconds between two looks at whether it has ended; Invoke's is 0.01
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
         """Start the line; what Invoke reads of it is as in its own runner."""
         null, pipe = subprocess.DEVNULL, subprocess.PIPE
         line = [shell, "-c", command]
         self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
+        LineRunner.started.append(self.process)
 
     def kill(self) -> None:
         """End the line, as Invoke does where it takes too long."""
         end_processes([self.process.pid], timeout=0)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """End the lines that run, and all that they started."""
+        end_processes([one.pid for one in cls.started if one.poll() is None])
 
 
 def processes() -> dict[int, int]:
@@ -93,11 +102,6 @@ def processes() -> dict[int, int]:
         shown = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
         rows = [line.split() for line in shown.splitlines()]
     return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
-
-
-def children() -> list[int]:
-    """The processes that this one started."""
-    return [number for number, parent in processes().items() if parent == os.getpid()]
 
 
 def end_processes(roots: Iterable[int], timeout: float = TIMEOUT) -> None:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 58a0dd3a0c7593ec70e11a852fed71e80495106c5206db501cf8b788909ce23a
+# sha256 of all other lines: bc6a917aa897c0ce0fbd90acb5f1c0d4d01e86be96de3b8520dc78042fedfaa4
 
 from __future__ import annotations
 
@@ -1201,15 +1201,24 @@ def print_result(text: str) -> None:
 class LineRunner(Local):
     """Runs a line without input; one that takes too long is ended with all that it started."""
 
+    input_sleep = 0.001  # seconds between two looks at whether it has ended; Invoke's is 0.01
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
         """Start the line; what Invoke reads of it is as in its own runner."""
         null, pipe = subprocess.DEVNULL, subprocess.PIPE
         line = [shell, "-c", command]
         self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
+        LineRunner.started.append(self.process)
 
     def kill(self) -> None:
         """End the line, as Invoke does where it takes too long."""
         end_processes([self.process.pid], timeout=0)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """End the lines that run, and all that they started."""
+        end_processes([one.pid for one in cls.started if one.poll() is None])
 
 
 def processes() -> dict[int, int]:
@@ -1225,11 +1234,6 @@ def processes() -> dict[int, int]:
         shown = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
         rows = [line.split() for line in shown.splitlines()]
     return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
-
-
-def children() -> list[int]:
-    """The processes that this one started."""
-    return [number for number, parent in processes().items() if parent == os.getpid()]
 
 
 def end_processes(roots: Iterable[int], timeout: float = TIMEOUT) -> None:
@@ -1957,8 +1961,10 @@ def check_names(location: Location, given: tuple[Table, ...]) -> None:
     for table in (*given, *location.tables):
         for name in sorted(table.values.keys() - SETTINGS.keys() - used):
             is_own = table is location.tables[0]
+            if not is_own and not is_setting(name):
+                continue
             near = nearest_setting(name, 0.6 if is_own else 0.8)
-            if is_own or (near and is_setting(name)):
+            if is_own or near:
                 place = "" if table in given else f"{location.pyproject.file}: "
                 also = f" did you mean {near}?" if near else ""
                 problem = f"{place}{name} ({table.source}) is no setting;{also}"
@@ -2736,13 +2742,12 @@ def handle_signals() -> Iterator[None]:
         return
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
     before = {number: signal.getsignal(number) for number in numbers}
-    others = set(children())
     handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         for other in handled:
             signal.signal(other, signal.SIG_IGN)
-        end_processes(child for child in children() if child not in others)
+        LineRunner.end_all()
         name = signal.Signals(number).name
         message = f"cosmo: interrupted by {name}; what a build made before is whole; run it again"
         raise Exit(message, code=128 + number)
