@@ -175,8 +175,8 @@ def compile_site(c: Context) -> None:
             if p.writes_metadata:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
-            compiled = "-exec test -f {}c ';' -exec rm -f {} +"
-            sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}")
+            names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
+            sh.run(f"{names} | xargs -0 rm -f", at=p.site)
 
 
 @task

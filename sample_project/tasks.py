@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: bc6a917aa897c0ce0fbd90acb5f1c0d4d01e86be96de3b8520dc78042fedfaa4
+# sha256 of all other lines: fd97b0e5ca5956357c91e8e1406d4881fdd7ebb76e54684b03cf47a8152989b9
 
 from __future__ import annotations
 
@@ -3685,8 +3685,8 @@ def compile_site(c: Context) -> None:
             if p.writes_metadata:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
-            compiled = "-exec test -f {}c ';' -exec rm -f {} +"
-            sh.run(f"find \"$DIR_SITE\" -name '*.py' -type f {compiled}")
+            names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
+            sh.run(f"{names} | xargs -0 rm -f", at=p.site)
 
 
 @task
