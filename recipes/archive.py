@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
-import zlib
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import NamedTuple
 
+from .inside.distribution import canonical
+from .interpreter import file_sha256
 from .metadata import run_module
 from .parsers import is_executable
-from .project import load_project
+from .project import Project, load_project
 from .shell import RecipeError, exit_on_error
 
 SITE = "Lib/site-packages/"
@@ -22,11 +26,20 @@ SITE = "Lib/site-packages/"
 CPUS = {62: "x86-64", 183: "aarch64"}
 """The processors that an ELF header can name. Source: the ELF specification, `e_machine`."""
 
-DAMAGES = (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error)
-"""What `zipfile` raises for what it cannot read, beside errors of the system."""
+MAX_READ = 2**26
+"""How many bytes an entry may have that is read as a whole."""
 
 PYTHONS = {3439: "3.10", 3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
 """Python's version by the number that its `.pyc` begin with. Source: CPython's `Lib/importlib`."""
+
+
+@contextmanager
+def exit_on_damage(problem: str) -> Iterator[None]:
+    """Turn whatever `zipfile` and `csv` raise for a damaged file into a `RecipeError`."""
+    try:
+        yield
+    except Exception as error:
+        raise RecipeError(f"{problem}: {error or 'it is damaged'}; name another file") from error
 
 
 class InstalledDist(NamedTuple):
@@ -44,7 +57,8 @@ class InstalledDist(NamedTuple):
 class Archive:
     """An Actually Portable Executable with a zip, ours or not: its path, its header, its entries.
 
-    `start` is where the zip begins, in bytes.
+    `start` is where the zip begins, in bytes. `first` has the first entry of each name, which is
+    the one that the executable sees. Source: Cosmopolitan's `/zip`.
 
     Raises `RecipeError` where the file is none, or its zip cannot be read.
     """
@@ -53,31 +67,41 @@ class Archive:
         self.path = path
         with exit_on_error(f"{path} cannot be read"):
             if not path.is_file():
-                raise RecipeError(
-                    f"{path} does not exist; make it with `invoke cosmo`, or name another"
-                )
+                problem = "is no file" if path.exists() else "does not exist"
+                raise RecipeError(f"{path} {problem}; make it with `invoke cosmo`, or name another")
             if not is_executable(path):
                 problem = "is no Actually Portable Executable, for it begins with other bytes"
                 raise RecipeError(f"{path} {problem}; name another")
             with path.open("rb") as file:
                 self.header = file.read(8192)
-            try:
-                self.zip = zipfile.ZipFile(path)
-            except DAMAGES as error:
-                problem = f"has no zip that can be read: {error}"
-                raise RecipeError(f"{path} {problem}; name another") from error
+        with exit_on_damage(f"{path} has no zip that can be read"):
+            self.zip = zipfile.ZipFile(path)
         self.entries = self.zip.infolist()
+        self.first: dict[str, zipfile.ZipInfo] = {}
+        for entry in self.entries:
+            if not entry.flag_bits & 0x800:  # zip's own are UTF-8 without that flag
+                with suppress(UnicodeError):
+                    entry.filename = entry.filename.encode("cp437").decode("utf-8")
+            self.first.setdefault(entry.filename, entry)
         self.start = min((entry.header_offset for entry in self.entries), default=0)
+        if self.start < 0:
+            raise RecipeError(f"{path} has a zip that was cut short at its front; name another")
 
     def read(self, name: str) -> bytes:
         """The content of an entry, empty where there is none of that name."""
-        with exit_on_error(f"{name} in {self.path} cannot be read"):
-            try:
-                return self.zip.read(name)
-            except KeyError:
-                return b""
-            except DAMAGES as error:
-                raise RecipeError(f"{name} in {self.path} cannot be read: {error}") from error
+        entry, problem = self.first.get(name), f"{name} in {self.path} cannot be read"
+        if entry is None:
+            return b""
+        if entry.file_size > MAX_READ:
+            raise RecipeError(f"{problem}: it has {entry.file_size:,} bytes; name another")
+        with exit_on_damage(problem):
+            return self.zip.read(entry)
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The content of an entry, in parts."""
+        entry, problem = self.first[name], f"{name} in {self.path} cannot be read"
+        with exit_on_damage(problem), self.zip.open(entry) as content:
+            yield from iter(lambda: content.read(2**20), b"")
 
     @property
     def args(self) -> list[str]:
@@ -117,18 +141,24 @@ class Archive:
     @property
     def dists(self) -> list[InstalledDist]:
         """The distributions whose metadata is in it, by name."""
-        names, dists = {entry.filename for entry in self.entries}, []
-        for name in names:
-            info = re.match(rf"{SITE}[^/]+\.dist-info/(?=METADATA$)", name)
-            if info:
-                headers = HeaderParser().parsestr(self.read(name).decode("utf-8", "replace"))
-                record = self.read(f"{info[0]}RECORD").decode("utf-8", "replace")
-                files = {SITE + row[0] for row in csv.reader(record.splitlines()) if row}
-                files |= {f"{file}c" for file in files if file.endswith(".py")}
-                files |= {one for one in names if one.startswith(info[0])}
-                texts = headers["Name"] or "", headers["Version"] or "", find_licence(headers)
-                dists.append(InstalledDist(*texts, frozenset(files)))
+        folders: defaultdict[str, set[str]] = defaultdict(set)
+        for name in self.first:
+            if re.match(rf"{SITE}[^/]+\.dist-info/", name):
+                folders["/".join(name.split("/")[:3])].add(name)
+        dists = [read_dist(self, folder, own) for folder, own in folders.items()]
         return sorted(dists, key=lambda dist: (dist.name.lower(), dist.version))
+
+
+def read_dist(archive: Archive, folder: str, own: set[str]) -> InstalledDist:
+    """A distribution by its metadata's folder, of which `own` are the files."""
+    stem = folder[len(SITE) : -len(".dist-info")].partition("-")
+    headers = HeaderParser().parsestr(archive.read(f"{folder}/METADATA").decode("utf-8", "replace"))
+    record = archive.read(f"{folder}/RECORD").decode("utf-8", "replace")
+    with exit_on_damage(f"{folder}/RECORD in {archive.path} cannot be read"):
+        files = {SITE + row[0] for row in csv.reader(record.splitlines()) if row}
+    files |= {f"{file}c" for file in files if file.endswith(".py")} | own
+    name, version = headers["Name"] or stem[0], headers["Version"] or stem[2]
+    return InstalledDist(name, version, find_licence(headers), frozenset(files))
 
 
 def find_licence(headers: Message) -> str:
@@ -145,10 +175,28 @@ def find_licence(headers: Message) -> str:
     return text if 0 < len(text) <= 60 and text != "UNKNOWN" else ", ".join(names)
 
 
-def printable(name: str) -> str:
-    """A name as it can be printed: what a terminal would obey is spelt out."""
-    letters = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
-    return "".join(letters)
+def is_own(p: Project, archive: Archive) -> bool:
+    """Whether it is one of the executables that this project makes."""
+    path = archive.path.resolve()
+    return path in [Path(executable.path).resolve() for executable in p.executables]
+
+
+def is_made_from(archive: Archive, python: Path) -> bool:
+    """Whether an executable begins as an interpreter does, up to the zip."""
+    if not python.is_file():
+        return False
+    with archive.path.open("rb") as file, python.open("rb") as other:
+        return file.read(archive.start) == other.read(archive.start)
+
+
+def lock_problem(p: Project, archive: Archive) -> str:
+    """Why an executable of the project is not what the lock says; empty where it may be."""
+    python = Path(p.build, "python")
+    if p.lock is None or not is_made_from(archive, python) or file_sha256(python) != p.lock.sha256:
+        return "its interpreter is not the locked one"
+    program, names = canonical(p.metadata.name or p.pkg), {canonical(d.name) for d in archive.dists}
+    other = sorted(names - set(p.lock.packages) - {program})
+    return f"{' and '.join(other)} is not locked" if other else ""
 
 
 def find_executable(file: str) -> Archive:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from json import dumps
 from pathlib import Path
-from zipfile import ZipInfo
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from .archive import SITE, Archive, find_executable, printable
+from .archive import SITE, Archive, find_executable
+from .interpreter import file_sha256
 from .session import handle_signals
-from .shell import RecipeError, Shell, exit_on_error, print_result, quote
+from .shell import RecipeError, Shell, exit_on_error, print_bytes, print_result, printable, quote
 from .treemap import Part, write_treemap
 from .trial import try_executables, verify_executable
+
+MAX_DEPTH = 50
+"""How many folders deep a tree is shown."""
 
 HELP = {
     "file": "The executable (default: the project's own).",
@@ -47,25 +48,21 @@ def list_entries(
 ) -> None:
     """List what is in an executable: bytes unpacked, bytes packed, name."""
     entries = [one for one in find_executable(file).entries if fnmatchcase(one.filename, glob)]
-    if json:
-        print_result(dumps([entry_row(one) for one in entries], indent=2))
-        return
     rows = [(one.filename, one.file_size, one.compress_size) for one in entries]
+    if json:
+        keys = ("name", "size", "packed")
+        print_result(dumps([dict(zip(keys, row)) for row in rows], indent=2))
+        return
     flat = [(printable(name), size, packed) for name, size, packed in rows]
     lines = tree_rows(rows) if tree else flat
     print_result("\n".join(f"{size:>13,} {packed:>13,}  {name}" for name, size, packed in lines))
-
-
-def entry_row(entry: ZipInfo) -> dict[str, str | int]:
-    """An entry as JSON has it."""
-    return {"name": entry.filename, "size": entry.file_size, "packed": entry.compress_size}
 
 
 def tree_rows(rows: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
     """Rows of a tree: each folder before what is in it, with the sum of its sizes."""
     sums: dict[tuple[str, ...], tuple[int, int]] = {}
     for name, size, packed in rows:
-        parts = tuple(f"{part}/" for part in name.split("/")[:-1])
+        parts = tuple(f"{part}/" for part in name.split("/")[:-1][:MAX_DEPTH])
         leaf = (name.rpartition("/")[2],) * (not name.endswith("/"))
         for end in range(1, len(parts + leaf) + 1):
             total = sums.get((parts + leaf)[:end], (0, 0))
@@ -77,26 +74,22 @@ def tree_rows(rows: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]
 def cat(c: Context, name: str, file: str = "") -> None:
     """Print the content of one entry."""
     archive = find_executable(file)
-    names = [entry.filename for entry in archive.entries]
-    if name not in names:
-        near = get_close_matches(name, names, 1)
+    if name not in archive.first:
+        near = get_close_matches(name, archive.first, 1)
         also = f"; did you mean {printable(near[0])}?" if near else "; `invoke bundle.ls` lists all"
         raise RecipeError(f"{archive.path} has no entry {printable(name)}{also}")
-    sys.stdout.flush()
-    with exit_on_error(f"{printable(name)} cannot be printed"):
-        sys.stdout.buffer.write(archive.read(name))
-        sys.stdout.flush()
+    print_bytes(archive.blocks(name))
 
 
 @task(help={"set": "The new lines, as shell words, as in '-m almanac ...'.", "file": HELP["file"]})
-def args(c: Context, set_: str = "", file: str = "") -> None:
+def args(c: Context, set_: str | None = None, file: str = "") -> None:
     """Print the lines of .args, which say what starts, or set them."""
-    if not set_:
+    if set_ is None:
         print_result("\n".join(find_executable(file).args))
         return
     with exit_on_error(f"--set={set_}"):
         words = shlex.split(set_)
-    if not all(words) or "\n" in set_ or "\\n" in set_ or words[-1:] != ["..."]:
+    if not all(words) or re.search(r"[\n\r]|\\n", set_) or words[-1:] != ["..."]:
         rule = "give lines that are not empty, of which the last is ..., for the user's arguments"
         raise RecipeError(f"--set={set_}: {rule}")
     with changed_copy(c, "args", file) as (sh, work):
@@ -124,7 +117,8 @@ def add(
     with changed_copy(c, "add", file) as (sh, work):
         target = f"{work}/files/{shlex.quote(dest)}" if dest else f"{work}/files"
         sh.run(f"mkdir -p {target} && cp -RL {paths} {target}", f"{path} cannot be added")
-        sh.run(f"(cd {work}/files && zip -q -r -X -D -g ../copy.zip .)")
+        failed = f"{path} cannot be added"
+        sh.run(f"(cd {work}/files && zip -q -r -X -D -g ../copy.zip .)", failed, "name a file")
 
 
 @task(
@@ -147,20 +141,25 @@ def remove(c: Context, glob: str, also: list[str] | None = None, file: str = "")
 @contextmanager
 def changed_copy(c: Context, name: str, file: str) -> Iterator[tuple[Shell, str]]:
     """A shell, and a folder with `copy.zip`, which replaces the executable where nothing fails."""
-    path = Path(os.path.relpath(os.path.realpath(find_executable(file).path)))
+    with exit_on_error(f"{file or 'the executable'} cannot be changed"):
+        path = Path(os.path.relpath(os.path.realpath(find_executable(file).path)))
     if not shutil.which("zip"):
         raise RecipeError("there is no zip on PATH; install zip (apt install zip)")
     sh = Shell(c, name, {"LC_ALL": "C", "ZIP": "", "ZIPOPT": "", "TMPDIR": str(path.parent)})
     sh.comment = f"# bundle.{name}"
-    own, work = quote(str(path)), quote(str(path.with_name(f".{path.name}.new")))
+    before, folder = path.stat(), path.with_name(f".{path.name}.{'new' if sh.dry else os.getpid()}")
+    own, work, failed = quote(str(path)), quote(str(folder)), f"{path} cannot be changed"
     with handle_signals():
+        sh.run(f"mkdir {work}", failed)
         try:
-            line = f"rm -rf {work} && mkdir {work} && cp -p {own} {work}/copy.zip"
-            sh.run(line, f"{path} cannot be copied")
+            sh.run(f"cp -p {own} {work}/copy.zip", failed)
             yield sh, work
             if not sh.dry:
-                Archive(path.with_name(f".{path.name}.new") / "copy.zip")
-            sh.run(f"chmod +x {work}/copy.zip && mv -f {work}/copy.zip {own}")
+                Archive(folder / "copy.zip")
+            now = path.stat()
+            if (now.st_ino, now.st_mtime_ns) != (before.st_ino, before.st_mtime_ns):
+                raise RecipeError(f"{failed}: something else changed it meanwhile; run it again")
+            sh.run(f"chmod +x {work}/copy.zip && mv -f {work}/copy.zip {own}", failed)
         finally:
             sh.run(f"rm -rf {work}")
     sh.log(name, str(path))
@@ -193,9 +192,10 @@ def compare(c: Context, a: str, b: str, json: bool = False) -> None:
     A `-` stands before what only the first has, a `+` before what only the second has, and a `~`
     before what is not the same in both.
     """
-    before, after = find_executable(a), find_executable(b)
+    archives = find_executable(a), find_executable(b)
     contents = [
-        {one.filename: (one.file_size, one.CRC) for one in x.entries} for x in (before, after)
+        {name: (e.file_size, e.CRC, e.external_attr >> 16) for name, e in one.first.items()}
+        for one in archives
     ]
     rows = []
     for name in sorted(contents[0].keys() | contents[1].keys()):
@@ -203,16 +203,13 @@ def compare(c: Context, a: str, b: str, json: bool = False) -> None:
         if contents[0].get(name) != contents[1].get(name):
             change = "+" if sizes[0] is None else "-" if sizes[1] is None else "~"
             rows.append({"change": change, "name": name, "before": sizes[0], "after": sizes[1]})
-    same = head_sha256(before) == head_sha256(after)
-    rows += [] if same else [{"change": "~", "name": "the interpreter, before the zip"}]
+    heads = [one.path.open("rb").read(one.start) for one in archives]
+    if heads[0] != heads[1]:
+        rows.append({"change": "~", "name": "the interpreter, before the zip"})
+    elif not rows and file_sha256(archives[0].path) != file_sha256(archives[1].path):
+        rows.append({"change": "~", "name": "how the zip was written"})
     lines = [f"{one['change']} {printable(str(one['name']))}" for one in rows]
     print_result(dumps(rows, indent=2) if json else "\n".join(lines or ["no difference"]))
-
-
-def head_sha256(archive: Archive) -> str:
-    """The sha256 of what is before the zip: the interpreter's own program."""
-    with archive.path.open("rb") as file:
-        return hashlib.sha256(file.read(archive.start)).hexdigest()
 
 
 @task(
@@ -246,12 +243,11 @@ def measure(archive: Archive) -> Iterator[Part]:
     owners = {
         file: f"{dist.name} {dist.version}"
         for dist in archive.dists
-        if not any(re.match(rf"{program}(/|\.pyc?$)", file) for file in dist.files)
+        if not any(re.match(rf"{re.escape(program)}(/|\.pyc?$)", file) for file in dist.files)
         for file in dist.files
     }
     parts: dict[tuple[str, str], Part] = {}
-    for entry in archive.entries:
-        name = entry.filename
+    for name, entry in {one.header_offset: (one.filename, one) for one in archive.entries}.values():
         if not name.startswith(SITE):
             library = name.startswith(("Lib/", "lib/"))
             key = ("library", "standard library") if library else ("data", "interpreter's data")

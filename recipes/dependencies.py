@@ -26,6 +26,7 @@ from invoke.runners import Result
 from .inside.distribution import canonical, requirements_lines
 from .interpreter import ONLINE, cache_folder, file_sha256
 from .lockfile import Lock, check_package, count, lock_text, read_lock
+from .parsers import public_url
 from .project import Project
 from .pyproject import parse_toml, read_toml
 from .shell import RecipeError, Shell, exit_on_error, log, quote, show_output
@@ -199,7 +200,7 @@ def find_constraint(p: Project, sh: Shell) -> str:
     rows = dict(row.split("\t") for row in path.read_text("utf-8").splitlines())
     if not rows:
         return ""
-    sh.log("check", f"asks uv for versions that do without {' and '.join(rows)}")
+    sh.log("check", f"asks uv for versions that need no extension module of {' and '.join(rows)}")
     only = " ".join(f"--only-binary {shlex.quote(name)}" for name in rows)
     version = r"$(sed 's/ --python-platform.*//' .deps/target)"
     file = quote(os.path.relpath(requirements_file(p, work), p.build))
@@ -208,6 +209,7 @@ def find_constraint(p: Project, sh: Shell) -> str:
         line += f" {only} --no-header --no-annotate {file} -o .deps/advice.txt"
         sh.run(line, at=p.build, reason=lambda _: "there are none")
     except RecipeError:
+        sh.log("check", "there are none")
         return ""
     pins = Path(work, "advice.txt").read_text("utf-8").splitlines()
     packages = read_toml(Path(work, "pylock.toml")).tables("packages")
@@ -317,7 +319,7 @@ def write_lock(p: Project, sh: Shell, address: str, upgrade: str | bool = False)
     modified, remote = time.gmtime(python.stat().st_mtime), "://" in address
     with exit_on_error(f"{p.lock_file} cannot be written"):
         lock = Lock(
-            url=address if remote else Path(address).name,
+            url=public_url(address) if remote else Path(address).name,
             size=python.stat().st_size,
             sha256=file_sha256(python),
             version=shown.split()[1],
@@ -334,6 +336,11 @@ def write_lock(p: Project, sh: Shell, address: str, upgrade: str | bool = False)
         text = lock_text(resolved, lock)
         packages = parse_toml(pylock, text.encode()).tables("packages")
         names = [check_package(package) for package in packages]
+        asked = upgrade.split(",") if isinstance(upgrade, str) else []
+        unknown = {canonical(name) for name in asked if name} - set(names)
+        if unknown:
+            problem = f"{' and '.join(sorted(unknown))} is not among the dependencies"
+            raise RecipeError(f"--upgrade={upgrade}: {problem}; correct it")
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"

@@ -21,7 +21,7 @@ from invoke.tasks import task
 from .interpreter import FETCHED, cached_download, cached_file, tool_addresses, wanted_sha256
 from .parsers import is_executable
 from .project import Project, load_project
-from .shell import RecipeError, print_result
+from .shell import RecipeError, print_result, printable
 
 STATE_COLOURS = {"ok": "32", "note": "33", "missing": "31"}
 BINFMT, MOUNTS = Path("/proc/sys/fs/binfmt_misc"), Path("/proc/self/mounts")
@@ -65,10 +65,12 @@ def tool_findings(needed: set[str]) -> Iterator[Finding]:
     for name, (purpose, remedy) in TOOLS.items():
         places, state = [name, *beside * (name == "uv")], "missing" if name in needed else "note"
         path = next(filter(None, map(shutil.which, places)), None)
-        output = run_program(path or "", "--version")[1]
+        status, output = run_program(path or "", "--version")
         found = re.search(r"(GNU Wget2?|BusyBox|Zip|uv|git version) v?\d[\d.]*\d", output)
+        works = found or name == "sh" or status == 0
         text = f"{found[0]}, {path}" if found else path or "none on PATH"
-        good = path and (name, found and found[1]) != ("wget", "BusyBox")
+        text += "" if works or not path else f" does not run (exit status {status})"
+        good = path and works and (name, found and found[1]) != ("wget", "BusyBox")
         yield Finding(name, "ok" if good else state, text if good else f"{text}; {purpose}", remedy)
 
 
@@ -101,7 +103,8 @@ def project_findings(needed: set[str]) -> Iterator[Finding]:
     if p.find("PKG")[0] is None and not (p.root / "pyproject.toml").exists():
         yield Finding("project", "note", f"none in {p.root}", "go to one, or set PKG to a package")
     else:
-        needed |= {"uv"} if p.source and p.installs else set()
+        p.check()
+        needed |= {"uv"} if p.installs else set()
         yield Finding("project", "ok", f"{', '.join(e.name for e in p.executables)}, in {p.root}")
     for name in ("python",) if shutil.which("zip") else ("python", "zip"):
         finding = fetched_finding(p, name)
@@ -113,7 +116,8 @@ def project_findings(needed: set[str]) -> Iterator[Finding]:
 
 def folder_finding(name: str, folder: Path, state: str, mounts: Path = MOUNTS) -> Finding:
     """Whether a folder has room, and a loader written there can start. Source: proc(5)."""
-    real = next(path for path in (folder, *folder.absolute().parents) if path.exists()).resolve()
+    paths = (folder, *folder.absolute().parents)
+    real = next(path for path in paths if os.path.exists(path)).resolve()  # noqa: PTH110 - long names
     lines = mounts.read_text("utf-8", "replace").splitlines() if mounts.exists() else []
     points = {line.split()[1].replace(r"\040", " "): line.split()[3] for line in lines}
     options = next((points[str(one)] for one in (real, *real.parents) if str(one) in points), "")
@@ -161,7 +165,8 @@ def start_findings(binfmt: Path = BINFMT) -> Iterator[Finding]:
 def print_table(findings: list[Finding]) -> None:
     """Print the findings in 80 columns; in colours on a terminal, but for NO_COLOR."""
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    for name, state, text, remedy in findings:
+    for name, state, *texts in findings:
+        text, remedy = printable(texts[0]), texts[1]
         row = fill(text, 80, initial_indent=f"{state:<8} {name:<12} ", subsequent_indent=" " * 22)
         print_result(f"\x1b[{STATE_COLOURS[state]}m{row[:8]}\x1b[0m{row[8:]}" if coloured else row)
         for line in remedy.splitlines():

@@ -131,7 +131,13 @@ def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
     end = "{ set -- $?; rm -rf .smoke .new; exit $1; }"
     line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) || {end} && rm -rf .smoke"
     failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
-    sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
+    sh.run(
+        line,
+        failed,
+        "correct the program, or the arguments; the last executable stays",
+        p.build,
+        reason=show,
+    )
 
 
 def place(p: Project, sh: Shell, executable: Executable) -> None:

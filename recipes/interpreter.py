@@ -24,7 +24,7 @@ from typing import Any
 
 from invoke.runners import Result
 
-from .parsers import APE_STARTS, is_executable
+from .parsers import APE_STARTS, is_executable, public_url
 from .project import Project
 from .shell import Progress, RecipeError, Shell, progress_bar, quote, show_output
 
@@ -64,8 +64,14 @@ def wanted_sha256(p: Project, name: str) -> str:
 
 def tool_addresses(p: Project, name: str) -> tuple[str, ...]:
     """The addresses to fetch a file from, in order; where the interpreter is locked, its too."""
+    p.get("COSMO_VERSION")  # which may be a part of them, is checked first
     addresses: tuple[str, ...] = p.get(FETCHED[name])
-    if name == "python" and p.lock and "://" in p.lock.url and p.lock.url not in addresses:
+    if (
+        name == "python"
+        and p.lock
+        and "://" in p.lock.url
+        and p.lock.url not in map(public_url, addresses)
+    ):
         default = p.value("COSMO_URL").source == "default"
         addresses = (p.lock.url,) if default else (*addresses, p.lock.url)
     return addresses
@@ -81,13 +87,13 @@ def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
         return addresses[0]
     for address in addresses[:-1]:
         try:
-            sh.log("fetch", address)
+            sh.log("fetch", public_url(address))
             take_file(p, sh, name, address, force)
         except RecipeError as error:
             sh.log("fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
         else:
             return address
-    sh.log("fetch", addresses[-1])
+    sh.log("fetch", public_url(addresses[-1]))
     take_file(p, sh, name, addresses[-1], force)
     return addresses[-1]
 
@@ -100,7 +106,8 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
     """
     file = os.path.join(p.build, name)
     part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
-    failed = f"{address} cannot be copied"
+    shown = public_url(address)
+    failed = f"{shown} cannot be copied"
     if "://" in address:
         downloaded = download(p, sh, name, address, force)
         sh.run(f"mv -f {quote(p.build)}/download/* {part}", failed, remedy)
@@ -108,7 +115,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
         sh.run(f"mkdir -p {quote(p.build)} && cp {quote(address)} {part}", failed, remedy)
 
     def verify(line: str, problem: str, reason: Callable[[], str], remedy: str = remedy) -> None:
-        sh.run(line, f"{address} {problem}", remedy, reason=lambda _: reason())
+        sh.run(line, f"{shown} {problem}", remedy, reason=lambda _: reason())
 
     sha256 = wanted_sha256(p, name)
     if sha256:
@@ -117,7 +124,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
             f"is not what {p.lock_file if p.lock else 'COSMO_SHA256'} names",
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
-            f"{remedy}, or lock it anew with `{p.lock_command}`" if p.lock else remedy,
+            f"{remedy}, or {f'lock it anew with `{p.lock_command}`' if p.lock else 'COSMO_SHA256'}",
         )
     line = f"head -c 6 {name}.part | grep -Eq '^({'|'.join(APE_STARTS)})'"
     line += f" && {zip_command()} -sf python.part | grep -q '^ *Lib/'" if name == "python" else ""
@@ -151,14 +158,16 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         remove = ""
     if p.get("COSMO_OFFLINE"):
         if not entry:
-            raise RecipeError(f"{url} is not in the cache; {ONLINE}")
+            raise RecipeError(f"{public_url(url)} is not in the cache; {ONLINE}")
         return str(entry["name"])
     remedy = f"check the network, or set {FETCHED[name]} to a mirror or a file"
+    if p.value(FETCHED[name]).source == "COSMO_VERSION":
+        remedy = "check the network, and COSMO_VERSION"
     if name == "python":
         remedy += "; `invoke standin` in a clone of cosmo-recipes makes one to try with"
     else:
         remedy = f"install zip (apt install zip), or {remedy}"
-    failed = f"{url} cannot be downloaded"
+    failed = f"{public_url(url)} cannot be downloaded"
     if not shutil.which("wget") and not sh.dry:
         remedy = "install wget (apt install wget, brew install wget)"
         raise RecipeError(f"{failed}: there is no wget on PATH; {remedy}")

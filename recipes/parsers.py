@@ -7,7 +7,7 @@ import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .shell import RecipeError
 
@@ -125,11 +125,19 @@ def parse_urls(value: Value) -> tuple[str, ...]:
     return (str(path),)
 
 
+def public_url(address: str) -> str:
+    """An address as it may be published: without user, password and query; a path as it is."""
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def parse_version(value: Value) -> str | None:
     """A version of numbers and dots, None where it is not set."""
-    if value.text is not None and not re.fullmatch(r"\d+(\.\d+)+", value.text):
+    if value.text and not re.fullmatch(r"\d+(\.\d+)+", value.text):
         raise value.error(": write a release of cosmo.zip, as 4.0.2")
-    return value.text
+    return value.text or None
 
 
 def parse_deps(value: Value) -> str | None:

@@ -40,8 +40,10 @@ from .executable import (
     try_imports,
     write_args,
 )
+from .inside.start import REMEDY
 from .interpreter import cache_folder, fetch_tools, file_sha256, zip_command
 from .lockfile import count
+from .parsers import public_url
 from .project import CONSTRAINT, Project, load_project
 from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
@@ -83,6 +85,8 @@ def setup(c: Context) -> None:
         for names in (IGNORED_DIRS, IGNORED_FILES):
             sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
         sh.remove(p.site, p.excluded)
+        if p.executables[0].args[-1:] != ("...",):
+            sh.log("setup", "COSMO_ARGS does not end in ..., so the user's arguments are not taken")
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
 
 
@@ -102,7 +106,7 @@ def lock_message(p: Project) -> str:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
         return f"none{also}, so what is current goes in; `{p.lock_command}` writes one"
     url = p.value("COSMO_URL")
-    other = url.source != "default" and p.lock.url not in (url.text or "").split()
+    other = url.source != "default" and p.lock.url not in map(public_url, (url.text or "").split())
     mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
     return (
         f"{p.lock_file}: Python {p.lock.version}, {count(len(p.lock.packages), 'package')}{mirror}"
@@ -141,6 +145,10 @@ def check(c: Context) -> None:
 
 def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoReturn:
     """Raise the error, with versions to require if the program can start with them: it is tried."""
+    given = [p.value(name) for name in ("COSMO_DEPS", "COSMO_EXCLUDE")]
+    shown = " and ".join(f"{one.name}={one.text} ({one.source})" for one in given if one.text)
+    if shown:
+        error = RecipeError(f"{error}; {shown} may be the cause")
     constraint, raised = find_constraint(p, sh), error
     if constraint:
         sh.log("check", f"tries {constraint}")
@@ -148,7 +156,8 @@ def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoRetur
             run_phases(c, {CONSTRAINT: constraint}, "check")
             sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
             remedy = f"add --with {constraint}" if p.is_app else "require that"
-            raised = RecipeError(f"{error}; with {constraint} it can start: {remedy}")
+            message = str(error).replace(f"; {REMEDY}", "")
+            raised = RecipeError(f"{message}; with {constraint} it can start: {remedy}")
         if raised is error:
             sh.log("check", f"with {constraint} it cannot start either")
     raise raised

@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import time
+import urllib.parse
 import uuid
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,18 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from .archive import Archive, find_executable
+from .archive import Archive, find_executable, is_made_from, is_own, lock_problem
 from .inside.distribution import canonical
 from .interpreter import file_sha256
 from .metadata import isolates
+from .parsers import public_url
 from .project import Project, load_project
 from .shell import RecipeError, exit_on_error, log, print_result
 
-MARK = "# Written by `invoke release."
-"""How a file begins that may be written anew."""
-
 WORKFLOW = """\
-{mark}workflow`, which --force writes anew. A pushed tag v* is built from
+# Written by `invoke release.workflow`, which --force writes anew. A pushed tag v* is built from
 # pylock.cosmo.toml, tried on three systems, attested and published. tasks.py must have the recipes:
-# `invoke vendor . --with release` in a clone of cosmo-recipes.
+# `invoke vendor PATH-OF-THIS-PROJECT --with release` in a clone of cosmo-recipes.
 name: release
 on:
   push:
@@ -41,6 +40,8 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
+        with:
+          persist-credentials: false
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
@@ -92,7 +93,7 @@ jobs:
 """
 
 DOCKERFILE = """\
-{mark}docker`, which --force writes anew. The image is the executable alone;
+# Written by `invoke release.docker`, which --force writes anew. The image is the executable alone;
 # it needs no shell, for `--assimilate` makes it this platform's own format.
 FROM busybox:stable AS assimilate
 COPY {source} /program
@@ -102,7 +103,9 @@ COPY --from=assimilate /program {target}
 ENTRYPOINT [{target}]
 """
 
-FORCE = "Overwrite a file that was not written by this task."
+SUMS = "SHA256SUMS"
+
+FORCE = "Overwrite a file that is not as this task writes it."
 
 
 @task(
@@ -117,27 +120,56 @@ def write_files(c: Context, file: str = "", dest: str = "dist/release") -> None:
     """Write what to publish: executables, SHA256SUMS, receipts, bills of materials."""
     p = load_project()
     folder = Path(p.folder, dest)
-    if p.root not in folder.resolve().parents:
-        raise RecipeError(f"--dest={dest}: name a folder in the project")
-    names = [file] if file else [executable.path for executable in p.executables]
+    check_inside(p, folder, f"--dest={dest}")
+    archives = [find_executable(e.path) for e in p.executables] if not file else []
+    archives += [find_executable(file)] if file else []
     with exit_on_error(f"{folder} cannot be written"):
-        written = [
-            path for name in names for path in write_release(p, find_executable(name), folder)
-        ]
-        rows = [f"{file_sha256(path)}  {path.name}\n" for path in written]
-        sums = put_file(folder / "SHA256SUMS", "".join(sorted(rows, key=lambda row: row[64:])))
-    print_result("\n".join(map(str, [*written, sums])))
+        names = released_files(folder)
+        files = {
+            name: content for archive in archives for name, content in contents(p, archive).items()
+        }
+        if c.config.run.dry:
+            print_result("\n".join(str(folder / name) for name in [*files, SUMS]))
+            return
+        written = [put_file(folder / name, content) for name, content in files.items()]
+        rows = [f"{file_sha256(folder / name)}  {name}\n" for name in sorted({*names, *files})]
+        written.append(put_file(folder / SUMS, "".join(rows)))
+    print_result("\n".join(map(str, written)))
 
 
-def write_release(p: Project, archive: Archive, folder: Path) -> list[Path]:
-    """Write what is published of one executable; return the paths."""
-    name = re.sub(r"\.(com|exe)$", "", archive.path.name)
-    receipt = make_receipt(p, archive, name)
+def check_inside(p: Project, folder: Path, what: str) -> None:
+    """Check that a folder to write to is in the project, whatever links lead there."""
+    if p.root not in folder.resolve().parents:
+        raise RecipeError(f"{what}: {folder} is not in the project; name a folder in it")
+
+
+def released_files(folder: Path) -> list[str]:
+    """The files of a release in a folder; `RecipeError` where it holds others.
+
+    Of a release is what its SHA256SUMS lists. All that is in the folder is published.
+    """
+    paths = folder.iterdir() if folder.exists() else ()
+    names = sorted(path.name for path in paths if path.name[0] != "." and path.name != SUMS)
+    sums = (folder / SUMS).read_text("utf-8") if (folder / SUMS).exists() else ""
+    others = set(names) - set(re.findall("(?m)^[0-9a-f]{64}  (.*)$", sums))
+    if others or (sums and not names):
+        problem = f"{folder} holds {min(others or [SUMS])}, which is not of a release"
+        raise RecipeError(f"{problem}; move it, or name another folder with --dest")
+    return names
+
+
+def release_name(path: str | Path) -> str:
+    """The name that an executable is published under, beside that with `.exe`."""
+    return re.sub(r"\.(com|exe)$", "", Path(path).name)
+
+
+def contents(p: Project, archive: Archive) -> dict[str, str | Path]:
+    """What is published of one executable, by the files' names: texts, or what to copy."""
+    name = release_name(archive.path)
+    receipt = make_receipt(p if is_own(p, archive) else None, archive, name)
+    files: dict[str, str | Path] = {name: archive.path, f"{name}.exe": archive.path}
     documents = {f"{name}.json": receipt, f"{name}.cdx.json": bill_of_materials(p, receipt)}
-    written = [put_file(folder / f"{name}{suffix}", archive.path) for suffix in ("", ".exe")]
-    for file, data in documents.items():
-        written.append(put_file(folder / file, json.dumps(data, indent=2) + "\n"))
-    return written
+    return {**files, **{n: json.dumps(data, indent=2) + "\n" for n, data in documents.items()}}
 
 
 def put_file(path: Path, content: str | Path) -> Path:
@@ -157,20 +189,30 @@ def put_file(path: Path, content: str | Path) -> Path:
     return path
 
 
-def make_receipt(p: Project, archive: Archive, name: str) -> dict[str, Any]:
-    """The receipt: what an executable is, and what it is made of."""
-    program, dists = canonical(p.metadata.name or name), archive.dists
+def make_receipt(p: Project | None, archive: Archive, name: str) -> dict[str, Any]:
+    """The receipt: what an executable is, and what it is made of.
+
+    `p` is the project that made it, None where that is not known. Where its lock is not what is in
+    the executable, `RecipeError` says so.
+    """
+    program = canonical(p.metadata.name if p and p.metadata.name else name)
+    dists = archive.dists
     own = next((dist for dist in dists if canonical(dist.name) == program), None)
-    python = Path(p.build, "python")
     interpreter: dict[str, Any] = {"name": "CPython", "version": archive.python}
-    if p.lock:
+    if p and p.lock:
+        problem = lock_problem(p, archive)
+        if problem:
+            raise RecipeError(f"{archive.path} is not as locked: {problem}; run `invoke cosmo`")
         interpreter["version"] = p.lock.version
-        interpreter.update(url=p.lock.url, size=p.lock.size, sha256=p.lock.sha256)
-    elif python.is_file():
+        url = public_url(p.lock.url)
+        interpreter.update(url=url, size=p.lock.size, sha256=p.lock.sha256)
+    elif p and is_made_from(archive, Path(p.build, "python")):
+        python = Path(p.build, "python")
         interpreter.update(size=python.stat().st_size, sha256=file_sha256(python))
+    version = p.metadata.version if p else ""
     return {
         "name": name,
-        "version": p.metadata.version or (own.version if own else ""),
+        "version": version or (own.version if own else ""),
         "license": own.licence if own else "",
         "size": archive.path.stat().st_size,
         "sha256": file_sha256(archive.path),
@@ -191,7 +233,8 @@ def bill_of_materials(p: Project, receipt: dict[str, Any]) -> dict[str, Any]:
     component = {"type": "application", "bom-ref": "program", **named(receipt)}
     parts = [{"type": "platform", "bom-ref": "interpreter", **named(receipt["interpreter"])}]
     for one in receipt["dependencies"]:
-        purl = f"pkg:pypi/{canonical(one['name'])}@{one['version']}"
+        name = urllib.parse.quote(canonical(one["name"]), safe="")
+        purl = f"pkg:pypi/{name}@{urllib.parse.quote(one['version'], safe='')}"
         parts.append({"type": "library", "bom-ref": purl, **named(one), "purl": purl})
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(p.epoch))
     tools = {"components": [{"type": "application", "name": "cosmo-recipes"}]}
@@ -221,11 +264,15 @@ def workflow(c: Context, force: bool = False) -> None:
     """Write a GitHub Actions workflow that builds, tries, attests and publishes a tag."""
     p = load_project()
     words = shlex.join(p.get("COSMO_SMOKE") or ("--version",))
-    names = " ".join(plain(Path(executable.path).name) for executable in p.executables)
+    names = " ".join(plain(release_name(executable.path)) for executable in p.executables)
     if not words.isprintable() or "${{" in words:
         raise RecipeError(f"COSMO_SMOKE={words} cannot be written in a workflow; simplify it")
-    text = WORKFLOW.format(mark=MARK, names=names, words=words)
-    write_own(Path(p.folder, ".github/workflows/release.yml"), text, force)
+    if not (p.root / ".git").exists() and any((at / ".git").exists() for at in p.root.parents):
+        problem = "GitHub reads workflows at the top of a repository"
+        raise RecipeError(f"{p.root} is in a repository, and {problem}; run this there")
+    path = Path(p.folder, ".github/workflows/release.yml")
+    write_own(c, p, path, WORKFLOW.format(names=names, words=words), force)
+    log(f"release  each system starts it with {words}; COSMO_SMOKE names other arguments")
 
 
 @task(help={"force": FORCE})
@@ -235,26 +282,30 @@ def docker(c: Context, force: bool = False) -> None:
     path = p.executables[0].path
     name = plain(Path(path).name)
     source = plain(os.path.relpath(path, p.folder))
-    text = DOCKERFILE.format(mark=MARK, source=source, target=json.dumps(f"/{name}"))
-    write_own(Path(p.folder, "Dockerfile"), text, force)
+    text = DOCKERFILE.format(source=source, target=json.dumps(f"/{name}"))
+    write_own(c, p, Path(p.folder, "Dockerfile"), text, force)
 
 
 def plain(name: str) -> str:
     """A name or path as it is; `RecipeError` for one that would have to be quoted."""
-    if not re.fullmatch(r"[\w./-]+", name, re.ASCII):
+    if not re.fullmatch(r"[\w.][\w./-]*", name, re.ASCII):
         raise RecipeError(
             f"{name!r} is no name for a release: use letters, digits, dots and dashes"
         )
     return name
 
 
-def write_own(path: Path, text: str, force: bool) -> None:
-    """Write a file, but not over one that is not ours."""
+def write_own(c: Context, p: Project, path: Path, text: str, force: bool) -> None:
+    """Write a file, but not over another one."""
     with exit_on_error(f"{path} cannot be written"):
+        check_inside(p, path.parent / "name", f"{path} cannot be written")
         if path.is_symlink():
             raise RecipeError(f"{path} is a symbolic link, whose target is left alone; remove it")
-        if path.exists() and not force and not path.read_text("utf-8").startswith(MARK):
-            raise RecipeError(f"{path} was not written by this task; move it, or add --force")
+        if path.exists() and not force and path.read_text("utf-8") != text:
+            raise RecipeError(f"{path} is not as this task writes it; move it, or add --force")
+        if c.config.run.dry:
+            print_result(text.rstrip("\n"))
+            return
         put_file(path, text)
     log(f"release  {path}")
 

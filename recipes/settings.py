@@ -202,7 +202,7 @@ def with_release(tables: tuple[Table, ...]) -> Iterator[Table]:
     is_named = False
     for table in tables:
         yield table
-        if "COSMO_VERSION" in table.values and not is_named:
+        if table.values.get("COSMO_VERSION") and not is_named:
             is_named = True
             if "COSMO_URL" in table.values:
                 problem = f"COSMO_VERSION and COSMO_URL ({table.source}) both name an interpreter"

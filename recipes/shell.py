@@ -36,7 +36,13 @@ class RecipeError(Exit):
     """The end of a build: what failed, why, and what to do next, in one line; exit status 1."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("cosmo: " + " ".join(message.split()), code=1)
+        super().__init__("cosmo: " + printable(" ".join(message.split())), code=1)
+
+
+def printable(text: str) -> str:
+    """A text as it can be printed in one line: what a terminal would obey is spelt out."""
+    letters = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(letters)
 
 
 @contextmanager
@@ -54,12 +60,21 @@ def log(message: str) -> None:
 
 
 def print_result(text: str) -> None:
+    """Print what was asked for; what standard output's encoding lacks is spelt out."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print_bytes([f"{text}\n".encode(encoding, "backslashreplace")])
+
+
+def print_bytes(blocks: Iterable[bytes]) -> None:
     """Print what was asked for. A reader that stops early is no error.
 
     Python's own flush at its end must not fail again. Source: its "Note on SIGPIPE".
     """
     try:
-        print(text, flush=True)
+        sys.stdout.flush()
+        for block in blocks:
+            sys.stdout.buffer.write(block)
+        sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
@@ -211,7 +226,7 @@ class Shell:
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
         if not self.dry:
-            log(f"{phase:<9}" + re.sub(r"\s", " ", message))
+            log(f"{phase:<9}" + printable(re.sub(r"\s", " ", message)))
 
 
 def show_output(result: Result, progress: Progress | None) -> str:
@@ -223,7 +238,7 @@ def show_output(result: Result, progress: Progress | None) -> str:
     if len(lines) == 1:
         return re.sub(r"^\S*sh: (line )?\d+: ", "", lines[0])
     for line in lines[-SHOWN_LINES:]:
-        log(line)
+        log(printable(line.expandtabs()))
     return "see above" if lines else f"exit status {result.exited}"
 
 

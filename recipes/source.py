@@ -21,7 +21,7 @@ def find_source(root: Path, src: str | None, pkg: Value) -> Path:
     folders = [root / "src", root] if src is None else [root / src]
     for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
         if path.is_file() if path.suffix else path.is_dir():
-            return Path(os.path.relpath(path))
+            return Path(os.path.relpath(path.parent), path.name)  # its name too where it is here
     problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
     near = get_close_matches(top, [name for folder in folders for name in find_packages(folder)], 1)
     meant = f"did you mean {near[0]}? " if near else ""

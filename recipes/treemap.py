@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .shell import RecipeError, exit_on_error
+from .parsers import is_executable
+from .shell import RecipeError, exit_on_error, printable
 
 WIDTH, HEIGHT, TITLE, LABEL, GAP = 1200.0, 720.0, 44.0, 20.0, 2.0
 """The picture's size, its title's height, a part's label's height, and what is around a part."""
@@ -50,13 +51,15 @@ class Part:
 
 def write_treemap(parts: Iterable[Part], name: str, path: Path) -> None:
     """Write an SVG file in which the area of each part is in proportion to its packed bytes."""
+    if path.exists() and is_executable(path):
+        raise RecipeError(f"--svg={path} is an executable; name another file")
     parts = [part for part in parts if part.packed]
     total = sum(part.packed for part in parts)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}"'
         ' font-family="system-ui, sans-serif" font-size="12" fill="white">',
         '<rect width="100%" height="100%" fill="#f4f5f6"/>',
-        f'<text x="8" y="29" font-size="20" fill="#22272c">{escape(name)}: '
+        f'<text x="8" y="29" font-size="20" fill="#22272c">{escape(printable(name))}: '
         f"{total / 1e6:,.1f} MB</text>",
     ]
     for part, (x, y, width, height) in lay_out(parts, 0, TITLE, WIDTH, HEIGHT - TITLE):
@@ -95,9 +98,9 @@ def rectangle(
     label = f"{part.name}  {size}"
     label = label if len(label) <= room else part.name
     label = label if len(label) <= room else f"{label[: room - 1]}…" if room > 4 else ""
-    text = f'<text x="{x + 5:.1f}" y="{y + 14:.1f}">{escape(label)}</text>'
+    text = f'<text x="{x + 5:.1f}" y="{y + 14:.1f}">{escape(printable(label))}</text>'
     return (
-        f'<g><title>{escape(title)}, {size}</title><rect x="{x:.1f}" y="{y:.1f}"'
+        f'<g><title>{escape(printable(title))}, {size}</title><rect x="{x:.1f}" y="{y:.1f}"'
         f' width="{width:.1f}" height="{height:.1f}" rx="2" fill="{colour}"/>'
         f"{text if label and height >= LABEL - 4 else ''}</g>"
     )

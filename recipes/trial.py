@@ -10,13 +10,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from invoke.context import Context
 from invoke.runners import Result
 
-from .archive import DAMAGES, Archive, printable
+from .archive import Archive, is_own, lock_problem
 from .executable import describe_failure
 from .inside.probe import START
 from .inside.start import END
@@ -24,7 +25,7 @@ from .lockfile import count
 from .metadata import isolates
 from .project import load_project
 from .session import handle_signals
-from .shell import RecipeError, exit_on_error, print_result
+from .shell import RecipeError, exit_on_error, print_result, printable
 
 START_TIMEOUT = 120
 """How many seconds one start of an executable may take."""
@@ -71,7 +72,7 @@ def verify_zip(archive: Archive) -> Row:
     """
     try:
         bad = archive.zip.testzip()
-    except (*DAMAGES, OSError, RuntimeError) as error:
+    except Exception as error:  # of many kinds, where it is damaged
         return Row("zip", False, f"it cannot be read: {error}")
     names = Counter(entry.filename for entry in archive.entries)
     twice = [name for name, number in names.items() if number > 1]
@@ -102,36 +103,34 @@ def verify_args(archive: Archive) -> Row:
 
 
 def verify_start(archive: Archive, copy: Path) -> Row:
-    """Whether a copy without `.args` can import what starts, as a build checks it.
+    """Whether a copy without `.args` can import the module that they name.
 
-    In a build folder `.imports` does that; elsewhere, the module that `.args` names is imported, or
-    the package that it is in.
+    Of one that is run, only the package that it is in is imported.
     """
-    program = archive.path.parent / ".imports"
     module = archive.module
     if not module:
         return Row("start", None, "nothing is known of what starts")
-    if not program.is_file():
-        name = module.partition(".")[0] if "-m" in archive.args else module
-        program = copy.with_name("imports")
-        program.write_text(f"{START}\ntry:\n    import {name}\n{END}", "utf-8")
-    done = start_copy([str(copy), "-I", str(program.resolve())], copy.parent)
-    return Row("start", done.ok, f"{module} can be imported" if done.ok else describe_failure(done))
+    name = module.partition(".")[0] if "-m" in archive.args else module
+    program = copy.with_name("imports")
+    program.write_text(f"{START}\ntry:\n    import {name}\n{END}", "utf-8")
+    done = start_copy([str(copy), "-I", str(program)], copy.parent)
+    return Row("start", done.ok, f"{name} can be imported" if done.ok else describe_failure(done))
 
 
 def verify_lock(archive: Archive) -> Row:
-    """Whether a lock says what is in it: the project's, if it is of the project."""
+    """Whether what is in it is what the project's lock says, if it is of the project."""
     try:
         p = load_project()
-        paths = [Path(executable.path).resolve() for executable in p.executables]
+        own = is_own(p, archive)
     except RecipeError:
-        paths = []
-    if archive.path.resolve() not in paths:
+        own = False
+    if not own:
         return Row("locked", None, "it is no executable of this project, so that is not known")
     if p.lock is None:
         return Row("locked", None, f"no; `{p.lock_command}` writes a lock")
-    names = count(len(p.lock.packages), "package")
-    return Row("locked", True, f"{p.lock_file}: Python {p.lock.version}, {names}")
+    problem, names = lock_problem(p, archive), count(len(p.lock.packages), "package")
+    shown = problem or f"{p.lock_file}: Python {p.lock.version}, {names}"
+    return Row("locked", not problem, shown)
 
 
 @contextmanager
@@ -142,19 +141,21 @@ def bare_copy(archive: Archive) -> Iterator[Path]:
     with trial_folder(archive) as folder:
         copy = folder / "copy.zip"
         shutil.copy(archive.path, copy)
-        if archive.args:
+        if ".args" in archive.first:
             line = ["zip", "-q", "-d", str(copy), ".args"]
-            subprocess.run(line, check=False, capture_output=True)
-            copy.chmod(0o755)
+            env = {name: text for name, text in os.environ.items() if not name.startswith("ZIP")}
+            done = subprocess.run(line, env=env, check=False, capture_output=True, text=True)
+            if done.returncode:
+                raise RecipeError(f"{archive.path} cannot be tried: {done.stdout}; name another")
         yield copy
 
 
 @contextmanager
 def trial_folder(archive: Archive) -> Iterator[Path]:
     """An empty folder beside an executable, which is removed."""
-    with exit_on_error(f"{archive.path} cannot be tried in its folder"):
-        folder = tempfile.TemporaryDirectory(prefix=".try.", dir=archive.path.resolve().parent)
-    with handle_signals(), folder as path:
+    parent, failed = archive.path.resolve().parent, f"{archive.path} cannot be tried in its folder"
+    folder = partial(tempfile.TemporaryDirectory, prefix=".try.", dir=parent)
+    with handle_signals(), exit_on_error(failed), folder() as path:
         yield Path(path)
 
 
@@ -185,7 +186,8 @@ def start_copy(
 def try_executables(c: Context, archive: Archive, words: list[str]) -> None:
     """Start an executable in several environments, and print a table of what ran."""
     with trial_folder(archive) as folder:
-        program = folder / archive.path.name
+        program = folder / "program" / archive.path.name
+        program.parent.mkdir()
         shutil.copy(archive.path, program)
         read_only = folder / "home"
         read_only.mkdir(mode=0o555)
@@ -221,8 +223,10 @@ def try_wine(program: Path, words: list[str], folder: Path) -> Row:
 def try_container(program: Path, words: list[str]) -> Row:
     """Start it where no Python is: in a container of busybox, without network."""
     engine = next(filter(None, map(shutil.which, ("docker", "podman"))), None)
-    if not engine or not start_copy(["info"], program.parent, (engine,)).ok:
+    env = dict(os.environ)
+    if not engine or not start_copy(["info"], program.parent, (engine,), **env).ok:
         return Row("container", None, "skipped: no container engine runs (docker, podman)")
     image = ["busybox", "sh", "/program", *words]
-    run = ["run", "--rm", "--network", "none", "-v", f"{program}:/program:ro", *image]
-    return tried("container", start_copy(run, program.parent, (engine,)))
+    mount = f"type=bind,src={program},dst=/program,readonly"
+    run = ["run", "--rm", "--network", "none", "--mount", mount, *image]
+    return tried("container", start_copy(run, program.parent, (engine,), **env))

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: fd97b0e5ca5956357c91e8e1406d4881fdd7ebb76e54684b03cf47a8152989b9
+# sha256 of all other lines: c743a9eea23ba55e956dca3fc17df0ae470fc10d66f7384ca861483e15255805
 
 from __future__ import annotations
 
@@ -526,12 +526,15 @@ class ImportGraph:
                     entries += [entry for entry in new if entry[0].optional and not optional]
 
     def find(self, name: str) -> str | None:
-        """A module's file, or a package's folder without one, below the site; None for none."""
+        """A module's file, or a package's folder without one, below the site; None for none.
+
+        A folder in which there is nothing, as COSMO_EXCLUDE may leave one, is none.
+        """
         path = name.replace(".", "/")
         for file in (f"{path}/__init__.py", f"{path}.py", f"{path}/__init__.pyc", f"{path}.pyc"):
             if os.path.isfile(os.path.join(self.site, file)):
                 return file
-        return path if os.path.isdir(os.path.join(self.site, path)) else None
+        return path if any(files for *_, files in os.walk(os.path.join(self.site, path))) else None
 
     def read(self, name: str, is_run: bool = False) -> list[tuple[Import, Use]]:
         """The imports of a module in the site, none of what has no source that can be read.
@@ -1128,6 +1131,7 @@ from typing import ClassVar
 from typing import NoReturn
 from urllib.parse import unquote
 from urllib.parse import urlsplit
+from urllib.parse import urlunsplit
 
 try:
     from invoke.collection import Collection
@@ -1168,7 +1172,13 @@ class RecipeError(Exit):
     """The end of a build: what failed, why, and what to do next, in one line; exit status 1."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("cosmo: " + " ".join(message.split()), code=1)
+        super().__init__("cosmo: " + printable(" ".join(message.split())), code=1)
+
+
+def printable(text: str) -> str:
+    """A text as it can be printed in one line: what a terminal would obey is spelt out."""
+    letters = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(letters)
 
 
 @contextmanager
@@ -1186,12 +1196,21 @@ def log(message: str) -> None:
 
 
 def print_result(text: str) -> None:
+    """Print what was asked for; what standard output's encoding lacks is spelt out."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print_bytes([f"{text}\n".encode(encoding, "backslashreplace")])
+
+
+def print_bytes(blocks: Iterable[bytes]) -> None:
     """Print what was asked for. A reader that stops early is no error.
 
     Python's own flush at its end must not fail again. Source: its "Note on SIGPIPE".
     """
     try:
-        print(text, flush=True)
+        sys.stdout.flush()
+        for block in blocks:
+            sys.stdout.buffer.write(block)
+        sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
@@ -1343,7 +1362,7 @@ class Shell:
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
         if not self.dry:
-            log(f"{phase:<9}" + re.sub(r"\s", " ", message))
+            log(f"{phase:<9}" + printable(re.sub(r"\s", " ", message)))
 
 
 def show_output(result: Result, progress: Progress | None) -> str:
@@ -1355,7 +1374,7 @@ def show_output(result: Result, progress: Progress | None) -> str:
     if len(lines) == 1:
         return re.sub(r"^\S*sh: (line )?\d+: ", "", lines[0])
     for line in lines[-SHOWN_LINES:]:
-        log(line)
+        log(printable(line.expandtabs()))
     return "see above" if lines else f"exit status {result.exited}"
 
 
@@ -1519,11 +1538,19 @@ def parse_urls(value: Value) -> tuple[str, ...]:
     return (str(path),)
 
 
+def public_url(address: str) -> str:
+    """An address as it may be published: without user, password and query; a path as it is."""
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def parse_version(value: Value) -> str | None:
     """A version of numbers and dots, None where it is not set."""
-    if value.text is not None and not re.fullmatch(r"\d+(\.\d+)+", value.text):
+    if value.text and not re.fullmatch(r"\d+(\.\d+)+", value.text):
         raise value.error(": write a release of cosmo.zip, as 4.0.2")
-    return value.text
+    return value.text or None
 
 
 def parse_deps(value: Value) -> str | None:
@@ -1779,7 +1806,7 @@ def with_release(tables: tuple[Table, ...]) -> Iterator[Table]:
     is_named = False
     for table in tables:
         yield table
-        if "COSMO_VERSION" in table.values and not is_named:
+        if table.values.get("COSMO_VERSION") and not is_named:
             is_named = True
             if "COSMO_URL" in table.values:
                 problem = f"COSMO_VERSION and COSMO_URL ({table.source}) both name an interpreter"
@@ -2301,7 +2328,7 @@ def find_source(root: Path, src: str | None, pkg: Value) -> Path:
     folders = [root / "src", root] if src is None else [root / src]
     for path in (path for folder in folders for path in (folder / top, folder / f"{top}.py")):
         if path.is_file() if path.suffix else path.is_dir():
-            return Path(os.path.relpath(path))
+            return Path(os.path.relpath(path.parent), path.name)  # its name too where it is here
     problem = f"there is neither {' nor '.join(str(folder / top) for folder in folders)}"
     near = get_close_matches(top, [name for folder in folders for name in find_packages(folder)], 1)
     meant = f"did you mean {near[0]}? " if near else ""
@@ -2806,8 +2833,14 @@ def wanted_sha256(p: Project, name: str) -> str:
 
 def tool_addresses(p: Project, name: str) -> tuple[str, ...]:
     """The addresses to fetch a file from, in order; where the interpreter is locked, its too."""
+    p.get("COSMO_VERSION")  # which may be a part of them, is checked first
     addresses: tuple[str, ...] = p.get(FETCHED[name])
-    if name == "python" and p.lock and "://" in p.lock.url and p.lock.url not in addresses:
+    if (
+        name == "python"
+        and p.lock
+        and "://" in p.lock.url
+        and p.lock.url not in map(public_url, addresses)
+    ):
         default = p.value("COSMO_URL").source == "default"
         addresses = (p.lock.url,) if default else (*addresses, p.lock.url)
     return addresses
@@ -2823,13 +2856,13 @@ def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
         return addresses[0]
     for address in addresses[:-1]:
         try:
-            sh.log("fetch", address)
+            sh.log("fetch", public_url(address))
             take_file(p, sh, name, address, force)
         except RecipeError as error:
             sh.log("fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
         else:
             return address
-    sh.log("fetch", addresses[-1])
+    sh.log("fetch", public_url(addresses[-1]))
     take_file(p, sh, name, addresses[-1], force)
     return addresses[-1]
 
@@ -2842,7 +2875,8 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
     """
     file = os.path.join(p.build, name)
     part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
-    failed = f"{address} cannot be copied"
+    shown = public_url(address)
+    failed = f"{shown} cannot be copied"
     if "://" in address:
         downloaded = download(p, sh, name, address, force)
         sh.run(f"mv -f {quote(p.build)}/download/* {part}", failed, remedy)
@@ -2850,7 +2884,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
         sh.run(f"mkdir -p {quote(p.build)} && cp {quote(address)} {part}", failed, remedy)
 
     def verify(line: str, problem: str, reason: Callable[[], str], remedy: str = remedy) -> None:
-        sh.run(line, f"{address} {problem}", remedy, reason=lambda _: reason())
+        sh.run(line, f"{shown} {problem}", remedy, reason=lambda _: reason())
 
     sha256 = wanted_sha256(p, name)
     if sha256:
@@ -2859,7 +2893,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
             f"is not what {p.lock_file if p.lock else 'COSMO_SHA256'} names",
             lambda: f"expected sha256 {sha256}, found {file_sha256(Path(f'{file}.part'))}",
-            f"{remedy}, or lock it anew with `{p.lock_command}`" if p.lock else remedy,
+            f"{remedy}, or {f'lock it anew with `{p.lock_command}`' if p.lock else 'COSMO_SHA256'}",
         )
     line = f"head -c 6 {name}.part | grep -Eq '^({'|'.join(APE_STARTS)})'"
     line += f" && {zip_command()} -sf python.part | grep -q '^ *Lib/'" if name == "python" else ""
@@ -2893,14 +2927,16 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         remove = ""
     if p.get("COSMO_OFFLINE"):
         if not entry:
-            raise RecipeError(f"{url} is not in the cache; {ONLINE}")
+            raise RecipeError(f"{public_url(url)} is not in the cache; {ONLINE}")
         return str(entry["name"])
     remedy = f"check the network, or set {FETCHED[name]} to a mirror or a file"
+    if p.value(FETCHED[name]).source == "COSMO_VERSION":
+        remedy = "check the network, and COSMO_VERSION"
     if name == "python":
         remedy += "; `invoke standin` in a clone of cosmo-recipes makes one to try with"
     else:
         remedy = f"install zip (apt install zip), or {remedy}"
-    failed = f"{url} cannot be downloaded"
+    failed = f"{public_url(url)} cannot be downloaded"
     if not shutil.which("wget") and not sh.dry:
         remedy = "install wget (apt install wget, brew install wget)"
         raise RecipeError(f"{failed}: there is no wget on PATH; {remedy}")
@@ -3165,7 +3201,7 @@ def find_constraint(p: Project, sh: Shell) -> str:
     rows = dict(row.split("\t") for row in path.read_text("utf-8").splitlines())
     if not rows:
         return ""
-    sh.log("check", f"asks uv for versions that do without {' and '.join(rows)}")
+    sh.log("check", f"asks uv for versions that need no extension module of {' and '.join(rows)}")
     only = " ".join(f"--only-binary {shlex.quote(name)}" for name in rows)
     version = r"$(sed 's/ --python-platform.*//' .deps/target)"
     file = quote(os.path.relpath(requirements_file(p, work), p.build))
@@ -3174,6 +3210,7 @@ def find_constraint(p: Project, sh: Shell) -> str:
         line += f" {only} --no-header --no-annotate {file} -o .deps/advice.txt"
         sh.run(line, at=p.build, reason=lambda _: "there are none")
     except RecipeError:
+        sh.log("check", "there are none")
         return ""
     pins = Path(work, "advice.txt").read_text("utf-8").splitlines()
     packages = read_toml(Path(work, "pylock.toml")).tables("packages")
@@ -3283,7 +3320,7 @@ def write_lock(p: Project, sh: Shell, address: str, upgrade: str | bool = False)
     modified, remote = time.gmtime(python.stat().st_mtime), "://" in address
     with exit_on_error(f"{p.lock_file} cannot be written"):
         lock = Lock(
-            url=address if remote else Path(address).name,
+            url=public_url(address) if remote else Path(address).name,
             size=python.stat().st_size,
             sha256=file_sha256(python),
             version=shown.split()[1],
@@ -3300,6 +3337,11 @@ def write_lock(p: Project, sh: Shell, address: str, upgrade: str | bool = False)
         text = lock_text(resolved, lock)
         packages = parse_toml(pylock, text.encode()).tables("packages")
         names = [check_package(package) for package in packages]
+        asked = upgrade.split(",") if isinstance(upgrade, str) else []
+        unknown = {canonical(name) for name in asked if name} - set(names)
+        if unknown:
+            problem = f"{' and '.join(sorted(unknown))} is not among the dependencies"
+            raise RecipeError(f"--upgrade={upgrade}: {problem}; correct it")
         pylock.write_text(text, "utf-8")
         pylock.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
@@ -3545,7 +3587,13 @@ def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
     end = "{ set -- $?; rm -rf .smoke .new; exit $1; }"
     line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) || {end} && rm -rf .smoke"
     failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
-    sh.run(line, failed, "correct the program; the last executable stays", p.build, reason=show)
+    sh.run(
+        line,
+        failed,
+        "correct the program, or the arguments; the last executable stays",
+        p.build,
+        reason=show,
+    )
 
 
 def place(p: Project, sh: Shell, executable: Executable) -> None:
@@ -3593,6 +3641,8 @@ def setup(c: Context) -> None:
         for names in (IGNORED_DIRS, IGNORED_FILES):
             sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
         sh.remove(p.site, p.excluded)
+        if p.executables[0].args[-1:] != ("...",):
+            sh.log("setup", "COSMO_ARGS does not end in ..., so the user's arguments are not taken")
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
 
 
@@ -3612,7 +3662,7 @@ def lock_message(p: Project) -> str:
         also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
         return f"none{also}, so what is current goes in; `{p.lock_command}` writes one"
     url = p.value("COSMO_URL")
-    other = url.source != "default" and p.lock.url not in (url.text or "").split()
+    other = url.source != "default" and p.lock.url not in map(public_url, (url.text or "").split())
     mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
     return (
         f"{p.lock_file}: Python {p.lock.version}, {count(len(p.lock.packages), 'package')}{mirror}"
@@ -3651,6 +3701,10 @@ def check(c: Context) -> None:
 
 def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoReturn:
     """Raise the error, with versions to require if the program can start with them: it is tried."""
+    given = [p.value(name) for name in ("COSMO_DEPS", "COSMO_EXCLUDE")]
+    shown = " and ".join(f"{one.name}={one.text} ({one.source})" for one in given if one.text)
+    if shown:
+        error = RecipeError(f"{error}; {shown} may be the cause")
     constraint, raised = find_constraint(p, sh), error
     if constraint:
         sh.log("check", f"tries {constraint}")
@@ -3658,7 +3712,8 @@ def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoRetur
             run_phases(c, {CONSTRAINT: constraint}, "check")
             sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
             remedy = f"add --with {constraint}" if p.is_app else "require that"
-            raised = RecipeError(f"{error}; with {constraint} it can start: {remedy}")
+            message = str(error).replace(f"; {REMEDY}", "")
+            raised = RecipeError(f"{message}; with {constraint} it can start: {remedy}")
         if raised is error:
             sh.log("check", f"with {constraint} it cannot start either")
     raise raised

@@ -213,6 +213,51 @@ def test_an_executable_elsewhere_is_started_too(bundled: Project) -> None:
     assert done.stderr == f"cosmo: {other} is not as it should be: start; see above\n"
 
 
+def test_what_is_not_as_locked_is_a_fault(bundled: Project) -> None:
+    other = bundled.home / "python.com"
+    other.write_bytes(bundled.other_interpreter())
+    bundled.succeed("cosmo.lock", COSMO_URL=str(other))
+    shown = bundled.invoke("bundle.verify").stdout
+    assert re.search("(?m)^FAILED +locked +its interpreter is not the locked one$", shown)
+    bundled.succeed("cosmo.lock")
+    assert re.search(
+        "(?m)^ok +locked +pylock.cosmo.toml: ", bundled.succeed("bundle.verify").stdout
+    )
+
+
+def test_no_program_that_lies_beside_an_executable_is_run(bundled: Project) -> None:
+    (bundled.build / ".imports").write_text(f"open({str(bundled.home / 'run')!r}, 'w')")
+    bundled.succeed("bundle.verify")
+    assert not (bundled.home / "run").exists()
+
+
+def test_of_two_entries_of_one_name_the_first_counts(project: Project) -> None:
+    file = ape(project.home / "odd", {".args": "-m\nfirst\n..."})
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(".args", "-m\nsecond\n...")
+    assert project.succeed("bundle.args", "--file", str(file)).stdout == "-m\nfirst\n...\n"
+    assert "first" in project.succeed("bundle.cat", ".args", "--file", str(file)).stdout
+
+
+def test_names_beyond_ascii_are_listed_and_printed_as_they_are(bundled: Project) -> None:
+    bundled.write("é.txt", "accent")
+    bundled.succeed("bundle.add", "é.txt")
+    assert "  é.txt\n" in bundled.succeed("bundle.ls", "--glob", "*.txt").stdout
+    assert bundled.succeed("bundle.cat", "é.txt").stdout == "accent"
+    ascii_only = bundled.succeed("bundle.ls", "--glob", "*.txt", PYTHONIOENCODING="ascii").stdout
+    assert "  \\xe9.txt\n" in ascii_only
+
+
+def test_metadata_that_is_hostile_ends_in_one_line(project: Project) -> None:
+    info = f"{SITE}x-1.dist-info"
+    wide = {f"{info}/METADATA": "Name: x", f"{info}/RECORD": "a" * 200_000}
+    file = ape(project.home / "odd", {".args": "-m\n(x\n...", **wide})
+    said = project.refused("bundle.size", "--file", str(file))
+    assert said.startswith(f"cosmo: {info}/RECORD in {file} cannot be read: ")
+    file = ape(file, {".args": "-m\n(x\n..."})
+    assert "the whole file" in project.succeed("bundle.size", "--file", str(file)).stdout
+
+
 def test_args_without_an_end_for_the_users_arguments_are_a_fault(bundled: Project) -> None:
     bundled.write(".args", "-m\nhello")
     bundled.succeed("bundle.add", ".args")
@@ -290,6 +335,13 @@ def test_the_parts_add_up_to_the_file(installing: Project, index: Index) -> None
     assert set(by_name["bird 1.0"]["parts"]) == {"bird", "bird-1.0.dist-info"}
     assert set(by_name["program"]["parts"]) >= {"hello"}
     assert "the whole file" in installing.succeed("bundle.size").stdout.splitlines()[-1]
+
+
+def test_the_treemap_takes_no_executables_place(bundled: Project) -> None:
+    before = bundled.executable.read_bytes()
+    said = bundled.refused("bundle.size", "--svg", str(bundled.executable))
+    assert said.endswith(" is an executable; name another file")
+    assert bundled.executable.read_bytes() == before
 
 
 def test_the_treemap_is_drawn_to_scale(bundled: Project) -> None:

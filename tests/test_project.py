@@ -51,6 +51,14 @@ def test_every_common_layout_is_found(bare: Project, file: str, pkg: str, held: 
     assert bare.says(name=pkg) == f"{file} /zip/Lib/site-packages/{held}\n"
 
 
+def test_a_build_from_within_the_package_is_the_same(project: Project) -> None:
+    held = made(project)
+    shutil.rmtree(project.path / "dist")
+    done = project.invoke("cosmo", cwd=project.path / "src/hello")
+    assert done.returncode == 0, done.stderr
+    assert project.held() == held
+
+
 def test_another_folder_of_sources_is_named_and_does_not_hold_the_build(bare: Project) -> None:
     bare.write("lib/python/bird/__main__.py", "print('lib')")
     bare.write("bird/__main__.py", "print('not this')")

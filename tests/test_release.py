@@ -15,7 +15,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from index import Index
-from projects import Project, environment, run
+from mirror import Mirror
+from projects import Done, Project, environment, run
 
 COLLECTIONS = ["release"]
 """What a vendored `tasks.py` holds in these tests, beside `cosmo`."""
@@ -110,7 +111,65 @@ def test_nothing_is_written_outside_the_project(project: Project, dest: str) -> 
     project.package()
     (project.path / "link").symlink_to(project.home)
     said = project.refused("release", "--dest", dest)
-    assert said == f"cosmo: --dest={dest}: name a folder in the project"
+    assert said.startswith(f"cosmo: --dest={dest}: ")
+    assert said.endswith(" is not in the project; name a folder in it")
+
+
+def test_what_is_of_no_release_is_neither_published_nor_overwritten(project: Project) -> None:
+    project.package()
+    kept = project.write("data/hello.json", "mine")
+    said = project.refused("release", "--dest", "data")
+    assert said.startswith("cosmo: data holds hello.json, which is not of a release; ")
+    assert kept.read_text() == "mine"
+    shutil.copy(project.executable, project.home / "other.com")
+    project.succeed("release")
+    project.succeed("release", "--file", str(project.home / "other.com"))
+    folder = project.path / "dist/release"
+    listed = [line.split()[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert sorted(listed) == sorted({path.name for path in folder.iterdir()} - {"SHA256SUMS"})
+    assert {"hello", "other.exe"} <= set(listed)
+
+
+def test_no_password_or_query_of_an_address_is_published(project: Project, mirror: Mirror) -> None:
+    address = mirror.url("/pub/cosmos/bin/python").replace("://", "://me:s3cret@")
+    settings = {"COSMO_URL": f"{address}?token=t0ken", "no_proxy": "127.0.0.1"}
+    done = project.succeed("cosmo.lock", **settings)
+    done = Done(done.args, 0, "", done.stderr + project.succeed("cosmo", **settings).stderr)
+    project.succeed("release", **settings)
+    files = [*(project.path / "dist/release").glob("*.json"), project.path / "pylock.cosmo.toml"]
+    for text in (done.stderr, *(file.read_text(encoding="utf-8") for file in files)):
+        assert "s3cret" not in text
+        assert "t0ken" not in text
+    assert receipt(project)["interpreter"]["url"] == mirror.url("/pub/cosmos/bin/python")
+
+
+def test_an_executable_that_is_not_as_locked_is_not_published(project: Project) -> None:
+    project.package()
+    other = project.home / "python.com"
+    other.write_bytes(project.other_interpreter())
+    project.succeed("cosmo.lock", COSMO_URL=str(other))
+    said = project.refused("release")
+    assert said.startswith("cosmo: dist/cosmo/hello is not as locked: its interpreter ")
+
+
+def test_another_projects_executable_has_no_version_of_this_one(dependent: Project) -> None:
+    dependent.package()
+    other = dependent.home / "tool"
+    shutil.copy(dependent.interpreter, other)
+    dependent.succeed("release", "--file", str(other), "--dest", "out")
+    data = json.loads((dependent.path / "out/tool.json").read_bytes())
+    assert (data["version"], data["dependencies"]) == ("", [])
+    assert "sha256" not in data["interpreter"]
+
+
+def test_a_dry_run_writes_nothing(project: Project) -> None:
+    project.package()
+    for words in (["release"], ["release.workflow"], ["release.docker"]):
+        done = project.invoke("--dry", *words)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    assert not any((project.path / name).exists() for name in ("dist/release", WORKFLOW))
+    assert not (project.path / "Dockerfile").exists()
 
 
 def test_what_is_not_built_cannot_be_published(project: Project) -> None:
@@ -172,12 +231,15 @@ def test_a_dockerfile_copies_the_executable_alone(project: Project) -> None:
 def test_a_file_of_ones_own_stays_without_force(project: Project, task: str, file: str) -> None:
     path = project.write(file, "mine\n")
     said = project.refused(f"release.{task}")
-    assert said == f"cosmo: {file} was not written by this task; move it, or add --force"
+    assert said == f"cosmo: {file} is not as this task writes it; move it, or add --force"
     assert path.read_text() == "mine\n"
     project.succeed(f"release.{task}", "--force")
     first = path.read_text()
     project.succeed(f"release.{task}")
     assert path.read_text() == first
+    path.write_text(f"{first}# and mine\n")
+    assert "is not as this task writes it" in project.refused(f"release.{task}")
+    assert path.read_text().endswith("# and mine\n")
     path.unlink()
     path.symlink_to(project.write("target", ""))
     assert "is a symbolic link" in project.refused(f"release.{task}", "--force")

@@ -248,12 +248,15 @@ class ImportGraph:
                     entries += [entry for entry in new if entry[0].optional and not optional]
 
     def find(self, name: str) -> str | None:
-        """A module's file, or a package's folder without one, below the site; None for none."""
+        """A module's file, or a package's folder without one, below the site; None for none.
+
+        A folder in which there is nothing, as COSMO_EXCLUDE may leave one, is none.
+        """
         path = name.replace(".", "/")
         for file in (f"{path}/__init__.py", f"{path}.py", f"{path}/__init__.pyc", f"{path}.pyc"):
             if os.path.isfile(os.path.join(self.site, file)):
                 return file
-        return path if os.path.isdir(os.path.join(self.site, path)) else None
+        return path if any(files for *_, files in os.walk(os.path.join(self.site, path))) else None
 
     def read(self, name: str, is_run: bool = False) -> list[tuple[Import, Use]]:
         """The imports of a module in the site, none of what has no source that can be read.
