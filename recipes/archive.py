@@ -182,11 +182,15 @@ def is_own(p: Project, archive: Archive) -> bool:
 
 
 def is_made_from(archive: Archive, python: Path) -> bool:
-    """Whether an executable begins as an interpreter does, up to the zip."""
+    """Whether an executable begins as an interpreter does, and has no other library than that."""
     if not python.is_file():
         return False
     with archive.path.open("rb") as file, python.open("rb") as other:
-        return file.read(archive.start) == other.read(archive.start)
+        if file.read(archive.start) != other.read(archive.start):
+            return False
+    theirs = {name: entry.CRC for name, entry in Archive(python).first.items()}
+    library = (name for name in archive.first if name != ".args" and not name.startswith(SITE))
+    return all(theirs.get(name) == archive.first[name].CRC for name in library)
 
 
 def lock_problem(p: Project, archive: Archive) -> str:

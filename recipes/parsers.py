@@ -135,9 +135,9 @@ def public_url(address: str) -> str:
 
 def parse_version(value: Value) -> str | None:
     """A version of numbers and dots, None where it is not set."""
-    if value.text and not re.fullmatch(r"\d+(\.\d+)+", value.text):
+    if value.text is not None and not re.fullmatch(r"\d+(\.\d+)+", value.text):
         raise value.error(": write a release of cosmo.zip, as 4.0.2")
-    return value.text or None
+    return value.text
 
 
 def parse_deps(value: Value) -> str | None:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: c743a9eea23ba55e956dca3fc17df0ae470fc10d66f7384ca861483e15255805
+# sha256 of all other lines: e7e9fc995f750a584df653b6009a4a6b7a45f2e9731eb680d4e58f9fe306bd68
 
 from __future__ import annotations
 
@@ -1548,9 +1548,9 @@ def public_url(address: str) -> str:
 
 def parse_version(value: Value) -> str | None:
     """A version of numbers and dots, None where it is not set."""
-    if value.text and not re.fullmatch(r"\d+(\.\d+)+", value.text):
+    if value.text is not None and not re.fullmatch(r"\d+(\.\d+)+", value.text):
         raise value.error(": write a release of cosmo.zip, as 4.0.2")
-    return value.text or None
+    return value.text
 
 
 def parse_deps(value: Value) -> str | None:

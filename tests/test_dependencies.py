@@ -308,6 +308,21 @@ def test_all_that_is_missing_is_named_at_once(installing: Project, index: Index,
     assert last.startswith("cosmo: hello.__main__:main ([project.scripts]) cannot start: see above")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("COSMO_EXCLUDE", "bird/*"), ("COSMO_DEPS", "none"), ("COSMO_DEPS", "r.txt")],
+)
+def test_a_setting_for_which_a_dependency_is_not_there_is_named(
+    installing: Project, index: Index, name: str, value: str
+) -> None:
+    index.wheel("bird", "1.0", {"bird/__init__.py": "", "bird/song.py": ""})
+    require(installing, "bird", imports="bird.song")
+    installing.write("r.txt", "")
+    *_, last = installing.refused(**{name: value}).splitlines()
+    assert re.search(r"hello/__main__.py:1 imports bird(\.song)?, which is not installed; ", last)
+    assert last.endswith(f"; {name}={value} (environment) may be the cause")
+
+
 def test_what_is_imported_where_the_program_is_run_is_followed(
     installing: Project, index: Index
 ) -> None:

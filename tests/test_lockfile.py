@@ -168,6 +168,10 @@ def test_locking_again_keeps_what_still_suits_and_upgrades_what_is_named(
     for name in ("bird", "wren"):
         index.wheel(name, "2.0", {f"{name}.py": ""})
     assert versions() == ["1.0", "1.0"]
+    before = installing.path.joinpath("pylock.cosmo.toml").read_bytes()
+    said = installing.refused("cosmo.lock", "--upgrade=wren,crow")
+    assert said.endswith("--upgrade=wren,crow: crow is not among the dependencies; correct it")
+    assert installing.path.joinpath("pylock.cosmo.toml").read_bytes() == before
     assert versions("--upgrade=wren") == ["1.0", "2.0"]
     require(installing, "bird>1", "wren")
     assert versions() == ["2.0", "2.0"]

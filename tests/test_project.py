@@ -298,6 +298,12 @@ def test_only_one_setting_says_what_starts(project: Project) -> None:
     assert "COSMO_ARGS and COSMO_ENTRY" in message
 
 
+def test_args_that_take_none_of_the_users_arguments_are_remarked_on(project: Project) -> None:
+    remark = "setup    COSMO_ARGS does not end in ..., so the user's arguments are not taken\n"
+    assert remark in project.succeed("cosmo.setup", COSMO_ARGS="-m hello").stderr
+    assert remark not in project.succeed("cosmo.setup", COSMO_ARGS="-m hello ...").stderr
+
+
 def test_isolated_an_entry_is_not_shadowed_either(bare: Project) -> None:
     bare.write("src/bird/song.py", SONG)
     bare.package(PKG="bird", COSMO_ENTRY="bird.song:sing", COSMO_ISOLATED="1")
