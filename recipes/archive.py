@@ -29,7 +29,7 @@ CPUS = {62: "x86-64", 183: "aarch64"}
 MAX_READ = 2**26
 """How many bytes an entry may have that is read as a whole."""
 
-PYTHONS = {3439: "3.10", 3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
+PYTHONS = {3425: "3.9", 3439: "3.10", 3495: "3.11", 3531: "3.12", 3571: "3.13", 3627: "3.14"}
 """Python's version by the number that its `.pyc` begin with. Source: CPython's `Lib/importlib`."""
 
 
