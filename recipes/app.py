@@ -114,9 +114,7 @@ def choose_command(
             remedy += ", with the requirement in its comments (PEP 723), by `invoke cosmo.script`"
             raise RecipeError(f"{problem}; {remedy}")
         native = f"; bin/{min(programs)} is a native program, which cannot run" if programs else ""
-        remedy = (
-            "require the release that brings one, or name what starts with --entry=module:function"
-        )
+        remedy = "require another that has one, or name what starts with --entry=module:function"
         raise RecipeError(f"{requirement} has no command written in Python{native}; {remedy}")
     same = [command for command in commands if canonical(command) == canonical(name)]
     if not same and (is_given or len(commands) > 1):

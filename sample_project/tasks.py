@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: e7e9fc995f750a584df653b6009a4a6b7a45f2e9731eb680d4e58f9fe306bd68
+# sha256 of all other lines: 45ce92588f42f22273b6451e9eaf9b6f931b6d658211287a1e887a1e7fe7c08e
 
 from __future__ import annotations
 
@@ -3452,9 +3452,7 @@ def choose_command(
             remedy += ", with the requirement in its comments (PEP 723), by `invoke cosmo.script`"
             raise RecipeError(f"{problem}; {remedy}")
         native = f"; bin/{min(programs)} is a native program, which cannot run" if programs else ""
-        remedy = (
-            "require the release that brings one, or name what starts with --entry=module:function"
-        )
+        remedy = "require another that has one, or name what starts with --entry=module:function"
         raise RecipeError(f"{requirement} has no command written in Python{native}; {remedy}")
     same = [command for command in commands if canonical(command) == canonical(name)]
     if not same and (is_given or len(commands) > 1):

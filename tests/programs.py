@@ -109,8 +109,8 @@ RPDS = needing("rpds-py", "rpds.rpds", CHAIN, "rpds/__init__.py")
 RPDS += "; with jsonschema==4.17.3 it can start: add --with jsonschema==4.17.3"
 THREADS = lacking("visidata/threads.py", "ctypes")  # known once the new executable is tried
 NATIVE = (
-    "bin/ruff is a native program, which cannot run; require another, or name what starts with"
-    " --entry=module:function"
+    "bin/ruff is a native program, which cannot run; require another that has one, or name what"
+    " starts with --entry=module:function"
 )
 
 REASONS = [

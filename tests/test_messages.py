@@ -31,7 +31,7 @@ UNHASHED = LOCK.format("{name = 'bird', wheels = [{url = 'https://x/bird-1-py3-n
 ANYWAY = "COSMO_CHECK=0 builds it all the same"
 NEEDS = "2.0 needs its extension module {0}, which cannot run in the executable (hello -> {1})"
 LARK = "[console_scripts]\nlark = lark:sing\n"
-NEITHER = "require the release that brings one, or name what starts with --entry=module:function"
+NEITHER = "require another that has one, or name what starts with --entry=module:function"
 
 
 def required(name: str) -> Mapping[str, str]:
