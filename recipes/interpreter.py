@@ -24,6 +24,7 @@ from typing import Any
 
 from invoke.runners import Result
 
+from .lockfile import count
 from .parsers import APE_STARTS, is_executable, public_url
 from .project import Project
 from .shell import Progress, RecipeError, Shell, progress_bar, quote, show_output
@@ -60,6 +61,21 @@ def fetch_tools(p: Project, sh: Shell, force: bool = False) -> str:
 def wanted_sha256(p: Project, name: str) -> str:
     """The sha256 that a fetched file must have, empty where any will do."""
     return "" if name == "zip" else p.lock.sha256 if p.lock else str(p.get("COSMO_SHA256"))
+
+
+def lock_message(p: Project) -> str:
+    """What is locked, and what serves as a mirror of it."""
+    if p.lock is None and p.get("COSMO_SHA256"):
+        return "none; the interpreter is the one that COSMO_SHA256 names"
+    if p.lock is None:
+        also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
+        return f"none{also}, so what is current goes in; `{p.lock_command}` writes one"
+    url = p.value("COSMO_URL")
+    other = url.source != "default" and p.lock.url not in map(public_url, (url.text or "").split())
+    mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
+    return (
+        f"{p.lock_file}: Python {p.lock.version}, {count(len(p.lock.packages), 'package')}{mirror}"
+    )
 
 
 def tool_addresses(p: Project, name: str) -> tuple[str, ...]:

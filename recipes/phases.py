@@ -41,9 +41,8 @@ from .executable import (
     write_args,
 )
 from .inside.start import REMEDY
-from .interpreter import cache_folder, fetch_tools, file_sha256, zip_command
+from .interpreter import cache_folder, fetch_tools, file_sha256, lock_message, zip_command
 from .lockfile import count
-from .parsers import public_url
 from .project import CONSTRAINT, Project, load_project
 from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
@@ -96,21 +95,6 @@ def fetch(c: Context, force: bool = False) -> None:
     with session(c, "fetch") as (p, sh):
         sh.log("lock", lock_message(p))
         fetch_tools(p, sh, force)  # the article: wget -N; chmod +x python
-
-
-def lock_message(p: Project) -> str:
-    """What is locked, and what serves as a mirror of it."""
-    if p.lock is None and p.get("COSMO_SHA256"):
-        return "none; the interpreter is the one that COSMO_SHA256 names"
-    if p.lock is None:
-        also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
-        return f"none{also}, so what is current goes in; `{p.lock_command}` writes one"
-    url = p.value("COSMO_URL")
-    other = url.source != "default" and p.lock.url not in map(public_url, (url.text or "").split())
-    mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
-    return (
-        f"{p.lock_file}: Python {p.lock.version}, {count(len(p.lock.packages), 'package')}{mirror}"
-    )
 
 
 @task(pre=[setup, fetch])

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 45ce92588f42f22273b6451e9eaf9b6f931b6d658211287a1e887a1e7fe7c08e
+# sha256 of all other lines: 39aee06d467e8af7df9c4e7af81db70dd96c849fa0d35efc0ab9b5446e9081a4
 
 from __future__ import annotations
 
@@ -2831,6 +2831,21 @@ def wanted_sha256(p: Project, name: str) -> str:
     return "" if name == "zip" else p.lock.sha256 if p.lock else str(p.get("COSMO_SHA256"))
 
 
+def lock_message(p: Project) -> str:
+    """What is locked, and what serves as a mirror of it."""
+    if p.lock is None and p.get("COSMO_SHA256"):
+        return "none; the interpreter is the one that COSMO_SHA256 names"
+    if p.lock is None:
+        also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
+        return f"none{also}, so what is current goes in; `{p.lock_command}` writes one"
+    url = p.value("COSMO_URL")
+    other = url.source != "default" and p.lock.url not in map(public_url, (url.text or "").split())
+    mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
+    return (
+        f"{p.lock_file}: Python {p.lock.version}, {count(len(p.lock.packages), 'package')}{mirror}"
+    )
+
+
 def tool_addresses(p: Project, name: str) -> tuple[str, ...]:
     """The addresses to fetch a file from, in order; where the interpreter is locked, its too."""
     p.get("COSMO_VERSION")  # which may be a part of them, is checked first
@@ -3650,21 +3665,6 @@ def fetch(c: Context, force: bool = False) -> None:
     with session(c, "fetch") as (p, sh):
         sh.log("lock", lock_message(p))
         fetch_tools(p, sh, force)  # the article: wget -N; chmod +x python
-
-
-def lock_message(p: Project) -> str:
-    """What is locked, and what serves as a mirror of it."""
-    if p.lock is None and p.get("COSMO_SHA256"):
-        return "none; the interpreter is the one that COSMO_SHA256 names"
-    if p.lock is None:
-        also = " but uv.lock's dependencies" if p.uses_uv_lock else ""
-        return f"none{also}, so what is current goes in; `{p.lock_command}` writes one"
-    url = p.value("COSMO_URL")
-    other = url.source != "default" and p.lock.url not in map(public_url, (url.text or "").split())
-    mirror = f"; COSMO_URL ({url.source}) is asked for that file alone" if other else ""
-    return (
-        f"{p.lock_file}: Python {p.lock.version}, {count(len(p.lock.packages), 'package')}{mirror}"
-    )
 
 
 @task(pre=[setup, fetch])
