@@ -198,8 +198,11 @@ def lock_problem(p: Project, archive: Archive) -> str:
     python = Path(p.build, "python")
     if p.lock is None or not is_made_from(archive, python) or file_sha256(python) != p.lock.sha256:
         return "its interpreter is not the locked one"
-    program, names = canonical(p.metadata.name or p.pkg), {canonical(d.name) for d in archive.dists}
-    other = sorted(names - set(p.lock.packages) - {program})
+    known = {*p.lock.packages, canonical(p.metadata.name or p.pkg)}
+    known |= {canonical(dist.name) for dist in Archive(python).dists}
+    built = Path(p.build, ".deps/own").glob("*.dist-info")  # the program's, by its build backend
+    known |= {canonical(path.name.partition("-")[0]) for path in built}
+    other = sorted({canonical(dist.name) for dist in archive.dists} - known)
     return f"{' and '.join(other)} is not locked" if other else ""
 
 

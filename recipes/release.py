@@ -151,8 +151,9 @@ def released_files(folder: Path) -> list[str]:
     paths = folder.iterdir() if folder.exists() else ()
     names = sorted(path.name for path in paths if path.name[0] != "." and path.name != SUMS)
     sums = (folder / SUMS).read_text("utf-8") if (folder / SUMS).exists() else ""
-    others = set(names) - set(re.findall("(?m)^[0-9a-f]{64}  (.*)$", sums))
-    if others or (sums and not names):
+    listed = re.findall("(?m)^[0-9a-f]{64}  (.*)$", sums)
+    others = set(names) - set(listed)
+    if others or len(listed) != len(sums.splitlines()):
         problem = f"{folder} holds {min(others or [SUMS])}, which is not of a release"
         raise RecipeError(f"{problem}; move it, or name another folder with --dest")
     return names

@@ -223,7 +223,8 @@ def try_wine(program: Path, words: list[str], folder: Path) -> Row:
 def try_container(program: Path, words: list[str]) -> Row:
     """Start it where no Python is: in a container of busybox, without network."""
     engine = next(filter(None, map(shutil.which, ("docker", "podman"))), None)
-    env = dict(os.environ)
+    ours = ("HOME", "DOCKER_", "CONTAINER", "XDG_RUNTIME_DIR")
+    env = {name: text for name, text in os.environ.items() if name.startswith(ours)}
     if not engine or not start_copy(["info"], program.parent, (engine,), **env).ok:
         return Row("container", None, "skipped: no container engine runs (docker, podman)")
     image = ["busybox", "sh", "/program", *words]

@@ -14,9 +14,10 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from index import Index
+from index import BUILT, Index
 from mirror import Mirror
 from projects import Project, environment, run
+from test_dependencies import BACKEND
 
 COLLECTIONS = ["release"]
 """What a vendored `tasks.py` holds in these tests, beside `cosmo`."""
@@ -117,10 +118,11 @@ def test_nothing_is_written_outside_the_project(project: Project, dest: str) -> 
 
 def test_what_is_of_no_release_is_neither_published_nor_overwritten(project: Project) -> None:
     project.package()
-    kept = project.write("data/hello.json", "mine")
-    said = project.refused("release", "--dest", "data")
-    assert said.startswith("cosmo: data holds hello.json, which is not of a release; ")
-    assert kept.read_text() == "mine"
+    for name in ("hello.json", "SHA256SUMS"):
+        kept = project.write(f"{name}.d/{name}", "mine")
+        said = project.refused("release", "--dest", f"{name}.d")
+        assert said.startswith(f"cosmo: {name}.d holds {name}, which is not of a release; ")
+        assert kept.read_text() == "mine"
     shutil.copy(project.executable, project.home / "other.com")
     project.succeed("release")
     project.succeed("release", "--file", str(project.home / "other.com"))
@@ -128,6 +130,18 @@ def test_what_is_of_no_release_is_neither_published_nor_overwritten(project: Pro
     listed = [line.split()[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
     assert sorted(listed) == sorted({path.name for path in folder.iterdir()} - {"SHA256SUMS"})
     assert {"hello", "other.exe"} <= set(listed)
+
+
+def test_a_program_that_its_own_backend_builds_is_published_as_locked(
+    dependent: Project,
+) -> None:
+    dependent.write("pyproject.toml", BUILT)
+    named = BACKEND.replace("hello-7.8", "the_tool-7.8").replace("Name: hello", "Name: the-tool")
+    dependent.write("backend.py", named)
+    settings = {"PKG": "hello", "COSMO_PRUNE": ""}
+    dependent.succeed("cosmo.lock", **settings)
+    dependent.succeed("cosmo", "release", **settings)
+    assert "bird" in [row["name"] for row in receipt(dependent)["dependencies"]]
 
 
 def test_no_password_or_query_of_an_address_is_published(project: Project, mirror: Mirror) -> None:
