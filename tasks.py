@@ -128,13 +128,42 @@ def faults(c: Context, options: str = "") -> None:
     run_module(c, "pytest", f"-m faults {options}", pty=sys.stdout.isatty())
 
 
-@task(help={"interpreter": "The interpreter file to build with (default: a stand-in)."})
-def bench(c: Context, interpreter: str = "") -> None:
-    """Measure what the start check costs, as ratios of the times of whole builds."""
+@task(
+    iterable=["env"],
+    help={
+        "interpreter": "The interpreter file to build with (default: a stand-in).",
+        "only": "What to measure: compare, growth or check (default: compare, then check).",
+        "runs": "How many rounds (default 5); of the large project and of growth half as many.",
+        "pad": "How many MB to pad the interpreter's file to (default 40; 0: not).",
+        "env": "A setting for this project's builds, as in --env COSMO_SLIM=1.",
+        "svg": "The picture of the comparison (default docs/bench.svg).",
+    },
+)
+def bench(
+    c: Context,
+    interpreter: str = "",
+    only: str = "",
+    runs: int = 5,
+    pad: int = 40,
+    env: Optional[list[str]] = None,
+    svg: str = "docs/bench.svg",
+) -> None:
+    """Compare builds with those of other tools, and with the start check and without, as ratios."""
+    if only not in ("", "compare", "growth", "check"):
+        raise Exit(f"cosmo: --only={only} is none of compare, growth and check; correct it", code=1)
     if not interpreter:
         interpreter = "dist/standin/python"
         standin(c, interpreter)
-    run(c, f"{PYTHON} benchmarks/start_check.py {shlex.quote(interpreter)}", hide=False)
+    words = shlex.join([interpreter, f"--runs={runs}"])
+    if only != "check":
+        if find_spec("trustme") is None:
+            raise Exit("cosmo: trustme is not installed; pip install '.[bench]'", code=1)
+        settings = [f"--env={text}" for text in env or ()]
+        kind = ["--growth"] if only == "growth" else [f"--svg={svg}"]
+        more = shlex.join([f"--pad={pad}", *kind, *settings])
+        run(c, f"{PYTHON} benchmarks/compare.py {words} {more}", hide=False)
+    if only in ("", "check"):
+        run(c, f"{PYTHON} benchmarks/start_check.py {words}", hide=False)
 
 
 @task

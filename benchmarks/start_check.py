@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,11 @@ if __name__ == "__main__":
 
 
 def build(folder: Path, env: dict[str, str]) -> float:
-    """How many seconds a build of the project in a folder takes."""
+    """How many seconds a build of the project in a folder takes, with nothing of one before."""
+    cache = Path(env["XDG_CACHE_HOME"], "cosmo-recipes")
+    for path in (folder / "dist", *cache.glob("*")):
+        if path.name != "uv":  # what uv made, which is warm as its own cache is
+            shutil.rmtree(path, ignore_errors=True)
     script = folder / "tool.py"
     words = ["cosmo.script", "tool.py"] if script.exists() else ["cosmo"]
     begin = time.monotonic()
@@ -66,9 +71,11 @@ def main() -> None:
     print("| project | build with the check / without |\n| --- | --- |")
     for title, (requirement, entry) in PROJECTS.items():
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+            folder = Path(name, "project")
+            folder.mkdir()
             make_project(folder, requirement, entry)
             env = {**os.environ, "PYTHONPATH": str(ROOT)}
+            env.update(HOME=name, XDG_CACHE_HOME=f"{name}/cache", UV_CACHE_DIR=f"{name}/uv")
             env["COSMO_URL"] = str(Path(given.interpreter).resolve())
             checks = ["1", "0"] * given.runs
             build(folder, env)  # fills uv's cache
