@@ -1,10 +1,10 @@
 """The program's dependencies and metadata: resolved and installed by uv for the interpreter.
 
-All of it lies in `.deps` in the build folder until it is fit for the executable:
+What one build needs for that lies in `.deps` in the build folder:
 
     target       uv's options for the interpreter
     pylock.toml  what was resolved, where it is not locked; `pylock.NAME.toml` are parts of it
-    site         what is installed; `forms` and `changed` note what became of extension modules
+    forms        what was chosen in place of wheels with extension modules
     wheel, own   the program's own wheel, where its build backend makes it, and that installed
 """
 
@@ -24,15 +24,13 @@ from pathlib import Path
 from invoke.runners import Result
 
 from .inside.distribution import canonical, requirements_lines
-from .interpreter import ONLINE, cache_folder, file_sha256
+from .interpreter import file_sha256, inside_command
+from .layer import NO_COMPILER, REPLACE, install_layer, network_remedy, pyc_suffix, select_files
 from .lockfile import Lock, check_package, count, lock_text, read_lock
 from .parsers import public_url
 from .project import Project
 from .pyproject import parse_toml, read_toml
 from .shell import RecipeError, Shell, exit_on_error, log, quote, show_output
-
-NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
-"""An sdist is built with no compiler to be found: many leave their extensions out then."""
 
 NOT_COPIED = (
     *("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__"),
@@ -59,36 +57,23 @@ def check_uv(p: Project, dry: bool) -> str:
     return "uv"
 
 
-def inside_command(p: Project, mode: str, *words: str) -> str:
-    """The line that runs a program of `inside` in the fetched interpreter.
-
-    In a vendored file the programs are in that file itself.
-    """
-    path = Path(__file__)
-    path = path.with_name("inside") if __name__ == "recipes.dependencies" else path
-    file = str(path) if os.path.relpath(path).startswith("..") else os.path.relpath(path)
-    return f"sh {quote(p.build)}/python -IB {quote(file)} {' '.join([mode, *words])}"
-
-
 def install_dependencies(p: Project, sh: Shell) -> None:
     """Install the dependencies and metadata beside the program."""
     uv, work = prepare(p, sh)
-    if p.metadata.dist_info and not p.metadata.built:
-        words = [
-            quote(os.path.join(p.folder, "pyproject.toml")),
-            f'"$DIR_SITE"/{p.metadata.dist_info}',
-        ]
-        sh.run(inside_command(p, "metadata", *words))
     if p.metadata.built and p.installs:
         sh.run(f'cp -R {quote(work)}/own/. "$DIR_SITE"')
+        sh.remove(p.site, [*p.excluded, "-name __pycache__"])
     if p.lock:
         check_lock_matches(p, p.lock, work, sh.dry)
-    if p.installs:
-        if p.lock is None:
-            resolve(p, sh, uv, work)
-        if p.lock is None or p.lock.packages or p.metadata.built:
-            install(p, sh, uv, work)
-        sh.remove(p.site, [*p.excluded, "-name __pycache__"])
+    if p.installs and p.lock is None:
+        resolve(p, sh, uv, work)
+    if p.layer:
+        install_layer(p, sh, uv, work)
+    words = [quote(p.layer), shlex.quote(p.metadata.name or p.pkg), pyc_suffix(p)]
+    if p.metadata.dist_info and not p.metadata.built:
+        words += [quote(os.path.join(p.folder, "pyproject.toml")), p.metadata.dist_info]
+    line = inside_command(p, "own", '"$DIR_SITE"', *words)
+    sh.run(line, f"{p.pkg} cannot be packaged with its dependencies", REPLACE)
 
 
 def prepare(p: Project, sh: Shell) -> tuple[str, str]:
@@ -97,7 +82,7 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     Return how a line calls uv, and that folder.
     """
     work, metadata, uv = os.path.join(p.build, ".deps"), p.metadata, check_uv(p, sh.dry)
-    sh.run(f"rm -rf {quote(work)} && mkdir -p {quote(work)}/site")
+    sh.run(f"rm -rf {quote(work)} && mkdir -p {quote(work)}")
     if not p.installs:
         return uv, work
     if p.script and p.script.suffix != ".py":  # by that uv knows a script
@@ -143,14 +128,6 @@ def backend_error(result: Result) -> str:
     own = lines[: ends[-1] - 1] if ends else lines
     errors = [line for line in own if re.match(r"([\w.]+(Error|Exception)|error)\b", line)]
     return (errors or own or [shown])[-1].strip()
-
-
-def network_remedy(p: Project) -> str:
-    """What to do where uv cannot resolve or install."""
-    if p.get("COSMO_OFFLINE"):
-        return ONLINE
-    remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
-    return f"{remedy}, or check the network"
 
 
 def requirements_file(p: Project, work: str) -> str:
@@ -218,47 +195,6 @@ def find_constraint(p: Project, sh: Shell) -> str:
     return shlex.join(
         pin for pin in pins if pin not in resolved and canonical(pin.partition("==")[0]) in names
     )
-
-
-def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:
-    """Part a lock file into those to install from, with what a requirements file has hashes of."""
-    hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
-    failed = f"the dependencies of {p.pkg} cannot be installed"
-    remedy = "correct the requirements"
-    sh.run(inside_command(p, "select", pylock, quote(work), *hashed), failed, remedy)
-
-
-def install(p: Project, sh: Shell, uv: str, work: str) -> None:
-    """Install what is resolved or locked, in a form that can run, and put it beside the program.
-
-    Of a package with extension modules the pure wheel is taken; else its sdist is built without a
-    compiler; else its wheel is taken, and `purify` removes them.
-    """
-    folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
-    remedy, pylock = network_remedy(p), f"{folder}/pylock.toml"
-    if p.lock:
-        sh.log("deps", f"{count(len(p.lock.packages), 'package')}, as locked")
-        pylock = quote(str(p.lock_file))
-    select_files(p, sh, pylock, work)
-    pip = f"{uv} pip install -q --target site $(cat target) -r"
-    sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
-    cache = cache_folder()
-    shared = os.access(cache, os.W_OK) or not cache.exists()
-    with suppress(OSError):
-        os.utime(cache / "uv")  # it was used, which `cosmo.cache --prune` asks for
-    loop = (
-        'for lock in pylock.sdist-*.toml; do [ -e "$lock" ] || continue',
-        f"  (export {NO_COMPILER} UV_CACHE_DIR={quote(str(cache)) if shared else '..'}/uv",
-        f'   {pip} "$lock") ||',
-        f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
-    )
-    sh.run("\n".join(loop), failed, remedy, at=work)
-    sh.remove(os.path.join(work, "site"), p.excluded)
-    name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
-    failed = f"{p.pkg} cannot be packaged with its dependencies"
-    remedy = "do without it, or require a version that has a pure wheel"
-    sh.run(inside_command(p, "purify", folder, '"$DIR_SITE"', name, suffix), failed, remedy)
-    sh.run(f'cp -R {folder}/site/. "$DIR_SITE"')
 
 
 def lock_inputs(p: Project, work: str) -> tuple[str, ...]:

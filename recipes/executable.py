@@ -12,6 +12,7 @@ from pathlib import Path
 from invoke.runners import Result
 
 from .inside.start import read_note
+from .interpreter import file_sha256, zip_command
 from .project import Executable, Project
 from .shell import Shell, log, quote
 
@@ -43,10 +44,11 @@ def compile_error(p: Project, result: Result) -> str:
     return f"{file}:{match[2]}: {match[3]}"
 
 
-def compile_line(p: Project, path: str) -> str:
+def compile_line(p: Project, path: str, build: str = "..") -> str:
     """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
 
-    It runs there, where no module but those to be packed can be in the compiler's way. Where the
+    It runs there, where no module but those to be packed can be in the compiler's way; `build` is
+    the build folder from there. Where the
     `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
     ignores one that lies beside a `.py`.
     """
@@ -55,12 +57,26 @@ def compile_line(p: Project, path: str) -> str:
     keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
     keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
     left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
+    return f"sh {build}/python{options} -m compileall {form}{left} -p /zip/Lib {path}"
 
 
 def new_zip(executable: Executable) -> str:
     """The path that an executable has in the build folder until it is whole."""
     return f".new/{shlex.quote(executable.name)}.zip"
+
+
+def prune_interpreter(p: Project, sh: Shell, new: str) -> None:
+    """Make a zip of the interpreter, without what is pruned, at a path in the build folder."""
+    # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
+    prune = p.get("COSMO_PRUNE")
+    line = f"{zip_command()} -q -U .new/python.zip '*' --out {new}"
+    line += f" -x {shlex.join(prune)}" if prune else ""
+    sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
+
+
+def set_modes(p: Project, files: str) -> str:
+    """The line that gives what goes in its modes and time."""
+    return f"chmod -R u=rwX,go=rX {files} && find {files} -type f -exec {touch(p)} {{}} +"
 
 
 def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
@@ -69,7 +85,7 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
 
     def reason(result: Result) -> str:
-        why = describe_failure(result, read_note(f"{p.build}/.deps", "removed"))
+        why = describe_failure(result, read_note(p.layer, "removed"))
         may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
         return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
 
@@ -152,3 +168,15 @@ def place(p: Project, sh: Shell, executable: Executable) -> None:
         moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
         line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
     sh.run(line, f"{executable.path} cannot be put in place")
+
+
+def describe_executable(p: Project, executable: Executable, version: str) -> list[str]:
+    """The lines of the report on an executable, which has this version of Python."""
+    path, changes = Path(executable.path), Path(p.layer, "changed")
+    forms = changes.read_text("utf-8").splitlines() if p.layer and changes.is_file() else []
+    exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
+    start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
+    rows = [("size", f"{path.stat().st_size:,} bytes"), ("sha256", file_sha256(path))]
+    rows += [("python", version), *(("pure", form.replace("\t", ": ")) for form in forms)]
+    rows.append(("start", f"{start}{exe}"))
+    return [str(path), *(f"  {name:<7} {row}" for name, row in rows)]

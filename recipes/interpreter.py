@@ -46,9 +46,20 @@ FETCHED = {"python": "COSMO_URL", "zip": "COSMO_ZIP_URL"}
 """What is fetched, by its name in the build folder, and the setting that says where from."""
 
 
-def zip_command() -> str:
-    """The zip to call in the build folder: the one on PATH, else the one that was fetched."""
-    return "zip" if shutil.which("zip") else "sh ./zip"
+def zip_command(build: str = ".") -> str:
+    """The zip to call: the one on PATH, else the one that was fetched into the build folder."""
+    return "zip" if shutil.which("zip") else f"sh {build}/zip"
+
+
+def inside_command(p: Project, mode: str, *words: str) -> str:
+    """The line that runs a program of `inside` in the fetched interpreter.
+
+    In a vendored file the programs are in that file itself.
+    """
+    path = Path(__file__)
+    path = path.with_name("inside") if __name__ == "recipes.interpreter" else path
+    file = str(path) if os.path.relpath(path).startswith("..") else os.path.relpath(path)
+    return f"sh {quote(p.build)}/python -IB {quote(file)} {' '.join([mode, *words])}"
 
 
 def fetch_tools(p: Project, sh: Shell, force: bool = False) -> str:
@@ -161,8 +172,8 @@ def describe(path: str) -> str:
 def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     """Download `url` to the folder `download`, or, offline, take what it gave before.
 
-    Nothing else is in that folder, so that it does not matter how wget names the file; its name is
-    returned.
+    Nothing else is in that folder, so that it does not matter how wget names the file. Its name is
+    returned, if it is not what the cache has.
     """
     folder = os.path.join(p.build, "download")
     entry, remove = {} if force else cached_download(url), f"rm -rf {quote(folder)}"
@@ -175,7 +186,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     if p.get("COSMO_OFFLINE"):
         if not entry:
             raise RecipeError(f"{public_url(url)} is not in the cache; {ONLINE}")
-        return str(entry["name"])
+        return ""
     remedy = f"check the network, or set {FETCHED[name]} to a mirror or a file"
     if p.value(FETCHED[name]).source == "COSMO_VERSION":
         remedy = "check the network, and COSMO_VERSION"
@@ -192,6 +203,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     limits += f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
     if url.startswith("https:"):
         limits += NO_HTTP + ("" if os.environ.get("https_proxy") else " no_proxy=")
+    before = {} if sh.dry else folder_state(folder)
     # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
     line = f"({limits}\n{WGET} -P {quote(folder)} {shlex.quote(url)})"
 
@@ -203,7 +215,21 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         progress = Progress(bar, r"\s*\d+K[ .]", folder)
         sh.run(line, failed, remedy, progress=progress, reason=reason)
         progress.submit("")
-    return "" if sh.dry else next(iter(os.listdir(folder)), "")
+    after = {} if sh.dry else folder_state(folder)
+    return "" if after == before else next(iter(after), "")
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """What of a file changes when it does: where it is on the disk, its size, mode and times."""
+    stat = path.stat()
+    times = stat.st_mtime_ns, stat.st_ctime_ns
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mode, *times)
+
+
+def folder_state(folder: str) -> dict[str, tuple[int, ...]]:
+    """The names of the files in a folder, if there is one, and the state of each."""
+    paths = Path(folder).iterdir() if Path(folder).is_dir() else ()
+    return {path.name: file_state(path) for path in paths}
 
 
 def file_sha256(path: Path) -> str:
@@ -225,6 +251,16 @@ def cache_folder() -> Path:
     if not os.path.isabs(base):
         base = str(Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache"))
     return Path(base, "cosmo-recipes")
+
+
+def prune_cache(days: int) -> None:
+    """Remove from the cache what no build used for so many days."""
+    before, folder = time.time() - days * 86400, cache_folder()
+    if (folder / "uv").is_dir() and (folder / "uv").stat().st_mtime <= before:
+        shutil.rmtree(folder / "uv")
+    for path in (path for kind in ("sha256", "url") for path in (folder / kind).glob("*")):
+        if path.stat().st_mtime <= before:
+            path.unlink()
 
 
 def cached_file(sha256: str) -> Path | None:

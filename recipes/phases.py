@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
-import time
 from contextlib import redirect_stderr, suppress
 from io import StringIO
 from json import dumps
@@ -21,17 +19,12 @@ from invoke.runners import Result
 from invoke.tasks import task
 
 from .app import write_app
-from .dependencies import (
-    check_lock,
-    check_uv,
-    find_constraint,
-    inside_command,
-    install_dependencies,
-    write_lock,
-)
+from .dependencies import check_lock, check_uv, find_constraint, install_dependencies, write_lock
+from .digest import build_inputs, last_report, note_build
 from .executable import (
     compile_error,
     compile_line,
+    describe_executable,
     describe_failure,
     new_zip,
     place,
@@ -41,15 +34,25 @@ from .executable import (
     write_args,
 )
 from .inside.start import REMEDY
-from .interpreter import cache_folder, fetch_tools, file_sha256, lock_message, zip_command
+from .interpreter import (
+    cache_folder,
+    fetch_tools,
+    inside_command,
+    lock_message,
+    prune_cache,
+    zip_command,
+)
+from .layer import COMPILED, begin_executable
 from .lockfile import count
-from .project import CONSTRAINT, Project, load_project
+from .project import CONSTRAINT, FORCE, INPUTS, Project, load_project
 from .session import OPTIONS, handle_signals, session
 from .settings import SETTINGS
 from .shell import (
     Progress,
     RecipeError,
     Shell,
+    exit_on_error,
+    log,
     print_result,
     progress_bar,
     quote,
@@ -112,10 +115,10 @@ def check(c: Context) -> None:
         roots = [executable.entry for executable in p.executables if executable.entry]
         if not p.get("COSMO_CHECK") or not roots:
             return
-        work = quote(f"{p.build}/.deps") if p.installs else "''"
         trial = ["--help"] if p.is_app and roots == [p.pkg] else []
-        words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots, *trial])
-        line = inside_command(p, "check", '"$DIR_SITE"', work, words)
+        requires = "" if p.installs else p.metadata.requires_python  # else `deps` checked it
+        words = shlex.join([p.metadata.name or p.pkg, requires, *roots, *trial])
+        line = inside_command(p, "check", '"$DIR_SITE"', quote(p.layer), words)
         try:
             sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
         except RecipeError as error:
@@ -138,7 +141,8 @@ def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoRetur
         sh.log("check", f"tries {constraint}")
         with suppress(RecipeError), redirect_stderr(StringIO()):  # the reasons stay the last lines
             run_phases(c, {CONSTRAINT: constraint}, "check")
-            sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
+            line = inside_command(p, "imports", '"$DIR_SITE"', quote(p.layer))
+            sh.run(line, reason=describe_failure)
             remedy = f"add --with {constraint}" if p.is_app else "require that"
             message = str(error).replace(f"; {REMEDY}", "")
             raised = RecipeError(f"{message}; with {constraint} it can start: {remedy}")
@@ -155,7 +159,7 @@ def compile_site(c: Context) -> None:
         sh.log("compile", count(files, "file"))
         with progress_bar("compile", files, "files") as bar:
             # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
-            lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
+            lib, counted = os.path.dirname(p.site), Progress(bar, COMPILED)
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
             failed, line = f"{p.source} does not compile", compile_line(p, f"-f {own}")
@@ -165,7 +169,7 @@ def compile_site(c: Context) -> None:
                 return compile_error(p, result) or shown
 
             sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
-            if p.writes_metadata:
+            if p.beside or p.metadata.built:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
@@ -182,16 +186,9 @@ def report(c: Context) -> None:
             if not Path(executable.path).is_file():
                 raise RecipeError(f"{executable.path} does not exist; make it with `invoke cosmo`")
         version = sh.run("sh ./python --version", at=p.build).stdout.strip()
-        changes = Path(p.build, ".deps", "changed")
-        forms = changes.read_text("utf-8").splitlines() if p.installs and changes.is_file() else []
-        forms = [form.replace("\t", ": ") for form in forms]
-        for path in (Path(executable.path) for executable in p.executables):
-            exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
-            start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
-            rows = {"size": f"{path.stat().st_size:,} bytes", "sha256": file_sha256(path)}
-            lines = [(name, row) for name, row in {**rows, "python": version}.items()]
-            lines += [*(("pure", form) for form in forms), ("start", f"{start}{exe}")]
-            print_result("\n".join([str(path), *(f"  {name:<7} {row}" for name, row in lines)]))
+        shown = [line for one in p.executables for line in describe_executable(p, one, version)]
+        print_result("\n".join(shown))
+        note_build(p, shown)
 
 
 @task(pre=[compile_site], post=[report])
@@ -204,19 +201,13 @@ def update(c: Context) -> None:
             "update",
             f"{count(files + 1, 'file')} into {', '.join(made.path for made in p.executables)}",
         )
-        sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
-        # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
-        new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")
-        line = f"{zip_} -q -U .new/python.zip '*' --out {new}"
-        line += f" -x {shlex.join(prune)}" if prune else ""
-        sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
-        line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
-        sh.run(line, at=p.build)
-        sh.run("find Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
+        new, zip_ = new_zip(first), zip_command()
         with progress_bar("update", files, "entries") as bar:
+            added = Progress(bar, r"\s*(adding|updating): ")
+            begin_executable(p, sh, new, added)
             # the article: zip -r $PKG.zip .args Lib
             line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
-            sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
+            sh.run(line, at=p.build, progress=added)
         if p.get("COSMO_CHECK") and first.entry:
             try_imports(p, sh, first)
         for other in others:
@@ -232,16 +223,20 @@ def update(c: Context) -> None:
             place(p, sh, executable)  # the article: mv $PKG.zip $PKG
 
 
-@task(default=True, help={"offline": "Ask no server: take what the cache has."})
-def build(c: Context, offline: bool = False) -> None:
+FORCED = {"force": "Build all of it anew, and keep nothing of the last build."}
+"""What an option of the tasks that package means."""
+
+
+@task(default=True, help={"offline": "Ask no server: take what the cache has.", **FORCED})
+def build(c: Context, offline: bool = False, force: bool = False) -> None:
     """Package the project into one executable: every phase, in order."""
-    package(c, {"COSMO_OFFLINE": "1"} if offline else {})
+    package(c, {"COSMO_OFFLINE": "1"} if offline else {}, force)
 
 
-@task(help={"file": "The script; what it needs stands in its comments (PEP 723)."})
-def script(c: Context, file: str) -> None:
+@task(help={"file": "The script; what it needs stands in its comments (PEP 723).", **FORCED})
+def script(c: Context, file: str, force: bool = False) -> None:
     """Package a single script, with the dependencies that its comments name."""
-    package(c, {"COSMO_SCRIPT": file})
+    package(c, {"COSMO_SCRIPT": file}, force)
 
 
 @task(
@@ -250,23 +245,40 @@ def script(c: Context, file: str) -> None:
         "requirement": "What to install, as in 'black==25.1.0'.",
         "entry": "The command to start, or module:function (default: called like the release).",
         "with": "What else to install, as in 'jsonschema<4.18'; may be given several times.",
+        **FORCED,
     },
 )
-def app(c: Context, requirement: str, entry: str = "", with_: list[str] | None = None) -> None:
+def app(
+    c: Context,
+    requirement: str,
+    entry: str = "",
+    with_: list[str] | None = None,
+    force: bool = False,
+) -> None:
     """Package a program from the package index into dist/, without a project."""
     with session(c, "app") as (p, sh):
         file = write_app(p, sh, requirement, entry, with_ or ())
-    package(c, {"COSMO_SCRIPT": str(file)})
+    package(c, {"COSMO_SCRIPT": str(file)}, force)
 
 
-def package(c: Context, options: dict[str, str]) -> None:
-    """Check all settings, and run every phase with these options, which no later task sees."""
-    options = {**c.config.get(OPTIONS, {}), **options}
-    with handle_signals():
+def package(c: Context, options: dict[str, str], force: bool) -> None:
+    """Check all settings, and run every phase with these options, which no later task sees.
+
+    Where all is as it was for the last build, its report is printed again.
+    """
+    options = {**c.config.get(OPTIONS, {}), **options, FORCE: "1" if force else ""}
+    with handle_signals(), exit_on_error("cosmo cannot go on"):
         p = load_project(options)
         p.check()
-        check_uv(p, bool(c.config.run.dry))
-    run_phases(c, options, "update")
+        dry = bool(c.config.run.dry)
+        check_uv(p, dry)
+        inputs = "" if dry else build_inputs(p)
+        report = last_report(p, inputs)
+        if report and not force:
+            log("cosmo    nothing has changed since the last build; --force builds it anew")
+            print_result("\n".join(report))
+            return
+    run_phases(c, {**options, INPUTS: inputs}, "update")
 
 
 def run_phases(c: Context, options: dict[str, str], last: str) -> None:
@@ -298,16 +310,11 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
 @task(help={"prune": "Remove what no build used for so many days (0: all)."})
 def cache(c: Context, prune: str = "") -> None:
     """Print what the user's cache holds, and its size; --prune DAYS makes it smaller."""
-    folder = cache_folder()
     if prune and not prune.isdecimal():
         raise RecipeError(f"--prune={prune!r}: write a number of days")
     if prune:
-        before = time.time() - int(prune) * 86400
-        if (folder / "uv").is_dir() and (folder / "uv").stat().st_mtime <= before:
-            shutil.rmtree(folder / "uv")
-        for path in (path for kind in ("sha256", "url") for path in (folder / kind).glob("*")):
-            if path.stat().st_mtime <= before:
-                path.unlink()
+        prune_cache(int(prune))
+    folder = cache_folder()
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
     print_result(f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB")
 

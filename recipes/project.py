@@ -33,7 +33,9 @@ FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 WORK_FILES = (
     ".args",
     ".deps",
+    ".built",
     ".imports",
+    ".layer",
     ".lock",
     ".new",
     ".smoke",
@@ -46,8 +48,9 @@ WORK_FILES = (
 APP_MARK = "# Written by `invoke cosmo.app`."
 """How a script begins that `cosmo.app` wrote."""
 
-CONSTRAINT = "constraint"
-"""The name under which the options of a task may have versions to resolve with."""
+CONSTRAINT, FORCE, INPUTS = "constraint", "force", "inputs"
+"""The names under which the options of a task may have versions to resolve with; that nothing of
+an earlier build is to be kept; and the digest of all that the build depends on."""
 
 
 class Executable(NamedTuple):
@@ -71,6 +74,8 @@ class Project(Settings):
 
     constraint = ""
     """Versions, as shell words, that the dependencies are to be resolved with."""
+    force = inputs = ""
+    """Not empty if nothing of an earlier build is to be kept; the digest of what goes in."""
 
     def __init__(self, location: Location, *given: Table) -> None:
         super().__init__(location.root, *given, *location.tables)
@@ -216,6 +221,12 @@ class Project(Settings):
         return deps != "none" and bool(deps or metadata.built or metadata.dependencies)
 
     @property
+    def layer(self) -> str:
+        """The folder for the installed dependencies; empty where there are none."""
+        packages = self.lock is None or self.lock.packages
+        return os.path.join(self.build, ".layer") if self.installs and packages else ""
+
+    @property
     def writes_metadata(self) -> bool:
         """Whether there are dependencies to install, or metadata to write.
 
@@ -307,7 +318,8 @@ def load_project(options: Mapping[str, str] | None = None) -> Project:
     with exit_on_error("the settings cannot be read"):
         given = (Table("option", options or {}), Table("environment", os.environ))
         project = Project(locate_project(Path.cwd(), *given), *given)
-        project.constraint = (options or {}).get(CONSTRAINT, "")
+        values = [(options or {}).get(name, "") for name in (CONSTRAINT, FORCE, INPUTS)]
+        project.constraint, project.force, project.inputs = values
         return project
 
 

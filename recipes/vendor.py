@@ -25,7 +25,7 @@ from .shell import RecipeError, exit_on_error, log
 PACKAGE_DIR = Path(__file__).parent
 INSIDE = tuple(
     f"inside/{name}.py"
-    for name in ("distribution", "probe", "imports", "start", "purify", "__main__")
+    for name in ("distribution", "purify", "probe", "imports", "start", "__main__")
 )
 """The modules that run in the fetched interpreter: they come first, and import no other."""
 
@@ -33,7 +33,8 @@ MODULES = tuple(
     f"{name}.py"
     for name in (
         *("shell", "parsers", "settings", "pyproject", "lockfile", "metadata", "source", "project"),
-        *("session", "interpreter", "dependencies", "app", "executable", "phases", "__init__"),
+        *("session", "interpreter", "executable", "digest", "layer", "dependencies", "app"),
+        *("phases", "__init__"),
     )
 )
 """The other modules that are vendored, each behind those that it imports."""

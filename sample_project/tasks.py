@@ -22,27 +22,25 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 39aee06d467e8af7df9c4e7af81db70dd96c849fa0d35efc0ab9b5446e9081a4
+# sha256 of all other lines: 636422409985cfd126abb715eaaa65019adcb0bd61c412bf795d46d9df04dea5
 
 from __future__ import annotations
 
 import ast
 import builtins
-import csv
-import datetime
 import importlib
 import importlib.util
 import json
 import os
 import re
-import runpy
 import select
-import shutil
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 from typing import NamedTuple
@@ -84,19 +82,29 @@ class Dist:
 
     def __init__(self, folder: str, info: str) -> None:
         self.folder, self.info, self.name, self.version = folder, info, "", ""
-        self.requires: list[Any] = []
-        packaging = importlib.import_module("pip._vendor.packaging.requirements")
-        for line in self.read("METADATA").partition("\n\n")[0].splitlines():
-            key, _, value = line.partition(": ")
+        lines = self.read("METADATA").partition("\n\n")[0].splitlines()
+        self.fields = [line.partition(": ")[::2] for line in lines]
+        for key, value in self.fields:
             if key in ("Name", "Version"):
                 setattr(self, key.lower(), value)
-            with suppress(packaging.InvalidRequirement):
-                self.requires += [packaging.Requirement(value)] if key == "Requires-Dist" else []
-        rows = csv.reader(self.read("RECORD").splitlines())
-        self.hashes = {row[0]: row[1] for row in rows if len(row) > 1}
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
+
+    @cached_property
+    def requires(self) -> list[Any]:
+        """What it requires."""
+        packaging, requires = import_module("pip._vendor.packaging.requirements"), []
+        for value in (value for key, value in self.fields if key == "Requires-Dist"):
+            with suppress(packaging.InvalidRequirement):
+                requires.append(packaging.Requirement(value))
+        return requires
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """The hash of each of its files, empty where none is recorded."""
+        rows = import_module("csv").reader(self.read("RECORD").splitlines())
+        return {row[0]: row[1] for row in rows if len(row) > 1}
 
     def path(self, name: str) -> str:
         """The path of one of its files."""
@@ -167,6 +175,174 @@ def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
             names = [step.name for step in path]
             return names if names[0] == program else [program, *names]
         path.insert(0, above[0])
+
+
+# recipes/inside/purify.py -----------------------------------------------------
+# Make installed distributions fit for the executable, in which no extension module can run.
+#
+# Extension modules, shared libraries and native programs are removed from what is installed. Whether
+# the program starts without them is for `imports` to find out.
+
+INSTALLER_FILES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
+LAYER_SITE = "Lib/site-packages"
+"""Where, in the folder of a layer, the dependencies are installed."""
+
+
+def purify(work: str, layer: str, program: str, suffix: str) -> None:
+    """Make what is installed in a layer fit for the executable; note there what changed.
+
+    `program` is the program's distribution, if it has a name, and `work/own` has those that its own
+    wheel brings: a dependency may require these, and they are removed. A `.py` will get `suffix`
+    behind its name.
+    `work/forms` has the form that `select` chose of each distribution. Exits with one line for what
+    cannot be packaged.
+    """
+    site, own, changes, removed = os.path.join(layer, LAYER_SITE), os.path.join(work, "own"), [], []
+    names = {canonical(program)}
+    names |= {canonical(dist.name) for dist in (find_dists(own) if os.path.isdir(own) else ())}
+    installed = find_dependencies(site, names)
+    check_conflicts(installed)
+    with open(os.path.join(work, "forms"), encoding="utf-8") as file:
+        forms = dict(line.rstrip("\n").split("\t") for line in file)
+    for dist in installed:
+        extensions, form = dist.extensions(), forms.get(canonical(dist.name), "")
+        programs = native_programs(dist)
+        if extensions:
+            form = "its wheel, without the extension"
+        if programs:
+            form = f"{form or 'its wheel'}, without its native {' and '.join(programs)}"
+        missing = strip_extensions(dist, extensions)
+        removed += [f"{name}\t{dist}\n" for name in (*missing, *programs)]
+        changes += [f"{dist}\t{form}\n"] * bool(form)
+        remove_installer_files(dist, suffix)
+    with suppress(FileNotFoundError):
+        os.remove(f"{site}/.lock")
+    rmtree = import_module("shutil").rmtree
+    if not os.path.exists(f"{site}/bin/__init__.py"):
+        rmtree(f"{site}/bin", ignore_errors=True)
+    for folder in [path for path, *_ in os.walk(site) if path.endswith("__pycache__")]:
+        rmtree(folder)
+    for note, lines in (("changed", changes), ("removed", removed)):
+        with open(os.path.join(layer, note), "w", encoding="utf-8") as file:
+            file.writelines(lines)
+
+
+def find_dependencies(site: str, own: set[str]) -> list[Dist]:
+    """What is installed, without the program's own distributions, which are removed."""
+    installed = []
+    for dist in find_dists(site):
+        if canonical(dist.name) in own:
+            remove_dist(dist)
+        else:
+            installed.append(dist)
+    return installed
+
+
+def check_conflicts(installed: list[Dist]) -> None:
+    """Exit where two distributions bring different files of one name."""
+    owners: dict[str, Dist] = {}
+    for dist in installed:
+        for name in (name for name in dist.files() if "__pycache__" not in name):
+            other = owners.setdefault(name, dist)
+            if dist.hashes[name] != other.hashes[name]:
+                sys.exit(f"{other} and {dist} both bring {name}")
+
+
+def check_program(packed: str, layer: str, program: str) -> None:
+    """Exit where the program in `packed` and a dependency bring different files of one name.
+
+    A package of which both bring a part, and the same `__init__.py`, is made whole in `packed`.
+    """
+    site, shared = os.path.join(layer, LAYER_SITE), []
+    for name in list_files(packed):
+        other, clash = os.path.join(site, name), module_package_clash(name)
+        if os.path.isfile(os.path.join(site, clash)):
+            sys.exit(f"{program} and {owner_of(site, clash)} both are {name.split('/')[0]}")
+        if not os.path.isfile(other) or "__pycache__" in name:
+            continue
+        with open(os.path.join(packed, name), "rb") as one, open(other, "rb") as two:
+            if one.read() != two.read():
+                sys.exit(f"{program} and {owner_of(site, name)} both bring {name}")
+        shared += [os.path.dirname(name)] * name.endswith("/__init__.py")
+    for folder in shared:
+        target = os.path.join(packed, folder)
+        import_module("shutil").copytree(os.path.join(site, folder), target, dirs_exist_ok=True)
+
+
+def list_files(folder: str) -> Iterator[str]:
+    """The files below a folder, relative to it."""
+    for path, _, names in os.walk(folder):
+        above = path[len(folder) + 1 :]
+        for name in names:
+            yield f"{above}/{name}" if above else name
+
+
+def owner_of(site: str, name: str) -> str:
+    """The distribution that an installed file is of."""
+    dists = (dist for dist in find_dists(site) if {name, f"{name}c"} & dist.hashes.keys())
+    return str(next(dists, "a dependency"))
+
+
+def module_package_clash(name: str) -> str:
+    """The package that a module would hide or be hidden by, or the module for a package."""
+    if name.endswith("/__init__.py"):
+        return name[: -len("/__init__.py")] + ".py"
+    return name[:-3] + "/__init__.py" if name.endswith(".py") else name + "/no-such-file"
+
+
+def remove_dist(dist: Dist) -> None:
+    """Remove a distribution's files, and the folders that are empty then."""
+    for name in dist.files():
+        os.remove(dist.path(name))
+        folder = os.path.dirname(name)
+        while folder and not os.listdir(dist.path(folder)):
+            os.rmdir(dist.path(folder))
+            folder = os.path.dirname(folder)
+    import_module("shutil").rmtree(dist.path(dist.info))
+
+
+def native_programs(dist: Dist) -> list[str]:
+    """The programs, no scripts, that a distribution installs: their names, behind `bin/`."""
+    programs = []
+    for name in dist.hashes:
+        path = dist.path(name)
+        if (
+            name.startswith("bin/")
+            and "bin/__init__.py" not in dist.hashes
+            and os.path.isfile(path)
+        ):
+            with open(path, "rb") as file:
+                programs += [name] if file.read(2) != b"#!" else []
+    return programs
+
+
+def strip_extensions(dist: Dist, extensions: list[str]) -> list[str]:
+    """Remove a distribution's extensions; return the module names that are missing then."""
+    missing = []
+    for name in extensions:
+        with suppress(FileNotFoundError):
+            os.remove(dist.path(name))
+        *folders, file = name.split("/")
+        parts = [*folders, file.split(".")[0]]
+        stem = dist.path("/".join(parts))
+        stands_in = os.path.exists(f"{stem}.py") or os.path.exists(f"{stem}/__init__.py")
+        if all(part.isidentifier() for part in parts) and not stands_in:
+            missing.append(".".join(parts))
+    return missing
+
+
+def remove_installer_files(dist: Dist, suffix: str) -> None:
+    """Remove what tells of the installation from the metadata, and list the files as packed."""
+    infos = [f"{dist.info}/{name}" for name in os.listdir(dist.path(dist.info))]
+    for name in infos:
+        if name.rpartition("/")[2] in INSTALLER_FILES:
+            os.remove(dist.path(name))
+    names = [*dist.files(), *(name for name in infos if os.path.exists(dist.path(name)))]
+    rows = sorted(name + suffix if name.endswith(".py") else name for name in names)
+    if dist.hashes:
+        with open(dist.path(f"{dist.info}/RECORD"), "w", encoding="utf-8", newline="\n") as file:
+            writer = import_module("csv").writer(file, lineterminator="\n")
+            writer.writerows([row, "", ""] for row in rows)
 
 
 # recipes/inside/probe.py ------------------------------------------------------
@@ -472,15 +648,48 @@ class Use(NamedTuple):
     is_later: bool = False
 
 
+def read_imports(
+    path: str, package: str, is_run: bool, called: set[str] | None
+) -> tuple[list[Any], list[Any]]:
+    """The imports of a module's file; and of functions `called` in it, what they call elsewhere.
+
+    Both are rows; there are none of what cannot be read.
+    """
+    with open(path, "rb") as source:
+        try:
+            visitor = ImportVisitor(package, is_run, ast.parse(source.read()), called or set())
+        except (SyntaxError, ValueError, RecursionError):  # compileall names the line
+            return [], []
+    calls = list(visitor.called_imports()) if called is not None else []
+    return [tuple(one) for one in visitor.imports], calls
+
+
+def parents(name: str) -> Iterator[str]:
+    """The folders above a file, by its path."""
+    while name := name.rpartition("/")[0]:
+        yield name
+
+
 class ImportGraph:
     """The modules that are imported from the roots, and where each is imported first.
 
     `required` are those without which the program does not start. `removed` are the modules that
-    were removed from what is installed in `site`, and `changed` the packages that they were of.
+    were removed from what is installed, and `changed` the packages that they were of. Of `sites`,
+    the second holds the dependencies, which are the same for as long as the file `kept` is there:
+    it keeps what was read of them.
     """
 
-    def __init__(self, site: str, removed: dict[str, str], changed: set[str]) -> None:
-        self.site, self.removed, self.changed = site, removed, changed
+    def __init__(
+        self, sites: list[str], removed: dict[str, str], changed: set[str], kept: str
+    ) -> None:
+        self.files = {name: site for site in reversed(sites) for name in list_files(site)}
+        self.folders = {folder for name in self.files for folder in parents(name)}
+        self.installed, self.kept = sites[-1] if kept else "", kept
+        self.known: dict[str, tuple[list[Any], list[Any]]] = {}
+        self.removed, self.changed = removed, changed
+        with suppress(OSError, ValueError), open(kept, encoding="utf-8") as file:
+            self.known = json.load(file)
+        self.read_before = len(self.known)
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
         self.called: dict[str, set[str]] = {}
@@ -510,9 +719,9 @@ class ImportGraph:
     def follow(self, entries: list[tuple[Import, Use]]) -> None:
         """Add what is imported, directly or not: first what is required, then what is optional."""
         for modules, optional in ((self.required, False), (self.optional, True)):
-            todo = [entry for entry in entries if optional or not entry[0].optional]
+            todo = deque(entry for entry in entries if optional or not entry[0].optional)
             while todo:
-                one, use = todo.pop(0)
+                one, use = todo.popleft()
                 if one.attribute and one.name not in self.removed and not self.find(one.name):
                     continue
                 parts = one.name.split(".")
@@ -532,9 +741,9 @@ class ImportGraph:
         """
         path = name.replace(".", "/")
         for file in (f"{path}/__init__.py", f"{path}.py", f"{path}/__init__.pyc", f"{path}.pyc"):
-            if os.path.isfile(os.path.join(self.site, file)):
+            if file in self.files:
                 return file
-        return path if any(files for *_, files in os.walk(os.path.join(self.site, path))) else None
+        return path if path in self.folders else None
 
     def read(self, name: str, is_run: bool = False) -> list[tuple[Import, Use]]:
         """The imports of a module in the site, none of what has no source that can be read.
@@ -546,28 +755,36 @@ class ImportGraph:
             return []
         parent, _, last = name.rpartition(".")
         package = name if file.endswith("/__init__.py") and last != "__init__" else parent
-        with open(os.path.join(self.site, file), "rb") as source:
-            try:
-                tree = ast.parse(source.read())
-                visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
-            except (SyntaxError, ValueError, RecursionError):  # compileall names the line
-                return []
+        called = self.called.get(name, set() if is_run else None)
+        key = " ".join([file, package, str(is_run), str(called is not None), *sorted(called or ())])
+        rows = self.known.get(key) if self.files[file] == self.installed else None
+        if rows is None:
+            rows = read_imports(os.path.join(self.files[file], file), package, is_run, called)
+            if self.files[file] == self.installed:
+                self.known[key] = rows
         by = "" if is_run else name
-        entries = [(one, Use(by, file, one.line, one.is_later)) for one in visitor.imports]
-        if is_run or name in self.called:
-            for base, function in visitor.called_imports():
-                names = self.called.setdefault(base, set())
-                if function not in names:
-                    names.add(function)
-                    entries += self.read(base)
+        entries = [(Import(*row), Use(by, file, row[1], row[4])) for row in rows[0]]
+        for base, function in rows[1]:
+            names = self.called.setdefault(base, set())
+            if function not in names:
+                names.add(function)
+                entries += self.read(base)
         return entries
+
+    def save_read(self) -> None:
+        """Keep what was read of the dependencies; where that cannot be, it is read again."""
+        if self.kept and len(self.known) > self.read_before:
+            with suppress(OSError):
+                with open(f"{self.kept}.part", "w", encoding="utf-8") as file:
+                    json.dump(self.known, file)
+                os.replace(f"{self.kept}.part", self.kept)
 
     def binds(self, module: str, name: str) -> bool:
         """Whether a module may bind a name, as far as can be read."""
         file = self.find(module) or ""
         if not file.endswith(".py"):
             return True
-        with open(os.path.join(self.site, file), "rb") as source:
+        with open(os.path.join(self.files[file], file), "rb") as source:
             try:
                 names = bound_names(ast.parse(source.read()))
             except (SyntaxError, ValueError, RecursionError):
@@ -656,18 +873,20 @@ ZONES = """
 """What `.imports` also does where the program may ask for time zones, which may be pruned."""
 
 
-def check_start(site: str, work: str, program: str, specifiers: str, *roots: str) -> None:
+def check_start(packed: str, layer: str, program: str, specifiers: str, *roots: str) -> None:
     """Exit with a line for each thing for which what starts cannot start in this Python.
 
-    `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
-    `module:function`; one that begins with a dash is an argument, with which the first is to run.
-    Writes `.imports` in the build folder: a program that imports what they do, and does that.
+    `layer` has what is installed and the notes of `purify`, if anything is. A root is a module to
+    run, or `module:function`; one that begins with a dash is an argument, with which the first is
+    to run. Writes `.imports` in the build folder: a program that imports what they do, and does
+    that.
     """
     arguments = [root for root in roots if root.startswith("-")]
     roots = tuple(root for root in roots if root not in arguments)
     check_python(specifiers)
-    notes = Notes(site, work, program)
-    graph = ImportGraph(os.path.abspath(site), notes.removed, notes.changed_packages())
+    notes, sites = Notes(packed, layer, program), program_sites(packed, layer)
+    kept = os.path.join(layer, "imports") if layer else ""
+    graph = ImportGraph(sites, notes.removed, notes.changed_packages(), kept)
     problems = []
     for root in roots:
         add_root(graph, root)
@@ -677,13 +896,14 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
             problem = f"{dist} starts a native program, bin/{package}, which cannot run in the"
             problems.append(f"{problem} executable")
     problems += notes.native_commands(graph)
-    sys.path.append(graph.site)
+    sys.path += sites
     problems += [notes.describe(*missing, graph) for missing in graph.missing()]
+    graph.save_read()
     if problems:
-        notes.write_unsuitable(work)
+        notes.write_unsuitable(os.path.join(packed, "../../.deps"))
         sys.exit("\n".join([*problems[:-1], f"{problems[-1]}; {REMEDY}"]))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
-    with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
+    with open(os.path.join(packed, "../../.imports"), "w", encoding="utf-8") as file:
         lines = dict.fromkeys(f"    {one.statement()}" for one in graph.started)
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
@@ -695,6 +915,8 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
 
 def check_python(specifiers: str) -> None:
     """Exit with one line where this is none of the Pythons that `requires-python` allows."""
+    if not specifiers:
+        return
     version = "{}.{}.{}".format(*sys.version_info)
     sets = importlib.import_module("pip._vendor.packaging.specifiers")
     try:
@@ -727,24 +949,31 @@ def add_root(graph: ImportGraph, root: str) -> None:
         sys.exit(f"{module} has no {name}; correct it")
 
 
-def import_started(site: str) -> None:
-    """Import, from the site and in `.deps`, what `.imports` does."""
-    program = os.path.abspath(os.path.join(site, "../../.imports"))
-    sys.path.append(os.path.abspath(site))
-    os.chdir(os.path.join(site, "../../.deps"))
-    runpy.run_path(program)
+def import_started(packed: str, layer: str = "") -> None:
+    """Import, with what is packed and installed and in `.deps`, what `.imports` does."""
+    program = os.path.abspath(os.path.join(packed, "../../.imports"))
+    sys.path += program_sites(packed, layer)
+    os.chdir(os.path.join(packed, "../../.deps"))
+    importlib.import_module("runpy").run_path(program)
+
+
+def program_sites(packed: str, layer: str) -> list[str]:
+    """The folders with the program, and with what is installed, if anything is."""
+    sites = [packed, *([os.path.join(layer, LAYER_SITE)] if layer else [])]
+    return [os.path.abspath(site) for site in sites]
 
 
 class Notes:
-    """What is installed in `site`, and what `purify` noted of it in `work`.
+    """What is packed and installed, and what `purify` noted of it in the layer.
 
     `removed` are the modules that were removed, and `changed` the distributions that are installed
     in another form. `unsuitable` are those that need a removed module, and what requires each.
     """
 
-    def __init__(self, site: str, work: str, program: str) -> None:
-        self.dists, self.program = find_dists(site), program
-        self.removed, self.changed = (read_note(work, note) for note in ("removed", "changed"))
+    def __init__(self, packed: str, layer: str, program: str) -> None:
+        self.program = program
+        self.dists = [dist for site in program_sites(packed, layer) for dist in find_dists(site)]
+        self.removed, self.changed = (read_note(layer, note) for note in ("removed", "changed"))
         self.unsuitable: dict[str, str] = {}
 
     def changed_packages(self) -> set[str]:
@@ -797,154 +1026,20 @@ class Notes:
         return " -> ".join(names)
 
     def write_unsuitable(self, work: str) -> None:
-        """Note the unsuitable distributions, where `work` is one."""
-        if work:
+        """Note the unsuitable distributions, where anything is installed."""
+        if os.path.isdir(work):
             with open(os.path.join(work, "unsuitable"), "w", encoding="utf-8") as file:
                 file.writelines(f"{name}\t{parent}\n" for name, parent in self.unsuitable.items())
 
 
-def read_note(work: str, note: str) -> dict[str, str]:
-    """The rows of a note, each a key and a value, that `purify` left in a folder."""
-    path = os.path.join(work, note)
-    if not work or not os.path.isfile(path):
+def read_note(layer: str, note: str) -> dict[str, str]:
+    """The rows of a note, each a key and a value, that `purify` left in a layer."""
+    path = os.path.join(layer, note)
+    if not layer or not os.path.isfile(path):
         return {}
     with open(path, encoding="utf-8") as file:
         rows = (line.rstrip("\n").partition("\t") for line in file)
         return {row[0]: row[2] for row in rows}
-
-
-# recipes/inside/purify.py -----------------------------------------------------
-# Make installed distributions fit for the executable, in which no extension module can run.
-#
-# Extension modules, shared libraries and native programs are removed from what is installed. Whether
-# the program starts without them is for `imports` to find out.
-
-INSTALLER_FILES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
-
-
-def purify(work: str, packed: str, program: str, suffix: str) -> None:
-    """Make what is installed in `work/site` fit for the executable; note changes in `work/changed`.
-
-    `packed` holds the program; a `.py` will get `suffix` behind its name there. `work/forms` has
-    the form that `select` chose of each distribution. Exits with one line for what cannot be
-    packaged.
-    """
-    site, own, changes, removed = os.path.join(work, "site"), find_dists(packed), [], []
-    installed = find_dependencies(site, own)
-    check_conflicts(own, installed, packed, program)
-    with open(os.path.join(work, "forms"), encoding="utf-8") as file:
-        forms = dict(line.rstrip("\n").split("\t") for line in file)
-    for dist in installed:
-        extensions, form = dist.extensions(), forms.get(canonical(dist.name), "")
-        programs = native_programs(dist)
-        if extensions:
-            form = "its wheel, without the extension"
-        if programs:
-            form = f"{form or 'its wheel'}, without its native {' and '.join(programs)}"
-        missing = strip_extensions(dist, extensions)
-        removed += [f"{name}\t{dist}\n" for name in (*missing, *programs)]
-        changes += [f"{dist}\t{form}\n"] * bool(form)
-    for dist in [*find_dists(packed), *find_dists(site)]:
-        remove_installer_files(dist, suffix)
-    if os.path.exists(f"{site}/.lock"):
-        os.remove(f"{site}/.lock")
-    if not os.path.exists(f"{site}/bin/__init__.py"):
-        shutil.rmtree(f"{site}/bin", ignore_errors=True)
-    for note, lines in (("changed", changes), ("removed", removed)):
-        with open(os.path.join(work, note), "w", encoding="utf-8") as file:
-            file.writelines(lines)
-
-
-def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
-    """What is installed, without the program, which a dependency may require; that is removed."""
-    installed = []
-    for dist in find_dists(site):
-        if canonical(dist.name) in [canonical(mine.name) for mine in own]:
-            remove_dist(dist)
-        else:
-            installed.append(dist)
-    return installed
-
-
-def check_conflicts(own: list[Dist], installed: list[Dist], packed: str, program: str) -> None:
-    """Exit where two distributions, or one and the program, bring different files of one name."""
-    owners: dict[str, Dist] = {}
-    for dist in own + installed:
-        for name in dist.files():
-            if "__pycache__" in name:
-                continue
-            other, beside = owners.setdefault(name, dist), os.path.join(packed, name)
-            if dist.hashes[name] != other.hashes[name]:
-                sys.exit(f"{other} and {dist} both bring {name}")
-            if dist in own:
-                continue
-            if os.path.isfile(os.path.join(packed, module_package_clash(name))):
-                sys.exit(f"{program} and {dist} both are {name.split('/')[0]}")
-            if os.path.isfile(beside):
-                with open(beside, "rb") as one, open(dist.path(name), "rb") as two:
-                    if one.read() != two.read():
-                        sys.exit(f"{program} and {dist} both bring {name}")
-
-
-def module_package_clash(name: str) -> str:
-    """The package that a module would hide or be hidden by, or the module for a package."""
-    if name.endswith("/__init__.py"):
-        return name[: -len("/__init__.py")] + ".py"
-    return name[:-3] + "/__init__.py" if name.endswith(".py") else name + "/no-such-file"
-
-
-def remove_dist(dist: Dist) -> None:
-    """Remove a distribution's files, and the folders that are empty then."""
-    for name in dist.files():
-        os.remove(dist.path(name))
-        folder = os.path.dirname(name)
-        while folder and not os.listdir(dist.path(folder)):
-            os.rmdir(dist.path(folder))
-            folder = os.path.dirname(folder)
-    shutil.rmtree(dist.path(dist.info))
-
-
-def native_programs(dist: Dist) -> list[str]:
-    """The programs, no scripts, that a distribution installs: their names, behind `bin/`."""
-    programs = []
-    for name in dist.hashes:
-        path = dist.path(name)
-        if (
-            name.startswith("bin/")
-            and "bin/__init__.py" not in dist.hashes
-            and os.path.isfile(path)
-        ):
-            with open(path, "rb") as file:
-                programs += [name] if file.read(2) != b"#!" else []
-    return programs
-
-
-def strip_extensions(dist: Dist, extensions: list[str]) -> list[str]:
-    """Remove a distribution's extensions; return the module names that are missing then."""
-    missing = []
-    for name in extensions:
-        with suppress(FileNotFoundError):
-            os.remove(dist.path(name))
-        *folders, file = name.split("/")
-        parts = [*folders, file.split(".")[0]]
-        stem = dist.path("/".join(parts))
-        stands_in = os.path.exists(f"{stem}.py") or os.path.exists(f"{stem}/__init__.py")
-        if all(part.isidentifier() for part in parts) and not stands_in:
-            missing.append(".".join(parts))
-    return missing
-
-
-def remove_installer_files(dist: Dist, suffix: str) -> None:
-    """Remove what tells of the installation from the metadata, and list the files as packed."""
-    infos = [f"{dist.info}/{name}" for name in os.listdir(dist.path(dist.info))]
-    for name in infos:
-        if name.rpartition("/")[2] in INSTALLER_FILES:
-            os.remove(dist.path(name))
-    names = [*dist.files(), *(name for name in infos if os.path.exists(dist.path(name)))]
-    rows = sorted(name + suffix if name.endswith(".py") else name for name in names)
-    if dist.hashes:
-        with open(dist.path(f"{dist.info}/RECORD"), "w", encoding="utf-8", newline="\n") as file:
-            csv.writer(file, lineterminator="\n").writerows([row, "", ""] for row in rows)
 
 
 # recipes/inside/__main__.py ---------------------------------------------------
@@ -952,12 +1047,13 @@ def remove_installer_files(dist: Dist, suffix: str) -> None:
 #
 #     target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
 #     select PYLOCK FOLDER [HASHED]  part a lock file into those that uv is to install from
-#     metadata PYPROJECT FOLDER      write the metadata that [project] gives
-#     purify WORK PACKED PROGRAM SUFFIX
-#                                    make what is installed fit for the executable
-#     check SITE WORK PROGRAM SPECIFIERS ROOT ...
+#     purify WORK LAYER PROGRAM SUFFIX
+#                                    make what is installed in a layer fit for the executable
+#     own PACKED LAYER PROGRAM SUFFIX [PYPROJECT INFO]
+#                                    make the program fit for it, and write its metadata
+#     check PACKED LAYER PROGRAM SPECIFIERS ROOT ...
 #                                    check that what starts can, and that this Python suits
-#     imports SITE                   import what starts
+#     imports PACKED LAYER           import what starts
 #
 # FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
 # library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
@@ -1028,6 +1124,22 @@ def load_toml(path: str) -> dict[str, Any]:
         return dict(toml.load(file))
 
 
+def fit_program(
+    packed: str, layer: str, program: str, suffix: str, pyproject: str = "", info: str = ""
+) -> None:
+    """Make the program in `packed` fit for the executable, beside the dependencies in `layer`.
+
+    A `.py` will get `suffix` behind its name there. `info` is the folder for the metadata that
+    `pyproject` gives. Exits with one line for what the program and a dependency both bring.
+    """
+    if layer:
+        check_program(packed, layer, program)
+    for dist in find_dists(packed):
+        remove_installer_files(dist, suffix)
+    if pyproject:
+        write_metadata(pyproject, os.path.join(packed, info))
+
+
 def write_metadata(pyproject: str, folder: str) -> None:
     """Write what `[project]` says as an installed distribution's metadata, in `folder`.
 
@@ -1081,8 +1193,8 @@ def toml_value(value: Any) -> str:
         return f"{{ {', '.join(f'{json.dumps(k)} = {toml_value(v)}' for k, v in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
-    if isinstance(value, (datetime.datetime, datetime.date)):
-        return value.isoformat()
+    if hasattr(value, "isoformat"):  # a date, or a time
+        return str(value.isoformat())
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -1090,7 +1202,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "target": target,
     "select": choose_forms,
     "purify": purify,
-    "metadata": write_metadata,
+    "own": fit_program,
     "check": check_start,
     "imports": import_started,
 }
@@ -1105,6 +1217,7 @@ if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
 import hashlib
 import keyword
 import shlex
+import shutil
 import subprocess
 import threading
 import time
@@ -1119,7 +1232,6 @@ from dataclasses import dataclass
 from dataclasses import field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import cached_property
 from functools import lru_cache
 from io import StringIO
 from json import dumps
@@ -2397,7 +2509,9 @@ FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 WORK_FILES = (
     ".args",
     ".deps",
+    ".built",
     ".imports",
+    ".layer",
     ".lock",
     ".new",
     ".smoke",
@@ -2410,8 +2524,9 @@ WORK_FILES = (
 APP_MARK = "# Written by `invoke cosmo.app`."
 """How a script begins that `cosmo.app` wrote."""
 
-CONSTRAINT = "constraint"
-"""The name under which the options of a task may have versions to resolve with."""
+CONSTRAINT, FORCE, INPUTS = "constraint", "force", "inputs"
+"""The names under which the options of a task may have versions to resolve with; that nothing of
+an earlier build is to be kept; and the digest of all that the build depends on."""
 
 
 class Executable(NamedTuple):
@@ -2435,6 +2550,8 @@ class Project(Settings):
 
     constraint = ""
     """Versions, as shell words, that the dependencies are to be resolved with."""
+    force = inputs = ""
+    """Not empty if nothing of an earlier build is to be kept; the digest of what goes in."""
 
     def __init__(self, location: Location, *given: Table) -> None:
         super().__init__(location.root, *given, *location.tables)
@@ -2580,6 +2697,12 @@ class Project(Settings):
         return deps != "none" and bool(deps or metadata.built or metadata.dependencies)
 
     @property
+    def layer(self) -> str:
+        """The folder for the installed dependencies; empty where there are none."""
+        packages = self.lock is None or self.lock.packages
+        return os.path.join(self.build, ".layer") if self.installs and packages else ""
+
+    @property
     def writes_metadata(self) -> bool:
         """Whether there are dependencies to install, or metadata to write.
 
@@ -2671,7 +2794,8 @@ def load_project(options: Mapping[str, str] | None = None) -> Project:
     with exit_on_error("the settings cannot be read"):
         given = (Table("option", options or {}), Table("environment", os.environ))
         project = Project(locate_project(Path.cwd(), *given), *given)
-        project.constraint = (options or {}).get(CONSTRAINT, "")
+        values = [(options or {}).get(name, "") for name in (CONSTRAINT, FORCE, INPUTS)]
+        project.constraint, project.force, project.inputs = values
         return project
 
 
@@ -2814,9 +2938,20 @@ FETCHED = {"python": "COSMO_URL", "zip": "COSMO_ZIP_URL"}
 """What is fetched, by its name in the build folder, and the setting that says where from."""
 
 
-def zip_command() -> str:
-    """The zip to call in the build folder: the one on PATH, else the one that was fetched."""
-    return "zip" if shutil.which("zip") else "sh ./zip"
+def zip_command(build: str = ".") -> str:
+    """The zip to call: the one on PATH, else the one that was fetched into the build folder."""
+    return "zip" if shutil.which("zip") else f"sh {build}/zip"
+
+
+def inside_command(p: Project, mode: str, *words: str) -> str:
+    """The line that runs a program of `inside` in the fetched interpreter.
+
+    In a vendored file the programs are in that file itself.
+    """
+    path = Path(__file__)
+    path = path.with_name("inside") if __name__ == "recipes.interpreter" else path
+    file = str(path) if os.path.relpath(path).startswith("..") else os.path.relpath(path)
+    return f"sh {quote(p.build)}/python -IB {quote(file)} {' '.join([mode, *words])}"
 
 
 def fetch_tools(p: Project, sh: Shell, force: bool = False) -> str:
@@ -2929,8 +3064,8 @@ def describe(path: str) -> str:
 def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     """Download `url` to the folder `download`, or, offline, take what it gave before.
 
-    Nothing else is in that folder, so that it does not matter how wget names the file; its name is
-    returned.
+    Nothing else is in that folder, so that it does not matter how wget names the file. Its name is
+    returned, if it is not what the cache has.
     """
     folder = os.path.join(p.build, "download")
     entry, remove = {} if force else cached_download(url), f"rm -rf {quote(folder)}"
@@ -2943,7 +3078,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     if p.get("COSMO_OFFLINE"):
         if not entry:
             raise RecipeError(f"{public_url(url)} is not in the cache; {ONLINE}")
-        return str(entry["name"])
+        return ""
     remedy = f"check the network, or set {FETCHED[name]} to a mirror or a file"
     if p.value(FETCHED[name]).source == "COSMO_VERSION":
         remedy = "check the network, and COSMO_VERSION"
@@ -2960,6 +3095,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
     limits += f"ulimit -f {(size or MAX_DOWNLOAD) // 512 + 1} || :"
     if url.startswith("https:"):
         limits += NO_HTTP + ("" if os.environ.get("https_proxy") else " no_proxy=")
+    before = {} if sh.dry else folder_state(folder)
     # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
     line = f"({limits}\n{WGET} -P {quote(folder)} {shlex.quote(url)})"
 
@@ -2971,7 +3107,21 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> str:
         progress = Progress(bar, r"\s*\d+K[ .]", folder)
         sh.run(line, failed, remedy, progress=progress, reason=reason)
         progress.submit("")
-    return "" if sh.dry else next(iter(os.listdir(folder)), "")
+    after = {} if sh.dry else folder_state(folder)
+    return "" if after == before else next(iter(after), "")
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """What of a file changes when it does: where it is on the disk, its size, mode and times."""
+    stat = path.stat()
+    times = stat.st_mtime_ns, stat.st_ctime_ns
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mode, *times)
+
+
+def folder_state(folder: str) -> dict[str, tuple[int, ...]]:
+    """The names of the files in a folder, if there is one, and the state of each."""
+    paths = Path(folder).iterdir() if Path(folder).is_dir() else ()
+    return {path.name: file_state(path) for path in paths}
 
 
 def file_sha256(path: Path) -> str:
@@ -2993,6 +3143,16 @@ def cache_folder() -> Path:
     if not os.path.isabs(base):
         base = str(Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache"))
     return Path(base, "cosmo-recipes")
+
+
+def prune_cache(days: int) -> None:
+    """Remove from the cache what no build used for so many days."""
+    before, folder = time.time() - days * 86400, cache_folder()
+    if (folder / "uv").is_dir() and (folder / "uv").stat().st_mtime <= before:
+        shutil.rmtree(folder / "uv")
+    for path in (path for kind in ("sha256", "url") for path in (folder / kind).glob("*")):
+        if path.stat().st_mtime <= before:
+            path.unlink()
 
 
 def cached_file(sha256: str) -> Path | None:
@@ -3037,18 +3197,444 @@ def cache_download(url: str, file: Path, name: str) -> None:
             part.replace(path)
 
 
-# recipes/dependencies.py ------------------------------------------------------
-# The program's dependencies and metadata: resolved and installed by uv for the interpreter.
+# recipes/executable.py --------------------------------------------------------
+# The executable: how it is compiled, its `.args`, what it is tried with, and one rename.
+
+CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
+CANNOT = "which cannot run in the executable"
+LACKS = "which this interpreter lacks"
+SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
+
+
+def write_args(p: Project, executable: Executable) -> str:
+    """The line that writes `.args`."""
+    form = r"\n".join(["%s"] * len(executable.args))
+    words = ['"$PKG"' if word == p.pkg else shlex.quote(word) for word in executable.args]
+    return f"printf '{form}' {' '.join(words)} > {quote(p.build)}/.args"
+
+
+def touch(p: Project) -> str:
+    """The command that gives files the time of all that goes in."""
+    return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
+
+
+def compile_error(p: Project, result: Result) -> str:
+    """The first error that compileall printed, with the source's file and line; else nothing."""
+    pattern = r'(?ms)File "/zip/Lib/site-packages/([^"\n]+)", line (\d+)$.*?^(\w+Error: [^\n]*)$'
+    match = re.search(pattern, result.stdout)
+    if not match:
+        return ""
+    file = p.source if p.top.endswith(".py") else p.source.parent / match[1]
+    return f"{file}:{match[2]}: {match[3]}"
+
+
+def compile_line(p: Project, path: str, build: str = "..") -> str:
+    """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
+
+    It runs there, where no module but those to be packed can be in the compiler's way; `build` is
+    the build folder from there. Where the
+    `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
+    ignores one that lies beside a `.py`.
+    """
+    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
+    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
+    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
+    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
+    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
+    return f"sh {build}/python{options} -m compileall {form}{left} -p /zip/Lib {path}"
+
+
+def new_zip(executable: Executable) -> str:
+    """The path that an executable has in the build folder until it is whole."""
+    return f".new/{shlex.quote(executable.name)}.zip"
+
+
+def prune_interpreter(p: Project, sh: Shell, new: str) -> None:
+    """Make a zip of the interpreter, without what is pruned, at a path in the build folder."""
+    # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
+    prune = p.get("COSMO_PRUNE")
+    line = f"{zip_command()} -q -U .new/python.zip '*' --out {new}"
+    line += f" -x {shlex.join(prune)}" if prune else ""
+    sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
+
+
+def set_modes(p: Project, files: str) -> str:
+    """The line that gives what goes in its modes and time."""
+    return f"chmod -R u=rwX,go=rX {files} && find {files} -type f -exec {touch(p)} {{}} +"
+
+
+def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
+    """Let a new executable, which has no .args yet, import what it will when it starts."""
+    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
+    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
+
+    def reason(result: Result) -> str:
+        why = describe_failure(result, read_note(p.layer, "removed"))
+        may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
+        return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
+
+    shown = sh.run(line, failed, remedy="", at=at, reason=reason).stdout
+    for remark in re.findall("(?m)^remark: (.*)$", shown):
+        sh.log("check", remark)
+
+
+def describe_failure(result: Result, removed: Mapping[str, str] | None = None) -> str:
+    """Why imports failed: the last frame of the traceback that is the program's, and the error.
+
+    `removed` are the extension modules that were removed, and what each is of.
+    """
+    if result.exited in (142, -14):
+        return "it takes longer than a minute to import what starts"
+    found = list(re.finditer(r'File "(?:/zip/Lib/)?(.+)", line (\d+)(.*)', result.stderr))
+    frames = [(match[1], match[2]) for match in found]
+    own = [(file[14:], line) for file, line in frames if file.startswith("site-packages/")]
+    error = traceback_error(result.stderr[found[-1].end() :] if found else "")
+    *_, last = result.stderr.splitlines() or [f"exit status {result.exited}"]
+    error = error or last
+    where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
+    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
+    part = re.match(r"ImportError: cannot import name '(\w+)' from '([\w.]+)'", error)
+    missing = lacks[1] if lacks else f"{part[2]}.{part[1]}" if part else ""
+    if removed and missing in removed:
+        return f"{removed[missing]} needs its extension module {missing}, {CANNOT} ({where})"
+    is_private = re.fullmatch(r"_\w+", missing)
+    if is_private and own and not frames[-1][0].startswith("site-packages/"):
+        library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
+        return f"{library} needs {missing}, {LACKS} ({where} imports it)"
+    shown = f"{where}: {error}" if where else error
+    top = re.split(r"[/.]", own[-1][0])[0] if own else ""
+    dists = [dist for module, dist in (removed or {}).items() if module.split(".")[0] == top]
+    return f"{dists[0]} lacks its extension modules, {CANNOT} ({shown})" if dists else shown
+
+
+def traceback_error(text: str) -> str:
+    """The error in what follows a traceback's last frame; with a second line behind a colon."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    while lines and lines[0][0].isspace():  # it shows the source
+        del lines[0]
+    error, *more = [line.strip() for line in lines] or [""]
+    return " ".join([error, *more[:1]]) if error.endswith(":") else error
+
+
+def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
+    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
+
+    def show(result: Result) -> str:
+        for text in filter(str.strip, (result.stdout, result.stderr)):
+            log(text.rstrip())
+        return f"exit status {result.exited}"
+
+    words = shlex.join(p.get("COSMO_SMOKE"))
+    sh.log("smoke", f"{Path(executable.path).name} {words}")
+    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
+    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
+    end = "{ set -- $?; rm -rf .smoke .new; exit $1; }"
+    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) || {end} && rm -rf .smoke"
+    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
+    sh.run(
+        line,
+        failed,
+        "correct the program, or the arguments; the last executable stays",
+        p.build,
+        reason=show,
+    )
+
+
+def place(p: Project, sh: Shell, executable: Executable) -> None:
+    """Put a whole executable in its place, by one rename.
+
+    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
+    """
+    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
+    line = f"mv -f {new} {quote(executable.path)}"
+    if folder != p.build:
+        part = quote(os.path.join(folder, f".{name}.part"))
+        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
+        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
+    sh.run(line, f"{executable.path} cannot be put in place")
+
+
+def describe_executable(p: Project, executable: Executable, version: str) -> list[str]:
+    """The lines of the report on an executable, which has this version of Python."""
+    path, changes = Path(executable.path), Path(p.layer, "changed")
+    forms = changes.read_text("utf-8").splitlines() if p.layer and changes.is_file() else []
+    exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
+    start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
+    rows = [("size", f"{path.stat().st_size:,} bytes"), ("sha256", file_sha256(path))]
+    rows += [("python", version), *(("pure", form.replace("\t", ": ")) for form in forms)]
+    rows.append(("start", f"{start}{exe}"))
+    return [str(path), *(f"  {name:<7} {row}" for name, row in rows)]
+
+
+# recipes/digest.py ------------------------------------------------------------
+# Digests of all that a build, or a part of it, depends on: where they are the same, it is kept.
+
+
+def digest_of(*parts: object) -> str:
+    """The sha256 of values whose `repr` is all there is to say of them."""
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@lru_cache
+def recipes_digest() -> str:
+    """The sha256 of these recipes, and of the Python that runs them."""
+    path = Path(__file__)
+    files = sorted(path.parent.rglob("*.py")) if __name__ == "recipes.digest" else [path]
+    return digest_of(sys.version, sys.prefix, [file.read_bytes() for file in files])
+
+
+def tree_digest(folder: str) -> str:
+    """The sha256 of the paths, sizes, modes and times of all files below a folder."""
+    rows = []
+    for path, _, names in os.walk(folder):
+        for name in names:
+            stat = os.lstat(f"{path}/{name}")
+            rows.append((path, name, stat.st_size, stat.st_mode, stat.st_mtime_ns))
+    return digest_of(sorted(rows))
+
+
+def file_contents(paths: Iterable[Path]) -> Iterator[tuple[str, int, bytes]]:
+    """The path, mode and content of each file, and of each file below a folder."""
+    for path in paths:
+        found = os.walk(path, followlinks=True) if path.is_dir() else ()
+        below = [Path(folder, name) for folder, _, names in found for name in names]
+        for file in (one for one in sorted(below) or [path] if one.is_file()):
+            yield str(file), file.stat().st_mode, hashlib.sha256(file.read_bytes()).digest()
+
+
+def environment_inputs() -> list[object]:
+    """What of this machine a build depends on: its tools, and the variables that they read."""
+    tools = [(tool, file_state(Path(tool))) for tool in map(shutil.which, ("uv", "zip")) if tool]
+    names = [name for name in sorted(os.environ) if name.startswith(("UV_", "PIP_"))]
+    return [tools, *((name, os.environ.get(name)) for name in (*names, "SOURCE_DATE_EPOCH"))]
+
+
+def layer_inputs(p: Project, pylock: Path) -> str:
+    """The digest of all that the installed dependencies depend on.
+
+    Empty where a dependency is a folder: the lock file does not say what is in it.
+    """
+    locked, deps = pylock.read_bytes(), p.get("COSMO_DEPS")
+    if b"directory" in locked:
+        return ""
+    names = ("COSMO_EXCLUDE", "COSMO_KEEP", "COSMO_SOURCE", "COSMO_OPTIMIZE")
+    return digest_of(
+        *(recipes_digest(), environment_inputs(), file_sha256(Path(p.build, "python")), locked),
+        [line for line, _ in requirements_lines(deps)] if deps else (),
+        sorted(path.name for path in Path(p.build, ".deps/own").glob("*.dist-info")),
+        *(p.metadata.name or p.pkg, [p.get(name) for name in names]),
+        list(file_contents(Path(p.folder, name) for name in ("pyproject.toml", "uv.toml"))),
+    )
+
+
+def build_inputs(p: Project) -> str:
+    """The digest of all that the executables depend on.
+
+    Empty where it is not known beforehand: the interpreter is what a server has now, dependencies
+    are not locked, or the program is what its own build backend makes of it.
+    """
+    addresses, python = p.get("COSMO_URL"), wanted_sha256(p, "python")
+    if not python and len(addresses) == 1 and "://" not in addresses[0]:
+        python = file_sha256(Path(addresses[0]))
+    if not python or p.metadata.built or (p.installs and p.lock is None):
+        return ""
+    deps = p.get("COSMO_DEPS")
+    files = (p.source, *p.beside, p.lock_file, Path(p.folder, "pyproject.toml"))
+    return digest_of(
+        *(recipes_digest(), environment_inputs(), python, p.epoch, p.constraint),
+        [(p.value(name).text, p.value(name).source) for name in SETTINGS],
+        [line for line, _ in requirements_lines(deps)] if deps not in (None, "none") else (),
+        list(file_contents(files)),
+    )
+
+
+def made_files(p: Project) -> list[Path]:
+    """The interpreter and the executables, which a build leaves behind."""
+    return [Path(p.build, "python"), *(Path(executable.path) for executable in p.executables)]
+
+
+def note_build(p: Project, report: list[str]) -> None:
+    """Note in `.built` what the executables were made of, if nothing of that has changed since."""
+    note = Path(p.build, ".built")
+    if not p.inputs or p.inputs != build_inputs(p):
+        note.unlink(missing_ok=True)
+        return
+    states = [file_state(path) for path in made_files(p)]
+    note.write_text(json.dumps([p.inputs, states, report]), "utf-8")
+
+
+def last_report(p: Project, inputs: str) -> list[str]:
+    """The report of the last build, if it was of the same, and nothing was done to what it made."""
+    with suppress(OSError, ValueError):
+        before, states, report = json.loads(Path(p.build, ".built").read_text("utf-8"))
+        now = [list(file_state(path)) for path in made_files(p)]
+        if inputs and before == inputs and states == now:
+            return [str(line) for line in report]
+    return []
+
+
+# recipes/layer.py -------------------------------------------------------------
+# The layer: the dependencies as they go in, which are kept from one build to the next.
 #
-# All of it lies in `.deps` in the build folder until it is fit for the executable:
+# It lies in `.layer` in the build folder:
 #
-#     target       uv's options for the interpreter
-#     pylock.toml  what was resolved, where it is not locked; `pylock.NAME.toml` are parts of it
-#     site         what is installed; `forms` and `changed` note what became of extension modules
-#     wheel, own   the program's own wheel, where its build backend makes it, and that installed
+#     Lib               what is installed, fit for the executable, and its bytecode
+#     changed, removed  what became of extension modules
+#     imports           what the start check read of it
+#     base.zip          the interpreter, pruned, and all that is installed
+#     key, base.key     what these were made of; each is written last
 
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
+
+COMPILED = "(Compiling )|Listing "
+"""How compileall's lines begin."""
+
+MANY_FILES = 200
+"""From how many files on four processes compile faster than one, though each must start."""
+
+REPLACE = "do without it, or require a version that has a pure wheel"
+"""What to do about a dependency that cannot go in."""
+
+
+def pyc_suffix(p: Project) -> str:
+    """What is behind the name of a `.py` once it is packed, as a shell word."""
+    return "''" if p.get("COSMO_SOURCE") else "c"
+
+
+def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
+    """Install what is resolved or locked, in a form that can run, and compile it.
+
+    Where the last build did so from the same, that is kept.
+    """
+    pylock = Path(work, "pylock.toml") if p.lock is None else p.lock_file
+    inputs = "" if sh.dry else layer_inputs(p, pylock)
+    if inputs and not p.force and read_key(p, "key") == layer_key(p, inputs):
+        sh.log("deps", "installed as in the last build")
+        return
+    sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
+    install(p, sh, uv, quote(str(pylock)), work)
+    files = 0 if sh.dry else sum(1 for _ in Path(p.layer).rglob("*.py"))
+    line = compile_line(p, "site-packages || :", "../..")
+    if files > MANY_FILES:
+        part = f'awk "NR % 4 == $part" ../.py | {compile_line(p, "-i -", "../..")}'
+        line = f"for part in 0 1 2 3; do {part} & done; wait"
+        line = f"find site-packages -name '*.py' > ../.py && {line}"
+    with progress_bar("deps", files, "files") as bar:
+        sh.run(line, at=f"{p.layer}/Lib", progress=Progress(bar, COMPILED))
+    if inputs:
+        Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
+
+
+def read_key(p: Project, name: str) -> str:
+    """What the layer has in `key` or `base.key`, empty where there is none."""
+    with suppress(OSError, ValueError):
+        return Path(p.layer, name).read_text("utf-8")
+    return ""
+
+
+def layer_key(p: Project, inputs: str) -> str:
+    """What is in `key` where the layer is made of `inputs`, and as it was made."""
+    return f"{inputs}\n{tree_digest(f'{p.layer}/Lib')}\n"
+
+
+def base_key(p: Project) -> str:
+    """What is in `base.key` where `base.zip` is made of the layer, and as it was made."""
+    key, zipped = read_key(p, "key"), file_state(Path(p.layer, "base.zip"))
+    return digest_of(key, zipped, p.get("COSMO_PRUNE"), p.epoch) if key else ""
+
+
+def has_base(p: Project) -> bool:
+    """Whether the `base.zip` of the last build is made of the layer as it is."""
+    with suppress(OSError):
+        return not p.force and "" != base_key(p) == read_key(p, "base.key")
+    return False
+
+
+def begin_executable(p: Project, sh: Shell, new: str, progress: Progress) -> None:
+    """Make the zip `new` of all but the program, and list the program's files in `.new/files`."""
+    sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
+    is_kept = bool(p.layer) and not sh.dry and has_base(p)
+    layer = " .layer/Lib" if p.layer and not is_kept else ""
+    sh.run(set_modes(p, f".args Lib{layer}"), at=p.build)
+    if layer:
+        make_base(p, sh, progress)
+    elif not p.layer:
+        prune_interpreter(p, sh, new)
+    copy = f"cp .layer/base.zip {new} && " if p.layer else ""
+    sh.run(f"{copy}find Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
+
+
+def make_base(p: Project, sh: Shell, progress: Progress) -> None:
+    """Make `base.zip`: the interpreter, pruned, and all that is installed, without sources."""
+    inputs = read_key(p, "key").partition("\n")[0]
+    for name in () if sh.dry else ("key", "base.key"):
+        Path(p.layer, name).unlink(missing_ok=True)
+    prune_interpreter(p, sh, ".layer/base.zip")
+    sh.run("find Lib -type f > .files && sort -o .files .files", at=p.layer)
+    compiled = "sed -n /./d .files" if p.get("COSMO_SOURCE") else r"sed -n 's/\.pyc$/.py/p' .files"
+    line = f"{compiled} | sort | comm -13 - .files | {zip_command('..')} -MM -X -g base.zip -@"
+    sh.run(line, at=p.layer, progress=progress)
+    if inputs and not sh.dry:
+        Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
+        Path(p.layer, "base.key").write_text(base_key(p), "utf-8")
+
+
+def network_remedy(p: Project) -> str:
+    """What to do where uv cannot resolve or install."""
+    if p.get("COSMO_OFFLINE"):
+        return ONLINE
+    remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
+    return f"{remedy}, or check the network"
+
+
+def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:
+    """Part a lock file into those to install from, with what a requirements file has hashes of."""
+    hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
+    failed = f"the dependencies of {p.pkg} cannot be installed"
+    remedy = "correct the requirements"
+    sh.run(inside_command(p, "select", pylock, quote(work), *hashed), failed, remedy)
+
+
+def install(p: Project, sh: Shell, uv: str, pylock: str, work: str) -> None:
+    """Install what a lock file names, in a form that can run, in the layer.
+
+    Of a package with extension modules the pure wheel is taken; else its sdist is built without a
+    compiler; else its wheel is taken, and `purify` removes them.
+    """
+    if p.lock:
+        sh.log("deps", f"{count(len(p.lock.packages), 'package')}, as locked")
+    failed, remedy = f"the dependencies of {p.pkg} cannot be installed", network_remedy(p)
+    select_files(p, sh, pylock, work)
+    pip = f"{uv} pip install -q --target ../.layer/Lib/site-packages $(cat target) -r"
+    sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
+    cache = cache_folder()
+    shared = os.access(cache, os.W_OK) or not cache.exists()
+    with suppress(OSError):
+        os.utime(cache / "uv")  # it was used, which `cosmo.cache --prune` asks for
+    loop = (
+        'for lock in pylock.sdist-*.toml; do [ -e "$lock" ] || continue',
+        f"  (export {NO_COMPILER} UV_CACHE_DIR={quote(str(cache)) if shared else '..'}/uv",
+        f'   {pip} "$lock") ||',
+        f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
+    )
+    sh.run("\n".join(loop), failed, remedy, at=work)
+    sh.remove(f"{p.layer}/Lib/site-packages", p.excluded)
+    own = shlex.quote(p.metadata.name if p.metadata.dist_info else "")
+    words = quote(work), quote(p.layer), own, pyc_suffix(p)
+    failed = f"{p.pkg} cannot be packaged with its dependencies"
+    sh.run(inside_command(p, "purify", *words), failed, REPLACE)
+
+
+# recipes/dependencies.py ------------------------------------------------------
+# The program's dependencies and metadata: resolved and installed by uv for the interpreter.
+#
+# What one build needs for that lies in `.deps` in the build folder:
+#
+#     target       uv's options for the interpreter
+#     pylock.toml  what was resolved, where it is not locked; `pylock.NAME.toml` are parts of it
+#     forms        what was chosen in place of wheels with extension modules
+#     wheel, own   the program's own wheel, where its build backend makes it, and that installed
 
 NOT_COPIED = (
     *("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__"),
@@ -3075,36 +3661,23 @@ def check_uv(p: Project, dry: bool) -> str:
     return "uv"
 
 
-def inside_command(p: Project, mode: str, *words: str) -> str:
-    """The line that runs a program of `inside` in the fetched interpreter.
-
-    In a vendored file the programs are in that file itself.
-    """
-    path = Path(__file__)
-    path = path.with_name("inside") if __name__ == "recipes.dependencies" else path
-    file = str(path) if os.path.relpath(path).startswith("..") else os.path.relpath(path)
-    return f"sh {quote(p.build)}/python -IB {quote(file)} {' '.join([mode, *words])}"
-
-
 def install_dependencies(p: Project, sh: Shell) -> None:
     """Install the dependencies and metadata beside the program."""
     uv, work = prepare(p, sh)
-    if p.metadata.dist_info and not p.metadata.built:
-        words = [
-            quote(os.path.join(p.folder, "pyproject.toml")),
-            f'"$DIR_SITE"/{p.metadata.dist_info}',
-        ]
-        sh.run(inside_command(p, "metadata", *words))
     if p.metadata.built and p.installs:
         sh.run(f'cp -R {quote(work)}/own/. "$DIR_SITE"')
+        sh.remove(p.site, [*p.excluded, "-name __pycache__"])
     if p.lock:
         check_lock_matches(p, p.lock, work, sh.dry)
-    if p.installs:
-        if p.lock is None:
-            resolve(p, sh, uv, work)
-        if p.lock is None or p.lock.packages or p.metadata.built:
-            install(p, sh, uv, work)
-        sh.remove(p.site, [*p.excluded, "-name __pycache__"])
+    if p.installs and p.lock is None:
+        resolve(p, sh, uv, work)
+    if p.layer:
+        install_layer(p, sh, uv, work)
+    words = [quote(p.layer), shlex.quote(p.metadata.name or p.pkg), pyc_suffix(p)]
+    if p.metadata.dist_info and not p.metadata.built:
+        words += [quote(os.path.join(p.folder, "pyproject.toml")), p.metadata.dist_info]
+    line = inside_command(p, "own", '"$DIR_SITE"', *words)
+    sh.run(line, f"{p.pkg} cannot be packaged with its dependencies", REPLACE)
 
 
 def prepare(p: Project, sh: Shell) -> tuple[str, str]:
@@ -3113,7 +3686,7 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     Return how a line calls uv, and that folder.
     """
     work, metadata, uv = os.path.join(p.build, ".deps"), p.metadata, check_uv(p, sh.dry)
-    sh.run(f"rm -rf {quote(work)} && mkdir -p {quote(work)}/site")
+    sh.run(f"rm -rf {quote(work)} && mkdir -p {quote(work)}")
     if not p.installs:
         return uv, work
     if p.script and p.script.suffix != ".py":  # by that uv knows a script
@@ -3159,14 +3732,6 @@ def backend_error(result: Result) -> str:
     own = lines[: ends[-1] - 1] if ends else lines
     errors = [line for line in own if re.match(r"([\w.]+(Error|Exception)|error)\b", line)]
     return (errors or own or [shown])[-1].strip()
-
-
-def network_remedy(p: Project) -> str:
-    """What to do where uv cannot resolve or install."""
-    if p.get("COSMO_OFFLINE"):
-        return ONLINE
-    remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
-    return f"{remedy}, or check the network"
 
 
 def requirements_file(p: Project, work: str) -> str:
@@ -3234,47 +3799,6 @@ def find_constraint(p: Project, sh: Shell) -> str:
     return shlex.join(
         pin for pin in pins if pin not in resolved and canonical(pin.partition("==")[0]) in names
     )
-
-
-def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:
-    """Part a lock file into those to install from, with what a requirements file has hashes of."""
-    hashed = [quote(p.get("COSMO_DEPS"))] if p.get("COSMO_DEPS") else []
-    failed = f"the dependencies of {p.pkg} cannot be installed"
-    remedy = "correct the requirements"
-    sh.run(inside_command(p, "select", pylock, quote(work), *hashed), failed, remedy)
-
-
-def install(p: Project, sh: Shell, uv: str, work: str) -> None:
-    """Install what is resolved or locked, in a form that can run, and put it beside the program.
-
-    Of a package with extension modules the pure wheel is taken; else its sdist is built without a
-    compiler; else its wheel is taken, and `purify` removes them.
-    """
-    folder, failed = quote(work), f"the dependencies of {p.pkg} cannot be installed"
-    remedy, pylock = network_remedy(p), f"{folder}/pylock.toml"
-    if p.lock:
-        sh.log("deps", f"{count(len(p.lock.packages), 'package')}, as locked")
-        pylock = quote(str(p.lock_file))
-    select_files(p, sh, pylock, work)
-    pip = f"{uv} pip install -q --target site $(cat target) -r"
-    sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
-    cache = cache_folder()
-    shared = os.access(cache, os.W_OK) or not cache.exists()
-    with suppress(OSError):
-        os.utime(cache / "uv")  # it was used, which `cosmo.cache --prune` asks for
-    loop = (
-        'for lock in pylock.sdist-*.toml; do [ -e "$lock" ] || continue',
-        f"  (export {NO_COMPILER} UV_CACHE_DIR={quote(str(cache)) if shared else '..'}/uv",
-        f'   {pip} "$lock") ||',
-        f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
-    )
-    sh.run("\n".join(loop), failed, remedy, at=work)
-    sh.remove(os.path.join(work, "site"), p.excluded)
-    name, suffix = shlex.quote(p.metadata.name or p.pkg), "''" if p.get("COSMO_SOURCE") else "c"
-    failed = f"{p.pkg} cannot be packaged with its dependencies"
-    remedy = "do without it, or require a version that has a pure wheel"
-    sh.run(inside_command(p, "purify", folder, '"$DIR_SITE"', name, suffix), failed, remedy)
-    sh.run(f'cp -R {folder}/site/. "$DIR_SITE"')
 
 
 def lock_inputs(p: Project, work: str) -> tuple[str, ...]:
@@ -3481,148 +4005,6 @@ def choose_command(
     return command, entry
 
 
-# recipes/executable.py --------------------------------------------------------
-# The executable: how it is compiled, its `.args`, what it is tried with, and one rename.
-
-CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
-CANNOT = "which cannot run in the executable"
-LACKS = "which this interpreter lacks"
-SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
-
-
-def write_args(p: Project, executable: Executable) -> str:
-    """The line that writes `.args`."""
-    form = r"\n".join(["%s"] * len(executable.args))
-    words = ['"$PKG"' if word == p.pkg else shlex.quote(word) for word in executable.args]
-    return f"printf '{form}' {' '.join(words)} > {quote(p.build)}/.args"
-
-
-def touch(p: Project) -> str:
-    """The command that gives files the time of all that goes in."""
-    return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
-
-
-def compile_error(p: Project, result: Result) -> str:
-    """The first error that compileall printed, with the source's file and line; else nothing."""
-    pattern = r'(?ms)File "/zip/Lib/site-packages/([^"\n]+)", line (\d+)$.*?^(\w+Error: [^\n]*)$'
-    match = re.search(pattern, result.stdout)
-    if not match:
-        return ""
-    file = p.source if p.top.endswith(".py") else p.source.parent / match[1]
-    return f"{file}:{match[2]}: {match[3]}"
-
-
-def compile_line(p: Project, path: str) -> str:
-    """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
-
-    It runs there, where no module but those to be packed can be in the compiler's way. Where the
-    `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
-    ignores one that lies beside a `.py`.
-    """
-    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
-    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
-    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
-    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
-    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"sh ../python{options} -m compileall {form}{left} -p /zip/Lib {path}"
-
-
-def new_zip(executable: Executable) -> str:
-    """The path that an executable has in the build folder until it is whole."""
-    return f".new/{shlex.quote(executable.name)}.zip"
-
-
-def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
-    """Let a new executable, which has no .args yet, import what it will when it starts."""
-    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
-    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
-
-    def reason(result: Result) -> str:
-        why = describe_failure(result, read_note(f"{p.build}/.deps", "removed"))
-        may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
-        return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
-
-    shown = sh.run(line, failed, remedy="", at=at, reason=reason).stdout
-    for remark in re.findall("(?m)^remark: (.*)$", shown):
-        sh.log("check", remark)
-
-
-def describe_failure(result: Result, removed: Mapping[str, str] | None = None) -> str:
-    """Why imports failed: the last frame of the traceback that is the program's, and the error.
-
-    `removed` are the extension modules that were removed, and what each is of.
-    """
-    if result.exited in (142, -14):
-        return "it takes longer than a minute to import what starts"
-    found = list(re.finditer(r'File "(?:/zip/Lib/)?(.+)", line (\d+)(.*)', result.stderr))
-    frames = [(match[1], match[2]) for match in found]
-    own = [(file[14:], line) for file, line in frames if file.startswith("site-packages/")]
-    error = traceback_error(result.stderr[found[-1].end() :] if found else "")
-    *_, last = result.stderr.splitlines() or [f"exit status {result.exited}"]
-    error = error or last
-    where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
-    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
-    part = re.match(r"ImportError: cannot import name '(\w+)' from '([\w.]+)'", error)
-    missing = lacks[1] if lacks else f"{part[2]}.{part[1]}" if part else ""
-    if removed and missing in removed:
-        return f"{removed[missing]} needs its extension module {missing}, {CANNOT} ({where})"
-    is_private = re.fullmatch(r"_\w+", missing)
-    if is_private and own and not frames[-1][0].startswith("site-packages/"):
-        library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
-        return f"{library} needs {missing}, {LACKS} ({where} imports it)"
-    shown = f"{where}: {error}" if where else error
-    top = re.split(r"[/.]", own[-1][0])[0] if own else ""
-    dists = [dist for module, dist in (removed or {}).items() if module.split(".")[0] == top]
-    return f"{dists[0]} lacks its extension modules, {CANNOT} ({shown})" if dists else shown
-
-
-def traceback_error(text: str) -> str:
-    """The error in what follows a traceback's last frame; with a second line behind a colon."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    while lines and lines[0][0].isspace():  # it shows the source
-        del lines[0]
-    error, *more = [line.strip() for line in lines] or [""]
-    return " ".join([error, *more[:1]]) if error.endswith(":") else error
-
-
-def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
-    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
-
-    def show(result: Result) -> str:
-        for text in filter(str.strip, (result.stdout, result.stderr)):
-            log(text.rstrip())
-        return f"exit status {result.exited}"
-
-    words = shlex.join(p.get("COSMO_SMOKE"))
-    sh.log("smoke", f"{Path(executable.path).name} {words}")
-    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
-    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
-    end = "{ set -- $?; rm -rf .smoke .new; exit $1; }"
-    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) || {end} && rm -rf .smoke"
-    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
-    sh.run(
-        line,
-        failed,
-        "correct the program, or the arguments; the last executable stays",
-        p.build,
-        reason=show,
-    )
-
-
-def place(p: Project, sh: Shell, executable: Executable) -> None:
-    """Put a whole executable in its place, by one rename.
-
-    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
-    """
-    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
-    line = f"mv -f {new} {quote(executable.path)}"
-    if folder != p.build:
-        part = quote(os.path.join(folder, f".{name}.part"))
-        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
-        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
-    sh.run(line, f"{executable.path} cannot be put in place")
-
-
 # recipes/phases.py ------------------------------------------------------------
 # The article's recipe: one task a phase, in the article's order, each of them its shell lines.
 
@@ -3682,10 +4064,10 @@ def check(c: Context) -> None:
         roots = [executable.entry for executable in p.executables if executable.entry]
         if not p.get("COSMO_CHECK") or not roots:
             return
-        work = quote(f"{p.build}/.deps") if p.installs else "''"
         trial = ["--help"] if p.is_app and roots == [p.pkg] else []
-        words = shlex.join([p.metadata.name or p.pkg, p.metadata.requires_python, *roots, *trial])
-        line = inside_command(p, "check", '"$DIR_SITE"', work, words)
+        requires = "" if p.installs else p.metadata.requires_python  # else `deps` checked it
+        words = shlex.join([p.metadata.name or p.pkg, requires, *roots, *trial])
+        line = inside_command(p, "check", '"$DIR_SITE"', quote(p.layer), words)
         try:
             sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
         except RecipeError as error:
@@ -3708,7 +4090,8 @@ def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoRetur
         sh.log("check", f"tries {constraint}")
         with suppress(RecipeError), redirect_stderr(StringIO()):  # the reasons stay the last lines
             run_phases(c, {CONSTRAINT: constraint}, "check")
-            sh.run(inside_command(p, "imports", '"$DIR_SITE"'), reason=describe_failure)
+            line = inside_command(p, "imports", '"$DIR_SITE"', quote(p.layer))
+            sh.run(line, reason=describe_failure)
             remedy = f"add --with {constraint}" if p.is_app else "require that"
             message = str(error).replace(f"; {REMEDY}", "")
             raised = RecipeError(f"{message}; with {constraint} it can start: {remedy}")
@@ -3725,7 +4108,7 @@ def compile_site(c: Context) -> None:
         sh.log("compile", count(files, "file"))
         with progress_bar("compile", files, "files") as bar:
             # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
-            lib, counted = os.path.dirname(p.site), Progress(bar, "(Compiling )|Listing ")
+            lib, counted = os.path.dirname(p.site), Progress(bar, COMPILED)
             own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
             remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
             failed, line = f"{p.source} does not compile", compile_line(p, f"-f {own}")
@@ -3735,7 +4118,7 @@ def compile_site(c: Context) -> None:
                 return compile_error(p, result) or shown
 
             sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
-            if p.writes_metadata:
+            if p.beside or p.metadata.built:
                 sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
@@ -3752,16 +4135,9 @@ def report(c: Context) -> None:
             if not Path(executable.path).is_file():
                 raise RecipeError(f"{executable.path} does not exist; make it with `invoke cosmo`")
         version = sh.run("sh ./python --version", at=p.build).stdout.strip()
-        changes = Path(p.build, ".deps", "changed")
-        forms = changes.read_text("utf-8").splitlines() if p.installs and changes.is_file() else []
-        forms = [form.replace("\t", ": ") for form in forms]
-        for path in (Path(executable.path) for executable in p.executables):
-            exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
-            start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
-            rows = {"size": f"{path.stat().st_size:,} bytes", "sha256": file_sha256(path)}
-            lines = [(name, row) for name, row in {**rows, "python": version}.items()]
-            lines += [*(("pure", form) for form in forms), ("start", f"{start}{exe}")]
-            print_result("\n".join([str(path), *(f"  {name:<7} {row}" for name, row in lines)]))
+        shown = [line for one in p.executables for line in describe_executable(p, one, version)]
+        print_result("\n".join(shown))
+        note_build(p, shown)
 
 
 @task(pre=[compile_site], post=[report])
@@ -3774,19 +4150,13 @@ def update(c: Context) -> None:
             "update",
             f"{count(files + 1, 'file')} into {', '.join(made.path for made in p.executables)}",
         )
-        sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
-        # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
-        new, zip_, prune = new_zip(first), zip_command(), p.get("COSMO_PRUNE")
-        line = f"{zip_} -q -U .new/python.zip '*' --out {new}"
-        line += f" -x {shlex.join(prune)}" if prune else ""
-        sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
-        line = f"chmod -R u=rwX,go=rX .args Lib && find .args Lib -type f -exec {touch(p)} {{}} +"
-        sh.run(line, at=p.build)
-        sh.run("find Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
+        new, zip_ = new_zip(first), zip_command()
         with progress_bar("update", files, "entries") as bar:
+            added = Progress(bar, r"\s*(adding|updating): ")
+            begin_executable(p, sh, new, added)
             # the article: zip -r $PKG.zip .args Lib
             line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
-            sh.run(line, at=p.build, progress=Progress(bar, r"\s*(adding|updating): "))
+            sh.run(line, at=p.build, progress=added)
         if p.get("COSMO_CHECK") and first.entry:
             try_imports(p, sh, first)
         for other in others:
@@ -3802,16 +4172,20 @@ def update(c: Context) -> None:
             place(p, sh, executable)  # the article: mv $PKG.zip $PKG
 
 
-@task(default=True, help={"offline": "Ask no server: take what the cache has."})
-def build(c: Context, offline: bool = False) -> None:
+FORCED = {"force": "Build all of it anew, and keep nothing of the last build."}
+"""What an option of the tasks that package means."""
+
+
+@task(default=True, help={"offline": "Ask no server: take what the cache has.", **FORCED})
+def build(c: Context, offline: bool = False, force: bool = False) -> None:
     """Package the project into one executable: every phase, in order."""
-    package(c, {"COSMO_OFFLINE": "1"} if offline else {})
+    package(c, {"COSMO_OFFLINE": "1"} if offline else {}, force)
 
 
-@task(help={"file": "The script; what it needs stands in its comments (PEP 723)."})
-def script(c: Context, file: str) -> None:
+@task(help={"file": "The script; what it needs stands in its comments (PEP 723).", **FORCED})
+def script(c: Context, file: str, force: bool = False) -> None:
     """Package a single script, with the dependencies that its comments name."""
-    package(c, {"COSMO_SCRIPT": file})
+    package(c, {"COSMO_SCRIPT": file}, force)
 
 
 @task(
@@ -3820,23 +4194,40 @@ def script(c: Context, file: str) -> None:
         "requirement": "What to install, as in 'black==25.1.0'.",
         "entry": "The command to start, or module:function (default: called like the release).",
         "with": "What else to install, as in 'jsonschema<4.18'; may be given several times.",
+        **FORCED,
     },
 )
-def app(c: Context, requirement: str, entry: str = "", with_: list[str] | None = None) -> None:
+def app(
+    c: Context,
+    requirement: str,
+    entry: str = "",
+    with_: list[str] | None = None,
+    force: bool = False,
+) -> None:
     """Package a program from the package index into dist/, without a project."""
     with session(c, "app") as (p, sh):
         file = write_app(p, sh, requirement, entry, with_ or ())
-    package(c, {"COSMO_SCRIPT": str(file)})
+    package(c, {"COSMO_SCRIPT": str(file)}, force)
 
 
-def package(c: Context, options: dict[str, str]) -> None:
-    """Check all settings, and run every phase with these options, which no later task sees."""
-    options = {**c.config.get(OPTIONS, {}), **options}
-    with handle_signals():
+def package(c: Context, options: dict[str, str], force: bool) -> None:
+    """Check all settings, and run every phase with these options, which no later task sees.
+
+    Where all is as it was for the last build, its report is printed again.
+    """
+    options = {**c.config.get(OPTIONS, {}), **options, FORCE: "1" if force else ""}
+    with handle_signals(), exit_on_error("cosmo cannot go on"):
         p = load_project(options)
         p.check()
-        check_uv(p, bool(c.config.run.dry))
-    run_phases(c, options, "update")
+        dry = bool(c.config.run.dry)
+        check_uv(p, dry)
+        inputs = "" if dry else build_inputs(p)
+        report = last_report(p, inputs)
+        if report and not force:
+            log("cosmo    nothing has changed since the last build; --force builds it anew")
+            print_result("\n".join(report))
+            return
+    run_phases(c, {**options, INPUTS: inputs}, "update")
 
 
 def run_phases(c: Context, options: dict[str, str], last: str) -> None:
@@ -3868,16 +4259,11 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
 @task(help={"prune": "Remove what no build used for so many days (0: all)."})
 def cache(c: Context, prune: str = "") -> None:
     """Print what the user's cache holds, and its size; --prune DAYS makes it smaller."""
-    folder = cache_folder()
     if prune and not prune.isdecimal():
         raise RecipeError(f"--prune={prune!r}: write a number of days")
     if prune:
-        before = time.time() - int(prune) * 86400
-        if (folder / "uv").is_dir() and (folder / "uv").stat().st_mtime <= before:
-            shutil.rmtree(folder / "uv")
-        for path in (path for kind in ("sha256", "url") for path in (folder / kind).glob("*")):
-            if path.stat().st_mtime <= before:
-                path.unlink()
+        prune_cache(int(prune))
+    folder = cache_folder()
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
     print_result(f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB")
 

@@ -462,7 +462,7 @@ def test_without_write_permission_it_says_so(project: Project, locked: str) -> N
     (project.path / locked).chmod(0o555)
     try:
         env = project.environment(PYTHONDONTWRITEBYTECODE="1")
-        command = [*INVOKE, "cosmo"]
+        command = [*INVOKE, "cosmo", "--force"]
         done = run(command, env, project.path, preexec_fn=without_write_permission)
     finally:
         (project.path / locked).chmod(0o755)

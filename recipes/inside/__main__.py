@@ -2,12 +2,13 @@
 
     target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
     select PYLOCK FOLDER [HASHED]  part a lock file into those that uv is to install from
-    metadata PYPROJECT FOLDER      write the metadata that [project] gives
-    purify WORK PACKED PROGRAM SUFFIX
-                                   make what is installed fit for the executable
-    check SITE WORK PROGRAM SPECIFIERS ROOT ...
+    purify WORK LAYER PROGRAM SUFFIX
+                                   make what is installed in a layer fit for the executable
+    own PACKED LAYER PROGRAM SUFFIX [PYPROJECT INFO]
+                                   make the program fit for it, and write its metadata
+    check PACKED LAYER PROGRAM SPECIFIERS ROOT ...
                                    check that what starts can, and that this Python suits
-    imports SITE                   import what starts
+    imports PACKED LAYER           import what starts
 
 FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
 library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
@@ -16,7 +17,6 @@ library alone is imported, and of the interpreter's own pip, `packaging` and (be
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import re
@@ -32,8 +32,8 @@ if not __package__:  # run by its path
     import_module("inside.start")
     del sys.path[0]
 
-from .distribution import requirements_lines
-from .purify import purify
+from .distribution import find_dists, requirements_lines
+from .purify import check_program, purify, remove_installer_files
 from .start import check_python, check_start, import_started
 
 if __spec__ is None:  # the program may have a package of that name
@@ -105,6 +105,22 @@ def load_toml(path: str) -> dict[str, Any]:
         return dict(toml.load(file))
 
 
+def fit_program(
+    packed: str, layer: str, program: str, suffix: str, pyproject: str = "", info: str = ""
+) -> None:
+    """Make the program in `packed` fit for the executable, beside the dependencies in `layer`.
+
+    A `.py` will get `suffix` behind its name there. `info` is the folder for the metadata that
+    `pyproject` gives. Exits with one line for what the program and a dependency both bring.
+    """
+    if layer:
+        check_program(packed, layer, program)
+    for dist in find_dists(packed):
+        remove_installer_files(dist, suffix)
+    if pyproject:
+        write_metadata(pyproject, os.path.join(packed, info))
+
+
 def write_metadata(pyproject: str, folder: str) -> None:
     """Write what `[project]` says as an installed distribution's metadata, in `folder`.
 
@@ -158,8 +174,8 @@ def toml_value(value: Any) -> str:
         return f"{{ {', '.join(f'{json.dumps(k)} = {toml_value(v)}' for k, v in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
-    if isinstance(value, (datetime.datetime, datetime.date)):
-        return value.isoformat()
+    if hasattr(value, "isoformat"):  # a date, or a time
+        return str(value.isoformat())
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -167,7 +183,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "target": target,
     "select": choose_forms,
     "purify": purify,
-    "metadata": write_metadata,
+    "own": fit_program,
     "check": check_start,
     "imports": import_started,
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import importlib
 import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 EXTENSION = re.compile(r"\.(so|pyd|dylib)(\.[0-9]+)*$")
@@ -44,19 +44,29 @@ class Dist:
 
     def __init__(self, folder: str, info: str) -> None:
         self.folder, self.info, self.name, self.version = folder, info, "", ""
-        self.requires: list[Any] = []
-        packaging = importlib.import_module("pip._vendor.packaging.requirements")
-        for line in self.read("METADATA").partition("\n\n")[0].splitlines():
-            key, _, value = line.partition(": ")
+        lines = self.read("METADATA").partition("\n\n")[0].splitlines()
+        self.fields = [line.partition(": ")[::2] for line in lines]
+        for key, value in self.fields:
             if key in ("Name", "Version"):
                 setattr(self, key.lower(), value)
-            with suppress(packaging.InvalidRequirement):
-                self.requires += [packaging.Requirement(value)] if key == "Requires-Dist" else []
-        rows = csv.reader(self.read("RECORD").splitlines())
-        self.hashes = {row[0]: row[1] for row in rows if len(row) > 1}
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
+
+    @cached_property
+    def requires(self) -> list[Any]:
+        """What it requires."""
+        packaging, requires = import_module("pip._vendor.packaging.requirements"), []
+        for value in (value for key, value in self.fields if key == "Requires-Dist"):
+            with suppress(packaging.InvalidRequirement):
+                requires.append(packaging.Requirement(value))
+        return requires
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """The hash of each of its files, empty where none is recorded."""
+        rows = import_module("csv").reader(self.read("RECORD").splitlines())
+        return {row[0]: row[1] for row in rows if len(row) > 1}
 
     def path(self, name: str) -> str:
         """The path of one of its files."""

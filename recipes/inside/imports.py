@@ -9,12 +9,16 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib.util
+import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .probe import Trial, probe_imports
+from .purify import list_files
 
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
@@ -194,15 +198,48 @@ class Use(NamedTuple):
     is_later: bool = False
 
 
+def read_imports(
+    path: str, package: str, is_run: bool, called: set[str] | None
+) -> tuple[list[Any], list[Any]]:
+    """The imports of a module's file; and of functions `called` in it, what they call elsewhere.
+
+    Both are rows; there are none of what cannot be read.
+    """
+    with open(path, "rb") as source:
+        try:
+            visitor = ImportVisitor(package, is_run, ast.parse(source.read()), called or set())
+        except (SyntaxError, ValueError, RecursionError):  # compileall names the line
+            return [], []
+    calls = list(visitor.called_imports()) if called is not None else []
+    return [tuple(one) for one in visitor.imports], calls
+
+
+def parents(name: str) -> Iterator[str]:
+    """The folders above a file, by its path."""
+    while name := name.rpartition("/")[0]:
+        yield name
+
+
 class ImportGraph:
     """The modules that are imported from the roots, and where each is imported first.
 
     `required` are those without which the program does not start. `removed` are the modules that
-    were removed from what is installed in `site`, and `changed` the packages that they were of.
+    were removed from what is installed, and `changed` the packages that they were of. Of `sites`,
+    the second holds the dependencies, which are the same for as long as the file `kept` is there:
+    it keeps what was read of them.
     """
 
-    def __init__(self, site: str, removed: dict[str, str], changed: set[str]) -> None:
-        self.site, self.removed, self.changed = site, removed, changed
+    def __init__(
+        self, sites: list[str], removed: dict[str, str], changed: set[str], kept: str
+    ) -> None:
+        self.files = {name: site for site in reversed(sites) for name in list_files(site)}
+        self.folders = {folder for name in self.files for folder in parents(name)}
+        self.installed, self.kept = sites[-1] if kept else "", kept
+        self.known: dict[str, tuple[list[Any], list[Any]]] = {}
+        self.removed, self.changed = removed, changed
+        with suppress(OSError, ValueError), open(kept, encoding="utf-8") as file:
+            self.known = json.load(file)
+        self.read_before = len(self.known)
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
         self.called: dict[str, set[str]] = {}
@@ -232,9 +269,9 @@ class ImportGraph:
     def follow(self, entries: list[tuple[Import, Use]]) -> None:
         """Add what is imported, directly or not: first what is required, then what is optional."""
         for modules, optional in ((self.required, False), (self.optional, True)):
-            todo = [entry for entry in entries if optional or not entry[0].optional]
+            todo = deque(entry for entry in entries if optional or not entry[0].optional)
             while todo:
-                one, use = todo.pop(0)
+                one, use = todo.popleft()
                 if one.attribute and one.name not in self.removed and not self.find(one.name):
                     continue
                 parts = one.name.split(".")
@@ -254,9 +291,9 @@ class ImportGraph:
         """
         path = name.replace(".", "/")
         for file in (f"{path}/__init__.py", f"{path}.py", f"{path}/__init__.pyc", f"{path}.pyc"):
-            if os.path.isfile(os.path.join(self.site, file)):
+            if file in self.files:
                 return file
-        return path if any(files for *_, files in os.walk(os.path.join(self.site, path))) else None
+        return path if path in self.folders else None
 
     def read(self, name: str, is_run: bool = False) -> list[tuple[Import, Use]]:
         """The imports of a module in the site, none of what has no source that can be read.
@@ -268,28 +305,36 @@ class ImportGraph:
             return []
         parent, _, last = name.rpartition(".")
         package = name if file.endswith("/__init__.py") and last != "__init__" else parent
-        with open(os.path.join(self.site, file), "rb") as source:
-            try:
-                tree = ast.parse(source.read())
-                visitor = ImportVisitor(package, is_run, tree, self.called.get(name, set()))
-            except (SyntaxError, ValueError, RecursionError):  # compileall names the line
-                return []
+        called = self.called.get(name, set() if is_run else None)
+        key = " ".join([file, package, str(is_run), str(called is not None), *sorted(called or ())])
+        rows = self.known.get(key) if self.files[file] == self.installed else None
+        if rows is None:
+            rows = read_imports(os.path.join(self.files[file], file), package, is_run, called)
+            if self.files[file] == self.installed:
+                self.known[key] = rows
         by = "" if is_run else name
-        entries = [(one, Use(by, file, one.line, one.is_later)) for one in visitor.imports]
-        if is_run or name in self.called:
-            for base, function in visitor.called_imports():
-                names = self.called.setdefault(base, set())
-                if function not in names:
-                    names.add(function)
-                    entries += self.read(base)
+        entries = [(Import(*row), Use(by, file, row[1], row[4])) for row in rows[0]]
+        for base, function in rows[1]:
+            names = self.called.setdefault(base, set())
+            if function not in names:
+                names.add(function)
+                entries += self.read(base)
         return entries
+
+    def save_read(self) -> None:
+        """Keep what was read of the dependencies; where that cannot be, it is read again."""
+        if self.kept and len(self.known) > self.read_before:
+            with suppress(OSError):
+                with open(f"{self.kept}.part", "w", encoding="utf-8") as file:
+                    json.dump(self.known, file)
+                os.replace(f"{self.kept}.part", self.kept)
 
     def binds(self, module: str, name: str) -> bool:
         """Whether a module may bind a name, as far as can be read."""
         file = self.find(module) or ""
         if not file.endswith(".py"):
             return True
-        with open(os.path.join(self.site, file), "rb") as source:
+        with open(os.path.join(self.files[file], file), "rb") as source:
             try:
                 names = bound_names(ast.parse(source.read()))
             except (SyntaxError, ValueError, RecursionError):

@@ -6,27 +6,33 @@ the program starts without them is for `imports` to find out.
 
 from __future__ import annotations
 
-import csv
 import os
-import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 
 from .distribution import Dist, canonical, find_dists
 
 INSTALLER_FILES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
+LAYER_SITE = "Lib/site-packages"
+"""Where, in the folder of a layer, the dependencies are installed."""
 
 
-def purify(work: str, packed: str, program: str, suffix: str) -> None:
-    """Make what is installed in `work/site` fit for the executable; note changes in `work/changed`.
+def purify(work: str, layer: str, program: str, suffix: str) -> None:
+    """Make what is installed in a layer fit for the executable; note there what changed.
 
-    `packed` holds the program; a `.py` will get `suffix` behind its name there. `work/forms` has
-    the form that `select` chose of each distribution. Exits with one line for what cannot be
-    packaged.
+    `program` is the program's distribution, if it has a name, and `work/own` has those that its own
+    wheel brings: a dependency may require these, and they are removed. A `.py` will get `suffix`
+    behind its name.
+    `work/forms` has the form that `select` chose of each distribution. Exits with one line for what
+    cannot be packaged.
     """
-    site, own, changes, removed = os.path.join(work, "site"), find_dists(packed), [], []
-    installed = find_dependencies(site, own)
-    check_conflicts(own, installed, packed, program)
+    site, own, changes, removed = os.path.join(layer, LAYER_SITE), os.path.join(work, "own"), [], []
+    names = {canonical(program)}
+    names |= {canonical(dist.name) for dist in (find_dists(own) if os.path.isdir(own) else ())}
+    installed = find_dependencies(site, names)
+    check_conflicts(installed)
     with open(os.path.join(work, "forms"), encoding="utf-8") as file:
         forms = dict(line.rstrip("\n").split("\t") for line in file)
     for dist in installed:
@@ -39,46 +45,73 @@ def purify(work: str, packed: str, program: str, suffix: str) -> None:
         missing = strip_extensions(dist, extensions)
         removed += [f"{name}\t{dist}\n" for name in (*missing, *programs)]
         changes += [f"{dist}\t{form}\n"] * bool(form)
-    for dist in [*find_dists(packed), *find_dists(site)]:
         remove_installer_files(dist, suffix)
-    if os.path.exists(f"{site}/.lock"):
+    with suppress(FileNotFoundError):
         os.remove(f"{site}/.lock")
+    rmtree = import_module("shutil").rmtree
     if not os.path.exists(f"{site}/bin/__init__.py"):
-        shutil.rmtree(f"{site}/bin", ignore_errors=True)
+        rmtree(f"{site}/bin", ignore_errors=True)
+    for folder in [path for path, *_ in os.walk(site) if path.endswith("__pycache__")]:
+        rmtree(folder)
     for note, lines in (("changed", changes), ("removed", removed)):
-        with open(os.path.join(work, note), "w", encoding="utf-8") as file:
+        with open(os.path.join(layer, note), "w", encoding="utf-8") as file:
             file.writelines(lines)
 
 
-def find_dependencies(site: str, own: list[Dist]) -> list[Dist]:
-    """What is installed, without the program, which a dependency may require; that is removed."""
+def find_dependencies(site: str, own: set[str]) -> list[Dist]:
+    """What is installed, without the program's own distributions, which are removed."""
     installed = []
     for dist in find_dists(site):
-        if canonical(dist.name) in [canonical(mine.name) for mine in own]:
+        if canonical(dist.name) in own:
             remove_dist(dist)
         else:
             installed.append(dist)
     return installed
 
 
-def check_conflicts(own: list[Dist], installed: list[Dist], packed: str, program: str) -> None:
-    """Exit where two distributions, or one and the program, bring different files of one name."""
+def check_conflicts(installed: list[Dist]) -> None:
+    """Exit where two distributions bring different files of one name."""
     owners: dict[str, Dist] = {}
-    for dist in own + installed:
-        for name in dist.files():
-            if "__pycache__" in name:
-                continue
-            other, beside = owners.setdefault(name, dist), os.path.join(packed, name)
+    for dist in installed:
+        for name in (name for name in dist.files() if "__pycache__" not in name):
+            other = owners.setdefault(name, dist)
             if dist.hashes[name] != other.hashes[name]:
                 sys.exit(f"{other} and {dist} both bring {name}")
-            if dist in own:
-                continue
-            if os.path.isfile(os.path.join(packed, module_package_clash(name))):
-                sys.exit(f"{program} and {dist} both are {name.split('/')[0]}")
-            if os.path.isfile(beside):
-                with open(beside, "rb") as one, open(dist.path(name), "rb") as two:
-                    if one.read() != two.read():
-                        sys.exit(f"{program} and {dist} both bring {name}")
+
+
+def check_program(packed: str, layer: str, program: str) -> None:
+    """Exit where the program in `packed` and a dependency bring different files of one name.
+
+    A package of which both bring a part, and the same `__init__.py`, is made whole in `packed`.
+    """
+    site, shared = os.path.join(layer, LAYER_SITE), []
+    for name in list_files(packed):
+        other, clash = os.path.join(site, name), module_package_clash(name)
+        if os.path.isfile(os.path.join(site, clash)):
+            sys.exit(f"{program} and {owner_of(site, clash)} both are {name.split('/')[0]}")
+        if not os.path.isfile(other) or "__pycache__" in name:
+            continue
+        with open(os.path.join(packed, name), "rb") as one, open(other, "rb") as two:
+            if one.read() != two.read():
+                sys.exit(f"{program} and {owner_of(site, name)} both bring {name}")
+        shared += [os.path.dirname(name)] * name.endswith("/__init__.py")
+    for folder in shared:
+        target = os.path.join(packed, folder)
+        import_module("shutil").copytree(os.path.join(site, folder), target, dirs_exist_ok=True)
+
+
+def list_files(folder: str) -> Iterator[str]:
+    """The files below a folder, relative to it."""
+    for path, _, names in os.walk(folder):
+        above = path[len(folder) + 1 :]
+        for name in names:
+            yield f"{above}/{name}" if above else name
+
+
+def owner_of(site: str, name: str) -> str:
+    """The distribution that an installed file is of."""
+    dists = (dist for dist in find_dists(site) if {name, f"{name}c"} & dist.hashes.keys())
+    return str(next(dists, "a dependency"))
 
 
 def module_package_clash(name: str) -> str:
@@ -96,7 +129,7 @@ def remove_dist(dist: Dist) -> None:
         while folder and not os.listdir(dist.path(folder)):
             os.rmdir(dist.path(folder))
             folder = os.path.dirname(folder)
-    shutil.rmtree(dist.path(dist.info))
+    import_module("shutil").rmtree(dist.path(dist.info))
 
 
 def native_programs(dist: Dist) -> list[str]:
@@ -139,4 +172,5 @@ def remove_installer_files(dist: Dist, suffix: str) -> None:
     rows = sorted(name + suffix if name.endswith(".py") else name for name in names)
     if dist.hashes:
         with open(dist.path(f"{dist.info}/RECORD"), "w", encoding="utf-8", newline="\n") as file:
-            csv.writer(file, lineterminator="\n").writerows([row, "", ""] for row in rows)
+            writer = import_module("csv").writer(file, lineterminator="\n")
+            writer.writerows([row, "", ""] for row in rows)

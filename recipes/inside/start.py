@@ -6,13 +6,13 @@ import importlib
 import importlib.util
 import os
 import re
-import runpy
 import sys
 from collections.abc import Iterator
 
 from .distribution import Dist, dependency_path, find_dists
 from .imports import ImportGraph, Use
 from .probe import START
+from .purify import LAYER_SITE
 
 REMEDY = "COSMO_CHECK=0 builds it all the same"
 RELEASES = "4.0.2, 3.9.2, 3.3.1, 3.1.3 and others"
@@ -58,18 +58,20 @@ ZONES = """
 """What `.imports` also does where the program may ask for time zones, which may be pruned."""
 
 
-def check_start(site: str, work: str, program: str, specifiers: str, *roots: str) -> None:
+def check_start(packed: str, layer: str, program: str, specifiers: str, *roots: str) -> None:
     """Exit with a line for each thing for which what starts cannot start in this Python.
 
-    `work` has the notes of `purify`, if anything is installed. A root is a module to run, or
-    `module:function`; one that begins with a dash is an argument, with which the first is to run.
-    Writes `.imports` in the build folder: a program that imports what they do, and does that.
+    `layer` has what is installed and the notes of `purify`, if anything is. A root is a module to
+    run, or `module:function`; one that begins with a dash is an argument, with which the first is
+    to run. Writes `.imports` in the build folder: a program that imports what they do, and does
+    that.
     """
     arguments = [root for root in roots if root.startswith("-")]
     roots = tuple(root for root in roots if root not in arguments)
     check_python(specifiers)
-    notes = Notes(site, work, program)
-    graph = ImportGraph(os.path.abspath(site), notes.removed, notes.changed_packages())
+    notes, sites = Notes(packed, layer, program), program_sites(packed, layer)
+    kept = os.path.join(layer, "imports") if layer else ""
+    graph = ImportGraph(sites, notes.removed, notes.changed_packages(), kept)
     problems = []
     for root in roots:
         add_root(graph, root)
@@ -79,13 +81,14 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
             problem = f"{dist} starts a native program, bin/{package}, which cannot run in the"
             problems.append(f"{problem} executable")
     problems += notes.native_commands(graph)
-    sys.path.append(graph.site)
+    sys.path += sites
     problems += [notes.describe(*missing, graph) for missing in graph.missing()]
+    graph.save_read()
     if problems:
-        notes.write_unsuitable(work)
+        notes.write_unsuitable(os.path.join(packed, "../../.deps"))
         sys.exit("\n".join([*problems[:-1], f"{problems[-1]}; {REMEDY}"]))
     absent = [f"# {use.file}:{use.line} may import {name}" for name, use in graph.absent()]
-    with open(os.path.join(site, "../../.imports"), "w", encoding="utf-8") as file:
+    with open(os.path.join(packed, "../../.imports"), "w", encoding="utf-8") as file:
         lines = dict.fromkeys(f"    {one.statement()}" for one in graph.started)
         if "zoneinfo" in {**graph.required, **graph.optional} and not graph.find("tzdata"):
             lines[ZONES] = None
@@ -97,6 +100,8 @@ def check_start(site: str, work: str, program: str, specifiers: str, *roots: str
 
 def check_python(specifiers: str) -> None:
     """Exit with one line where this is none of the Pythons that `requires-python` allows."""
+    if not specifiers:
+        return
     version = "{}.{}.{}".format(*sys.version_info)
     sets = importlib.import_module("pip._vendor.packaging.specifiers")
     try:
@@ -129,24 +134,31 @@ def add_root(graph: ImportGraph, root: str) -> None:
         sys.exit(f"{module} has no {name}; correct it")
 
 
-def import_started(site: str) -> None:
-    """Import, from the site and in `.deps`, what `.imports` does."""
-    program = os.path.abspath(os.path.join(site, "../../.imports"))
-    sys.path.append(os.path.abspath(site))
-    os.chdir(os.path.join(site, "../../.deps"))
-    runpy.run_path(program)
+def import_started(packed: str, layer: str = "") -> None:
+    """Import, with what is packed and installed and in `.deps`, what `.imports` does."""
+    program = os.path.abspath(os.path.join(packed, "../../.imports"))
+    sys.path += program_sites(packed, layer)
+    os.chdir(os.path.join(packed, "../../.deps"))
+    importlib.import_module("runpy").run_path(program)
+
+
+def program_sites(packed: str, layer: str) -> list[str]:
+    """The folders with the program, and with what is installed, if anything is."""
+    sites = [packed, *([os.path.join(layer, LAYER_SITE)] if layer else [])]
+    return [os.path.abspath(site) for site in sites]
 
 
 class Notes:
-    """What is installed in `site`, and what `purify` noted of it in `work`.
+    """What is packed and installed, and what `purify` noted of it in the layer.
 
     `removed` are the modules that were removed, and `changed` the distributions that are installed
     in another form. `unsuitable` are those that need a removed module, and what requires each.
     """
 
-    def __init__(self, site: str, work: str, program: str) -> None:
-        self.dists, self.program = find_dists(site), program
-        self.removed, self.changed = (read_note(work, note) for note in ("removed", "changed"))
+    def __init__(self, packed: str, layer: str, program: str) -> None:
+        self.program = program
+        self.dists = [dist for site in program_sites(packed, layer) for dist in find_dists(site)]
+        self.removed, self.changed = (read_note(layer, note) for note in ("removed", "changed"))
         self.unsuitable: dict[str, str] = {}
 
     def changed_packages(self) -> set[str]:
@@ -199,16 +211,16 @@ class Notes:
         return " -> ".join(names)
 
     def write_unsuitable(self, work: str) -> None:
-        """Note the unsuitable distributions, where `work` is one."""
-        if work:
+        """Note the unsuitable distributions, where anything is installed."""
+        if os.path.isdir(work):
             with open(os.path.join(work, "unsuitable"), "w", encoding="utf-8") as file:
                 file.writelines(f"{name}\t{parent}\n" for name, parent in self.unsuitable.items())
 
 
-def read_note(work: str, note: str) -> dict[str, str]:
-    """The rows of a note, each a key and a value, that `purify` left in a folder."""
-    path = os.path.join(work, note)
-    if not work or not os.path.isfile(path):
+def read_note(layer: str, note: str) -> dict[str, str]:
+    """The rows of a note, each a key and a value, that `purify` left in a layer."""
+    path = os.path.join(layer, note)
+    if not layer or not os.path.isfile(path):
         return {}
     with open(path, encoding="utf-8") as file:
         rows = (line.rstrip("\n").partition("\t") for line in file)
