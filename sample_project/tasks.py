@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 636422409985cfd126abb715eaaa65019adcb0bd61c412bf795d46d9df04dea5
+# sha256 of all other lines: 13703ef85323e4a8d97204467d9866536908fbc81b42693a414e51f441e6f4bc
 
 from __future__ import annotations
 
@@ -3389,7 +3389,8 @@ def tree_digest(folder: str) -> str:
     for path, _, names in os.walk(folder):
         for name in names:
             stat = os.lstat(f"{path}/{name}")
-            rows.append((path, name, stat.st_size, stat.st_mode, stat.st_mtime_ns))
+            times = (stat.st_mtime_ns, stat.st_ctime_ns)
+            rows.append((path, name, stat.st_size, stat.st_mode, *times))
     return digest_of(sorted(rows))
 
 
@@ -3402,11 +3403,20 @@ def file_contents(paths: Iterable[Path]) -> Iterator[tuple[str, int, bytes]]:
             yield str(file), file.stat().st_mode, hashlib.sha256(file.read_bytes()).digest()
 
 
-def environment_inputs() -> list[object]:
-    """What of this machine a build depends on: its tools, and the variables that they read."""
+def environment_inputs(p: Project) -> list[object]:
+    """What around a project a build depends on: the tools, their variables and configuration.
+
+    Source: uv's documentation, on configuration files.
+    """
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    folder = Path(os.path.abspath(p.folder))
+    folders = (folder, *folder.parents)
+    files = [Path(folder, name) for folder in folders for name in ("pyproject.toml", "uv.toml")]
+    files += [Path(os.environ.get("UV_CONFIG_FILE") or os.devnull), Path("/etc/uv/uv.toml")]
+    read = list(file_contents([*files, Path(home, "uv/uv.toml")]))
     tools = [(tool, file_state(Path(tool))) for tool in map(shutil.which, ("uv", "zip")) if tool]
     names = [name for name in sorted(os.environ) if name.startswith(("UV_", "PIP_"))]
-    return [tools, *((name, os.environ.get(name)) for name in (*names, "SOURCE_DATE_EPOCH"))]
+    return [tools, read, [(name, os.environ.get(name)) for name in (*names, "SOURCE_DATE_EPOCH")]]
 
 
 def layer_inputs(p: Project, pylock: Path) -> str:
@@ -3419,11 +3429,10 @@ def layer_inputs(p: Project, pylock: Path) -> str:
         return ""
     names = ("COSMO_EXCLUDE", "COSMO_KEEP", "COSMO_SOURCE", "COSMO_OPTIMIZE")
     return digest_of(
-        *(recipes_digest(), environment_inputs(), file_sha256(Path(p.build, "python")), locked),
+        *(recipes_digest(), environment_inputs(p), file_sha256(Path(p.build, "python")), locked),
         [line for line, _ in requirements_lines(deps)] if deps else (),
         sorted(path.name for path in Path(p.build, ".deps/own").glob("*.dist-info")),
         *(p.metadata.name or p.pkg, [p.get(name) for name in names]),
-        list(file_contents(Path(p.folder, name) for name in ("pyproject.toml", "uv.toml"))),
     )
 
 
@@ -3439,12 +3448,11 @@ def build_inputs(p: Project) -> str:
     if not python or p.metadata.built or (p.installs and p.lock is None):
         return ""
     deps = p.get("COSMO_DEPS")
-    files = (p.source, *p.beside, p.lock_file, Path(p.folder, "pyproject.toml"))
     return digest_of(
-        *(recipes_digest(), environment_inputs(), python, p.epoch, p.constraint),
+        *(recipes_digest(), environment_inputs(p), python, p.epoch, p.constraint),
         [(p.value(name).text, p.value(name).source) for name in SETTINGS],
         [line for line, _ in requirements_lines(deps)] if deps not in (None, "none") else (),
-        list(file_contents(files)),
+        list(file_contents((p.source, *p.beside, p.lock_file))),
     )
 
 
