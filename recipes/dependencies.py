@@ -88,8 +88,8 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     if p.script and p.script.suffix != ".py":  # by that uv knows a script
         sh.run(f"cp {quote(str(p.source))} {quote(work)}/script.py")
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
-    offline = "1" if p.get("COSMO_OFFLINE") else os.environ.get("UV_OFFLINE", "0")
-    sh.exports.update(UV_OFFLINE=offline)
+    if p.get("COSMO_OFFLINE"):
+        sh.exports.update(UV_OFFLINE="1")
     specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
     line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
     sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")

@@ -57,8 +57,8 @@ def environment_inputs(p: Project) -> list[object]:
     Source: uv's documentation, on configuration files.
     """
     home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    folder = Path(os.path.abspath(p.folder))
-    folders = (folder, *folder.parents)
+    folder = Path(p.folder).absolute()
+    folders = [folder, *folder.parents]
     files = [Path(folder, name) for folder in folders for name in ("pyproject.toml", "uv.toml")]
     files += [Path(os.environ.get("UV_CONFIG_FILE") or os.devnull), Path("/etc/uv/uv.toml")]
     read = list(file_contents([*files, Path(home, "uv/uv.toml")]))

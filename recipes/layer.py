@@ -113,7 +113,8 @@ def make_base(p: Project, sh: Shell, progress: Progress) -> None:
     sh.run("find Lib -type f > .files && sort -o .files .files", at=p.layer)
     compiled = "sed -n /./d .files" if p.get("COSMO_SOURCE") else r"sed -n 's/\.pyc$/.py/p' .files"
     line = f"{compiled} | sort | comm -13 - .files | {zip_command('..')} -MM -X -g base.zip -@"
-    sh.run(line, at=p.layer, progress=progress)
+    if sh.dry or Path(p.layer, ".files").stat().st_size:
+        sh.run(line, at=p.layer, progress=progress)
     if inputs and not sh.dry:
         Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
         Path(p.layer, "base.key").write_text(base_key(p), "utf-8")

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 13703ef85323e4a8d97204467d9866536908fbc81b42693a414e51f441e6f4bc
+# sha256 of all other lines: a0a6876022996ff12325dc1546be0e5b2e690bbd82e0f60e5e2cfd82ac1ab38e
 
 from __future__ import annotations
 
@@ -3409,8 +3409,8 @@ def environment_inputs(p: Project) -> list[object]:
     Source: uv's documentation, on configuration files.
     """
     home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    folder = Path(os.path.abspath(p.folder))
-    folders = (folder, *folder.parents)
+    folder = Path(p.folder).absolute()
+    folders = [folder, *folder.parents]
     files = [Path(folder, name) for folder in folders for name in ("pyproject.toml", "uv.toml")]
     files += [Path(os.environ.get("UV_CONFIG_FILE") or os.devnull), Path("/etc/uv/uv.toml")]
     read = list(file_contents([*files, Path(home, "uv/uv.toml")]))
@@ -3582,7 +3582,8 @@ def make_base(p: Project, sh: Shell, progress: Progress) -> None:
     sh.run("find Lib -type f > .files && sort -o .files .files", at=p.layer)
     compiled = "sed -n /./d .files" if p.get("COSMO_SOURCE") else r"sed -n 's/\.pyc$/.py/p' .files"
     line = f"{compiled} | sort | comm -13 - .files | {zip_command('..')} -MM -X -g base.zip -@"
-    sh.run(line, at=p.layer, progress=progress)
+    if sh.dry or Path(p.layer, ".files").stat().st_size:
+        sh.run(line, at=p.layer, progress=progress)
     if inputs and not sh.dry:
         Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
         Path(p.layer, "base.key").write_text(base_key(p), "utf-8")
@@ -3700,8 +3701,8 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     if p.script and p.script.suffix != ".py":  # by that uv knows a script
         sh.run(f"cp {quote(str(p.source))} {quote(work)}/script.py")
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
-    offline = "1" if p.get("COSMO_OFFLINE") else os.environ.get("UV_OFFLINE", "0")
-    sh.exports.update(UV_OFFLINE=offline)
+    if p.get("COSMO_OFFLINE"):
+        sh.exports.update(UV_OFFLINE="1")
     specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
     line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
     sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
