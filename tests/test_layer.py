@@ -138,13 +138,14 @@ def test_each_change_of_the_program_is_built(locked: Project) -> None:
 
 def test_what_was_done_to_the_files_of_a_build_is_undone(locked: Project) -> None:
     made = locked.package().read_bytes()
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: keep_times(locked.executable, lambda: locked.executable.write_bytes(b"no")),
         lambda: locked.executable.chmod(0o644),
         lambda: locked.executable.unlink(),
         lambda: (locked.build / "python").write_bytes(b"no"),
         lambda: (locked.build / ".built").write_bytes(b"[\xff"),
-    ):
+    )
+    for change in changes:
         change()
         assert is_rebuilt(locked, reuses=True) == made
         assert os.access(locked.executable, os.X_OK)
@@ -252,21 +253,20 @@ def test_a_layer_that_is_not_as_it_was_made_is_not_used(locked: Project) -> None
     edit(locked.path / MAIN, "hello", "howdy")
     made["howdy"] = first_build(locked)
     now, other = "howdy", "hello"
-    for number, spoil in enumerate(
-        (
-            lambda: edit(bird / "song.txt", "tweet", "trill"),
-            lambda: (bird / "song.txt").unlink(),
-            lambda: (bird / "more.txt").write_text("more"),
-            lambda: (bird / "song.txt").chmod(0o755),
-            lambda: (bird / "__init__.pyc").write_bytes(b"no"),
-            lambda: (bird / "more.py").symlink_to("/etc/hosts"),
-            lambda: (kept / "key").unlink(),
-            lambda: (kept / "key").write_bytes(b"\xff\n"),
-            lambda: shutil.rmtree(kept),
-            lambda: (kept / "base.zip").unlink(),
-            lambda: keep_times(kept / "base.zip", lambda: (kept / "base.zip").write_bytes(b"no")),
-        )
-    ):
+    spoils: tuple[Callable[[], object], ...] = (
+        lambda: edit(bird / "song.txt", "tweet", "trill"),
+        lambda: (bird / "song.txt").unlink(),
+        lambda: (bird / "more.txt").write_text("more"),
+        lambda: (bird / "song.txt").chmod(0o755),
+        lambda: (bird / "__init__.pyc").write_bytes(b"no"),
+        lambda: (bird / "more.py").symlink_to("/etc/hosts"),
+        lambda: (kept / "key").unlink(),
+        lambda: (kept / "key").write_bytes(b"\xff\n"),
+        lambda: shutil.rmtree(kept),
+        lambda: (kept / "base.zip").unlink(),
+        lambda: keep_times(kept / "base.zip", lambda: (kept / "base.zip").write_bytes(b"no")),
+    )
+    for number, spoil in enumerate(spoils):
         spoil()
         assert is_rebuilt(locked, reuses=number > 8) == made[now], number
         edit(locked.path / MAIN, now, other)
