@@ -12,7 +12,8 @@ from pathlib import Path
 from invoke.runners import Result
 
 from .inside.start import read_note
-from .interpreter import file_sha256, zip_command
+from .interpreter import file_sha256, inside_command, zip_command
+from .lockfile import count
 from .project import Executable, Project
 from .shell import Shell, log, quote
 
@@ -65,12 +66,38 @@ def new_zip(executable: Executable) -> str:
     return f".new/{shlex.quote(executable.name)}.zip"
 
 
-def prune_interpreter(p: Project, sh: Shell, new: str) -> None:
+def add_line(p: Project, new: str, build: str = ".") -> str:
+    """The command that adds the files whose names it reads to a zip."""
+    level = p.get("COSMO_COMPRESS")
+    return f"{zip_command(build)} -MM -X -g {f'-{level} ' * (level != 6)}{new} -@"
+
+
+def list_unused(p: Project, sh: Shell) -> str:
+    """List in `.new/unused` what COSMO_SLIM leaves out of the library; the patterns, if it does."""
+    words = p.get("COSMO_SLIM")
+    if not words:
+        return ""
+    kept = [word for word in words if word not in ("1", "list")]
+    args = [word for executable in p.executables for word in executable.args]
+    kept += [shlex.quote(name) for option, name in zip(args, args[1:]) if option == "-m"]
+    file = f"{quote(p.build)}/.new/unused"
+    line = inside_command(
+        p, "unused", f"{quote(p.build)}/python", '"$DIR_SITE"', quote(p.layer), *kept
+    )
+    sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
+    unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
+    names = re.findall(r"Lib/(\w+)", unused)
+    sh.log("slim", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
+    return "" if "list" in words else unused or "dry"
+
+
+def prune_interpreter(p: Project, sh: Shell, new: str, unused: str) -> None:
     """Make a zip of the interpreter, without what is pruned, at a path in the build folder."""
     # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
     prune = p.get("COSMO_PRUNE")
     line = f"{zip_command()} -q -U .new/python.zip '*' --out {new}"
     line += f" -x {shlex.join(prune)}" if prune else ""
+    line += " -x@.new/unused" if unused else ""
     sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
 
 

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from .digest import digest_of, layer_inputs, tree_digest
-from .executable import compile_line, prune_interpreter, set_modes
-from .interpreter import ONLINE, cache_folder, file_state, inside_command, zip_command
+from .executable import add_line, compile_line, list_unused, prune_interpreter, set_modes
+from .interpreter import ONLINE, cache_folder, file_state, inside_command
 from .lockfile import count
 from .project import Project
 from .shell import Progress, Shell, progress_bar, quote
@@ -77,47 +77,52 @@ def layer_key(p: Project, inputs: str) -> str:
     return f"{inputs}\n{tree_digest(f'{p.layer}/Lib')}\n"
 
 
-def base_key(p: Project) -> str:
+def base_key(p: Project, unused: str) -> str:
     """What is in `base.key` where `base.zip` is made of the layer, and as it was made."""
     key, zipped = read_key(p, "key"), file_state(Path(p.layer, "base.zip"))
-    return digest_of(key, zipped, p.get("COSMO_PRUNE"), p.epoch) if key else ""
+    return (
+        digest_of(key, zipped, p.get("COSMO_PRUNE"), unused, p.get("COSMO_COMPRESS"), p.epoch)
+        if key
+        else ""
+    )
 
 
-def has_base(p: Project) -> bool:
+def has_base(p: Project, unused: str) -> bool:
     """Whether the `base.zip` of the last build is made of the layer as it is."""
     with suppress(OSError):
-        return not p.force and "" != base_key(p) == read_key(p, "base.key")
+        return not p.force and "" != base_key(p, unused) == read_key(p, "base.key")
     return False
 
 
 def begin_executable(p: Project, sh: Shell, new: str, progress: Progress) -> None:
     """Make the zip `new` of all but the program, and list the program's files in `.new/files`."""
     sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
-    is_kept = bool(p.layer) and not sh.dry and has_base(p)
+    unused = list_unused(p, sh)
+    is_kept = bool(p.layer) and not sh.dry and has_base(p, unused)
     layer = " .layer/Lib" if p.layer and not is_kept else ""
     sh.run(set_modes(p, f".args Lib{layer}"), at=p.build)
     if layer:
-        make_base(p, sh, progress)
+        make_base(p, sh, unused, progress)
     elif not p.layer:
-        prune_interpreter(p, sh, new)
+        prune_interpreter(p, sh, new, unused)
     copy = f"cp .layer/base.zip {new} && " if p.layer else ""
     sh.run(f"{copy}find Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
 
 
-def make_base(p: Project, sh: Shell, progress: Progress) -> None:
+def make_base(p: Project, sh: Shell, unused: str, progress: Progress) -> None:
     """Make `base.zip`: the interpreter, pruned, and all that is installed, without sources."""
     inputs = read_key(p, "key").partition("\n")[0]
     for name in () if sh.dry else ("key", "base.key"):
         Path(p.layer, name).unlink(missing_ok=True)
-    prune_interpreter(p, sh, ".layer/base.zip")
+    prune_interpreter(p, sh, ".layer/base.zip", unused)
     sh.run("find Lib -type f > .files && sort -o .files .files", at=p.layer)
     compiled = "sed -n /./d .files" if p.get("COSMO_SOURCE") else r"sed -n 's/\.pyc$/.py/p' .files"
-    line = f"{compiled} | sort | comm -13 - .files | {zip_command('..')} -MM -X -g base.zip -@"
+    line = f"{compiled} | sort | comm -13 - .files | {add_line(p, 'base.zip', '..')}"
     if sh.dry or Path(p.layer, ".files").stat().st_size:
         sh.run(line, at=p.layer, progress=progress)
     if inputs and not sh.dry:
         Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
-        Path(p.layer, "base.key").write_text(base_key(p), "utf-8")
+        Path(p.layer, "base.key").write_text(base_key(p, unused), "utf-8")
 
 
 def network_remedy(p: Project) -> str:

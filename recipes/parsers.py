@@ -78,6 +78,22 @@ def parse_optimize(value: Value) -> int:
     return int(value.text or 0)
 
 
+def parse_compress(value: Value) -> int:
+    """How zip packs, from 0, not at all, to 9; 6 is its default."""
+    if not re.fullmatch("[0-9]?", value.text or ""):
+        raise value.error(": write 0 to 9")
+    return int(value.text or 6)
+
+
+def parse_slim(value: Value) -> tuple[str, ...]:
+    """1, `list`, or modules of the library to keep; nothing, or 0, for all of it."""
+    words = (value.text or "0").split()
+    for word in words:
+        if not re.fullmatch(r"[01]|[A-Za-z_]\w*", word, re.ASCII) or (word == "0" and words[1:]):
+            raise value.error(": write 1, list, or modules of the standard library to keep")
+    return () if words in ([], ["0"]) else tuple(words)
+
+
 def parse_sha256(value: Value) -> str:
     """64 hexadecimal digits, empty where it is not set."""
     if value.text is not None and not re.fullmatch("[0-9a-fA-F]{64}", value.text):

@@ -22,6 +22,7 @@ from .app import write_app
 from .dependencies import check_lock, check_uv, find_constraint, install_dependencies, write_lock
 from .digest import build_inputs, last_report, note_build
 from .executable import (
+    add_line,
     compile_error,
     compile_line,
     describe_executable,
@@ -206,7 +207,7 @@ def update(c: Context) -> None:
             added = Progress(bar, r"\s*(adding|updating): ")
             begin_executable(p, sh, new, added)
             # the article: zip -r $PKG.zip .args Lib
-            line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
+            line = f"{add_line(p, new)} < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=added)
         if p.get("COSMO_CHECK") and first.entry:
             try_imports(p, sh, first)

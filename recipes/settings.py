@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .parsers import (
     Value,
+    parse_compress,
     parse_deps,
     parse_dir_site,
     parse_optimize,
@@ -21,6 +22,7 @@ from .parsers import (
     parse_patterns,
     parse_pkg,
     parse_sha256,
+    parse_slim,
     parse_src,
     parse_switch,
     parse_text,
@@ -102,6 +104,14 @@ Setting("COSMO_OPTIMIZE", "0", parse_optimize).means(
 Setting("COSMO_PRUNE", "Lib/site-packages/pip* usr/*", parse_patterns).means(
     "which of the interpreter's own files to leave out: `zip`'s patterns, as shell words; empty:"
     " none. Your program's files are never pruned"
+)
+Setting("COSMO_SLIM", "0", parse_slim).means(
+    "1 leaves out what of the standard library neither the program nor its dependencies can reach;"
+    " `list` shows it and leaves nothing out; modules that are imported by a name that is made up"
+    " are named here to be kept: `sqlite3 csv`"
+)
+Setting("COSMO_COMPRESS", "6", parse_compress).means(
+    "how zip packs what is added, from 0, which starts faster and is larger, to 9"
 )
 Setting("COSMO_ISOLATED", "1", parse_switch).means(
     "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can change"

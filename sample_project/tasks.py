@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: a0a6876022996ff12325dc1546be0e5b2e690bbd82e0f60e5e2cfd82ac1ab38e
+# sha256 of all other lines: 968b7916c07151dc7974a6dfef26dd0a77bee90123ac371d8ae008f9f1ab3947
 
 from __future__ import annotations
 
@@ -31,17 +31,21 @@ import builtins
 import importlib
 import importlib.util
 import json
+import marshal
+import opcode
 import os
 import re
 import select
 import signal
 import sys
+import zipfile
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
+from types import CodeType
 from typing import Any
 from typing import NamedTuple
 
@@ -175,6 +179,122 @@ def dependency_path(dist: Dist, dists: list[Dist], program: str) -> list[str]:
             names = [step.name for step in path]
             return names if names[0] == program else [program, *names]
         path.insert(0, above[0])
+
+
+# recipes/inside/library.py ----------------------------------------------------
+# What of the standard library an executable can do without, by the bytecode of what goes in.
+
+ALWAYS = """
+_collections_abc _colorize _compat_pickle _sitebuiltins _strptime _weakrefset abc annotationlib
+codecs collections contextlib copy copyreg encodings enum functools genericpath importlib io keyword
+linecache locale ntpath numbers operator os pickle pkgutil posixpath re reprlib runpy site
+sitecustomize stat string struct threading token tokenize traceback types typing usercustomize
+warnings weakref zipimport
+"""
+"""What Python imports when it starts, and what its modules written in C import.
+
+Source: the imports in CPython's own C files, 3.10 to 3.14.
+"""
+
+DEVELOPMENT = """
+antigravity distutils doctest ensurepip idlelib lib2to3 pdb pydoc pydoc_data test this tkinter
+turtle turtledemo unittest venv
+"""
+"""What the program or a dependency must import to keep it.
+
+The library itself imports it for its own tests and for whoever sits at a prompt, and a string of
+that name means something else.
+"""
+
+
+def library_modules(names: list[str]) -> dict[str, list[str]]:
+    """The files of each module and package at the top of the library, by the interpreter's zip."""
+    modules: dict[str, list[str]] = {}
+    for name in names:
+        match = re.match(r"Lib/(\w+)(?:/__init__)?\.pyc?$", name)
+        if match and not match[1].startswith("_sysconfigdata"):  # imported by a made-up name
+            modules[match[1]] = []
+    for name in names:
+        match = re.match(r"Lib/(\w+)(?:/|\.pyc?$)", name)
+        if match and match[1] in modules:
+            modules[match[1]].append(name)
+    return modules
+
+
+def imported_names(code: CodeType) -> Iterator[str]:
+    """The names that a code object imports, relative ones too, which are names of siblings."""
+    extended = 0
+    for operation, argument in zip(code.co_code[::2], code.co_code[1::2]):
+        argument |= extended
+        extended = argument << 8 if operation == opcode.EXTENDED_ARG else 0
+        if operation == opcode.opmap["IMPORT_NAME"]:
+            yield code.co_names[argument]
+
+
+def named_modules(code: CodeType, modules: set[str]) -> Iterator[str]:
+    """The modules, of these, that code imports, or may import by a name that is a string in it."""
+    if not modules.isdisjoint(name.partition(".")[0] for name in code.co_names):
+        yield from (name.partition(".")[0] for name in imported_names(code))
+    todo = list(code.co_consts)
+    while todo:
+        value = todo.pop()
+        if isinstance(value, CodeType):
+            yield from named_modules(value, modules)
+        elif isinstance(value, (tuple, frozenset)):
+            todo += value
+        elif isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)*", value):
+            top = value.partition(".")[0]
+            if top not in DEVELOPMENT.split():
+                yield top
+
+
+def load_code(data: bytes, name: str) -> list[CodeType]:
+    """The code in a `.py` or `.pyc`; none where it is neither. Source: PEP 552, on `.pyc` files."""
+    with suppress(SyntaxError, ValueError, EOFError, TypeError, RecursionError):
+        is_compiled = name.endswith(".pyc")  # by this interpreter, a moment ago
+        code = marshal.loads(data[16:]) if is_compiled else compile(data, name, "exec")  # noqa: S302
+        return [code] if isinstance(code, CodeType) else []
+    return []
+
+
+def packed_code(folder: str) -> Iterator[CodeType]:
+    """The code below a folder: the bytecode, and what has none beside it."""
+    for path, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".pyc") or (name.endswith(".py") and f"{name}c" not in names):
+                with open(os.path.join(path, name), "rb") as file:
+                    yield from load_code(file.read(), name)
+
+
+def print_unused(python: str, packed: str, layer: str, *kept: str) -> None:
+    """Print patterns for zip: what of the library in the file `python` nothing packed can reach.
+
+    Of a package all is kept if anything of it is reached, or `kept` names it, or a
+    module in it.
+    """
+    with zipfile.ZipFile(python) as archive:
+        modules = library_modules(archive.namelist())
+        names = {name.partition(".")[0] for name in kept}
+        unknown = names - modules.keys() - {file.partition(".")[0] for file in os.listdir(packed)}
+        if unknown:
+            sys.exit(f"the library has no {' and '.join(sorted(unknown))}")
+        development = set(DEVELOPMENT.split())
+        tops, todo = set(modules), deque([*ALWAYS.split(), *names])
+        for site in filter(None, (packed, layer)):
+            for code in packed_code(site):
+                todo += named_modules(code, tops)
+        unused = set(modules)
+        while todo:
+            top = todo.popleft()
+            if top not in unused:
+                continue
+            unused.remove(top)
+            known = tops if top in development else tops - development
+            for name in modules[top]:
+                for code in load_code(archive.read(name), name) if ".py" in name[-4:] else ():
+                    todo += known.intersection(named_modules(code, known))
+    for top in sorted(unused):
+        print(f"Lib/{top}/*" if f"Lib/{top}/" in modules[top][0] else modules[top][0])
 
 
 # recipes/inside/purify.py -----------------------------------------------------
@@ -1054,6 +1174,8 @@ def read_note(layer: str, note: str) -> dict[str, str]:
 #     check PACKED LAYER PROGRAM SPECIFIERS ROOT ...
 #                                    check that what starts can, and that this Python suits
 #     imports PACKED LAYER           import what starts
+#     unused PYTHON PACKED LAYER [KEPT ...]
+#                                    print what of the library in a file is not needed, for zip
 #
 # FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
 # library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
@@ -1205,6 +1327,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "own": fit_program,
     "check": check_start,
     "imports": import_started,
+    "unused": print_unused,
 }
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
@@ -1603,6 +1726,22 @@ def parse_optimize(value: Value) -> int:
     return int(value.text or 0)
 
 
+def parse_compress(value: Value) -> int:
+    """How zip packs, from 0, not at all, to 9; 6 is its default."""
+    if not re.fullmatch("[0-9]?", value.text or ""):
+        raise value.error(": write 0 to 9")
+    return int(value.text or 6)
+
+
+def parse_slim(value: Value) -> tuple[str, ...]:
+    """1, `list`, or modules of the library to keep; nothing, or 0, for all of it."""
+    words = (value.text or "0").split()
+    for word in words:
+        if not re.fullmatch(r"[01]|[A-Za-z_]\w*", word, re.ASCII) or (word == "0" and words[1:]):
+            raise value.error(": write 1, list, or modules of the standard library to keep")
+    return () if words in ([], ["0"]) else tuple(words)
+
+
 def parse_sha256(value: Value) -> str:
     """64 hexadecimal digits, empty where it is not set."""
     if value.text is not None and not re.fullmatch("[0-9a-fA-F]{64}", value.text):
@@ -1818,6 +1957,14 @@ Setting("COSMO_OPTIMIZE", "0", parse_optimize).means(
 Setting("COSMO_PRUNE", "Lib/site-packages/pip* usr/*", parse_patterns).means(
     "which of the interpreter's own files to leave out: `zip`'s patterns, as shell words; empty:"
     " none. Your program's files are never pruned"
+)
+Setting("COSMO_SLIM", "0", parse_slim).means(
+    "1 leaves out what of the standard library neither the program nor its dependencies can reach;"
+    " `list` shows it and leaves nothing out; modules that are imported by a name that is made up"
+    " are named here to be kept: `sqlite3 csv`"
+)
+Setting("COSMO_COMPRESS", "6", parse_compress).means(
+    "how zip packs what is added, from 0, which starts faster and is larger, to 9"
 )
 Setting("COSMO_ISOLATED", "1", parse_switch).means(
     "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can change"
@@ -3249,12 +3396,38 @@ def new_zip(executable: Executable) -> str:
     return f".new/{shlex.quote(executable.name)}.zip"
 
 
-def prune_interpreter(p: Project, sh: Shell, new: str) -> None:
+def add_line(p: Project, new: str, build: str = ".") -> str:
+    """The command that adds the files whose names it reads to a zip."""
+    level = p.get("COSMO_COMPRESS")
+    return f"{zip_command(build)} -MM -X -g {f'-{level} ' * (level != 6)}{new} -@"
+
+
+def list_unused(p: Project, sh: Shell) -> str:
+    """List in `.new/unused` what COSMO_SLIM leaves out of the library; the patterns, if it does."""
+    words = p.get("COSMO_SLIM")
+    if not words:
+        return ""
+    kept = [word for word in words if word not in ("1", "list")]
+    args = [word for executable in p.executables for word in executable.args]
+    kept += [shlex.quote(name) for option, name in zip(args, args[1:]) if option == "-m"]
+    file = f"{quote(p.build)}/.new/unused"
+    line = inside_command(
+        p, "unused", f"{quote(p.build)}/python", '"$DIR_SITE"', quote(p.layer), *kept
+    )
+    sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
+    unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
+    names = re.findall(r"Lib/(\w+)", unused)
+    sh.log("slim", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
+    return "" if "list" in words else unused or "dry"
+
+
+def prune_interpreter(p: Project, sh: Shell, new: str, unused: str) -> None:
     """Make a zip of the interpreter, without what is pruned, at a path in the build folder."""
     # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
     prune = p.get("COSMO_PRUNE")
     line = f"{zip_command()} -q -U .new/python.zip '*' --out {new}"
     line += f" -x {shlex.join(prune)}" if prune else ""
+    line += " -x@.new/unused" if unused else ""
     sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
 
 
@@ -3546,47 +3719,52 @@ def layer_key(p: Project, inputs: str) -> str:
     return f"{inputs}\n{tree_digest(f'{p.layer}/Lib')}\n"
 
 
-def base_key(p: Project) -> str:
+def base_key(p: Project, unused: str) -> str:
     """What is in `base.key` where `base.zip` is made of the layer, and as it was made."""
     key, zipped = read_key(p, "key"), file_state(Path(p.layer, "base.zip"))
-    return digest_of(key, zipped, p.get("COSMO_PRUNE"), p.epoch) if key else ""
+    return (
+        digest_of(key, zipped, p.get("COSMO_PRUNE"), unused, p.get("COSMO_COMPRESS"), p.epoch)
+        if key
+        else ""
+    )
 
 
-def has_base(p: Project) -> bool:
+def has_base(p: Project, unused: str) -> bool:
     """Whether the `base.zip` of the last build is made of the layer as it is."""
     with suppress(OSError):
-        return not p.force and "" != base_key(p) == read_key(p, "base.key")
+        return not p.force and "" != base_key(p, unused) == read_key(p, "base.key")
     return False
 
 
 def begin_executable(p: Project, sh: Shell, new: str, progress: Progress) -> None:
     """Make the zip `new` of all but the program, and list the program's files in `.new/files`."""
     sh.run("rm -rf .new && mkdir .new && ln -s ../python .new/python.zip", at=p.build)
-    is_kept = bool(p.layer) and not sh.dry and has_base(p)
+    unused = list_unused(p, sh)
+    is_kept = bool(p.layer) and not sh.dry and has_base(p, unused)
     layer = " .layer/Lib" if p.layer and not is_kept else ""
     sh.run(set_modes(p, f".args Lib{layer}"), at=p.build)
     if layer:
-        make_base(p, sh, progress)
+        make_base(p, sh, unused, progress)
     elif not p.layer:
-        prune_interpreter(p, sh, new)
+        prune_interpreter(p, sh, new, unused)
     copy = f"cp .layer/base.zip {new} && " if p.layer else ""
     sh.run(f"{copy}find Lib -type f > .new/files && sort -o .new/files .new/files", at=p.build)
 
 
-def make_base(p: Project, sh: Shell, progress: Progress) -> None:
+def make_base(p: Project, sh: Shell, unused: str, progress: Progress) -> None:
     """Make `base.zip`: the interpreter, pruned, and all that is installed, without sources."""
     inputs = read_key(p, "key").partition("\n")[0]
     for name in () if sh.dry else ("key", "base.key"):
         Path(p.layer, name).unlink(missing_ok=True)
-    prune_interpreter(p, sh, ".layer/base.zip")
+    prune_interpreter(p, sh, ".layer/base.zip", unused)
     sh.run("find Lib -type f > .files && sort -o .files .files", at=p.layer)
     compiled = "sed -n /./d .files" if p.get("COSMO_SOURCE") else r"sed -n 's/\.pyc$/.py/p' .files"
-    line = f"{compiled} | sort | comm -13 - .files | {zip_command('..')} -MM -X -g base.zip -@"
+    line = f"{compiled} | sort | comm -13 - .files | {add_line(p, 'base.zip', '..')}"
     if sh.dry or Path(p.layer, ".files").stat().st_size:
         sh.run(line, at=p.layer, progress=progress)
     if inputs and not sh.dry:
         Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
-        Path(p.layer, "base.key").write_text(base_key(p), "utf-8")
+        Path(p.layer, "base.key").write_text(base_key(p, unused), "utf-8")
 
 
 def network_remedy(p: Project) -> str:
@@ -4164,7 +4342,7 @@ def update(c: Context) -> None:
             added = Progress(bar, r"\s*(adding|updating): ")
             begin_executable(p, sh, new, added)
             # the article: zip -r $PKG.zip .args Lib
-            line = f"{zip_} -MM -X -g {new} -@ < .new/files && chmod +x {new}"
+            line = f"{add_line(p, new)} < .new/files && chmod +x {new}"
             sh.run(line, at=p.build, progress=added)
         if p.get("COSMO_CHECK") and first.entry:
             try_imports(p, sh, first)

@@ -99,6 +99,8 @@ COSMO_DEPS: requirements.txt  ∅  nowhere  src  @BAIT@  -r  None  none␣  ~
 requirements.txt: ∅  -r nowhere  --index-url=http://127.0.0.1:9/␤x  -e @BAIT@  @BAIT@  \0
   -r requirements.txt  \udcff  x; §␤$(§)
 COSMO_OPTIMIZE: ∅  0  1  2  ¦  maybe  1␣  -1  \uff11  None  $(§)  1␤  0x1  3
+COSMO_COMPRESS: ∅  0  6  9  ¦  -1  10  1␣  \uff11  None  $(§)  1␤
+COSMO_SLIM: 0  1  ∅  list  sqlite3 csv  1 csv  ¦  nowhere  -x  $(§)  a;b  0 csv  os.path
 COSMO_PRUNE: ∅  Lib/test/*  '$(§)'  `§`  ../bait/*  'a b' [a]  'a␤b'  \\\\
   Lib/lib2to3/* Lib/email/*  Lib/site-packages/*  ¦  -x  @list  ''  '  -TT '§'  --out=@BAIT@/keep  "
   \\  a -b
@@ -185,11 +187,12 @@ DRAWN: dict[str, Texts] = {
     "COSMO_DEPS": often(70, listed("COSMO_DEPS"), ANY),
     **dict.fromkeys(("COSMO_PROJECT", "COSMO_SCRIPT"), often(80, listed("COSMO_PROJECT"), ANY)),
     **dict.fromkeys(("COSMO_SOURCE", "COSMO_ISOLATED"), mostly(20, "switch", ANY)),
+    **{name: mostly(20, name) for name in ("COSMO_SLIM", "COSMO_COMPRESS")},
     "COSMO_OPTIMIZE": mostly(20, "COSMO_OPTIMIZE"),
     "COSMO_PRUNE": mostly(20, "COSMO_PRUNE"),
     **dict.fromkeys(("COSMO_EXCLUDE", "COSMO_KEEP"), mostly(20, "pattern")),
 }
-SWITCHES_AND_PATTERNS = list(DRAWN)[-6:]
+SWITCHES_AND_PATTERNS = list(DRAWN)[-8:]
 SETTINGS = [*DRAWN, "PKG", "COSMO_SRC", "COSMO_NONE", "COSMO_ZIP_URL"]
 
 

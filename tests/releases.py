@@ -20,8 +20,8 @@ import uv
 
 from projects import PHASES, Done, Project, environment, run, start
 
-NETWORK = re.compile(r"(?i)(PIP|UV)_.*|.*_PROXY|SSL_CERT_(FILE|DIR)")
-"""What in the environment says how the package index is reached from this machine."""
+GIVEN = re.compile(r"(?i)(PIP|UV)_.*|.*_PROXY|SSL_CERT_(FILE|DIR)|COSMO_(SLIM|COMPRESS)")
+"""What of the environment is heeded: how the package index is reached, and what to prove too."""
 
 REMEDY = re.compile(
     "; (COSMO_CHECK=0 builds it all the same"
@@ -40,7 +40,7 @@ class Bench:
         self.away.mkdir()
         self.interpreter = interpreter
         self.rows = rows
-        self.network = {name: text for name, text in os.environ.items() if NETWORK.match(name)}
+        self.network = {name: text for name, text in os.environ.items() if GIVEN.match(name)}
         self.network["PATH"] = f"{Path(uv.find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
         self.network.update(PIP_CACHE_DIR=str(cache / "pip"), UV_CACHE_DIR=str(cache / "uv"))
         self.network.update(XDG_CACHE_HOME=str(cache))

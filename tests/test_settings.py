@@ -209,6 +209,8 @@ COSMO_SRC        nowhere  ..  /tmp  ∅  up
 COSMO_EXCLUDE    /abs  ''  a[b]  'a\b'  'a␤b'  '
 COSMO_KEEP       /abs  ''  a[b]  'a\b'  'a␤b'  '
 COSMO_OPTIMIZE   3
+COSMO_COMPRESS   -1  10  maybe  3␤
+COSMO_SLIM       -x  ../x  os.path  0 csv  a;b
 COSMO_SOURCE     maybe
 COSMO_SMOKE      '
 SOURCE_DATE_EPOCH  ∅  now  -5  1e9  1700000000; id  999999999999999999999999999999

@@ -9,6 +9,8 @@
     check PACKED LAYER PROGRAM SPECIFIERS ROOT ...
                                    check that what starts can, and that this Python suits
     imports PACKED LAYER           import what starts
+    unused PYTHON PACKED LAYER [KEPT ...]
+                                   print what of the library in a file is not needed, for zip
 
 FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
 library alone is imported, and of the interpreter's own pip, `packaging` and (before Python 3.11)
@@ -33,6 +35,7 @@ if not __package__:  # run by its path
     del sys.path[0]
 
 from .distribution import find_dists, requirements_lines
+from .library import print_unused
 from .purify import check_program, purify, remove_installer_files
 from .start import check_python, check_start, import_started
 
@@ -186,6 +189,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "own": fit_program,
     "check": check_start,
     "imports": import_started,
+    "unused": print_unused,
 }
 
 if __name__ == "__main__" and sys.argv[1:2] and sys.argv[1] in PROGRAMS:
