@@ -25,7 +25,16 @@ from .shell import RecipeError, exit_on_error, log
 PACKAGE_DIR = Path(__file__).parent
 INSIDE = tuple(
     f"inside/{name}.py"
-    for name in ("distribution", "library", "purify", "probe", "imports", "start", "__main__")
+    for name in (
+        "distribution",
+        "library",
+        "purify",
+        "probe",
+        "imports",
+        "graph",
+        "start",
+        "__main__",
+    )
 )
 """The modules that run in the fetched interpreter: they come first, and import no other."""
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from .distribution import Dist, dependency_path, find_dists
-from .imports import ImportGraph, Use
+from .graph import ImportGraph, Use
 from .probe import START
 from .purify import LAYER_SITE
 
