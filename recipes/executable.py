@@ -87,7 +87,7 @@ def list_unused(p: Project, sh: Shell) -> str:
     sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
     unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
     names = re.findall(r"Lib/(\w+)", unused)
-    sh.log("slim", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
+    sh.log("update", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
     return "" if "list" in words else unused or "dry"
 
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 968b7916c07151dc7974a6dfef26dd0a77bee90123ac371d8ae008f9f1ab3947
+# sha256 of all other lines: 125160f12dca0b97bf5d6fc426e9c297081949831d66347da0da4e3684639f7d
 
 from __future__ import annotations
 
@@ -585,10 +585,7 @@ def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
 
 
 # recipes/inside/imports.py ----------------------------------------------------
-# What a program imports when it starts, and what of that is missing.
-#
-# The modules are read, not run; what is not where it is looked for is imported, in a process of its
-# own, before it is called missing.
+# What one module imports, and what it needs of that to start: read, not run.
 
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
@@ -756,18 +753,6 @@ def bound_names(tree: ast.AST) -> set[str]:
     return names
 
 
-class Use(NamedTuple):
-    """Where a module is imported first: by which module, in which file and line; if in a function.
-
-    `by` is empty for what the root imports: that is never imported itself.
-    """
-
-    by: str
-    file: str
-    line: int
-    is_later: bool = False
-
-
 def read_imports(
     path: str, package: str, is_run: bool, called: set[str] | None
 ) -> tuple[list[Any], list[Any]]:
@@ -782,6 +767,25 @@ def read_imports(
             return [], []
     calls = list(visitor.called_imports()) if called is not None else []
     return [tuple(one) for one in visitor.imports], calls
+
+
+# recipes/inside/graph.py ------------------------------------------------------
+# What a program imports when it starts, and what of that is missing.
+#
+# What is not where it is looked for is imported, in a process of its own, before it is called
+# missing.
+
+
+class Use(NamedTuple):
+    """Where a module is imported first: by which module, in which file and line; if in a function.
+
+    `by` is empty for what the root imports: that is never imported itself.
+    """
+
+    by: str
+    file: str
+    line: int
+    is_later: bool = False
 
 
 def parents(name: str) -> Iterator[str]:
@@ -3417,7 +3421,7 @@ def list_unused(p: Project, sh: Shell) -> str:
     sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
     unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
     names = re.findall(r"Lib/(\w+)", unused)
-    sh.log("slim", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
+    sh.log("update", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
     return "" if "list" in words else unused or "dry"
 
 
