@@ -25,7 +25,15 @@ from invoke.runners import Result
 
 from .inside.distribution import canonical, requirements_lines
 from .interpreter import file_sha256, inside_command
-from .layer import NO_COMPILER, REPLACE, install_layer, network_remedy, pyc_suffix, select_files
+from .layer import (
+    NO_COMPILER,
+    REPLACE,
+    install_layer,
+    network_remedy,
+    pyc_suffix,
+    select_files,
+    write_target,
+)
 from .lockfile import Lock, check_package, count, lock_text, read_lock
 from .parsers import public_url
 from .project import Project
@@ -77,7 +85,7 @@ def install_dependencies(p: Project, sh: Shell) -> None:
 
 
 def prepare(p: Project, sh: Shell) -> tuple[str, str]:
-    """Make the folder `.deps` anew, ask the interpreter which Python it is, build the own wheel.
+    """Make the folder `.deps` anew, and what the lock or the resolution needs in it.
 
     Return how a line calls uv, and that folder.
     """
@@ -90,9 +98,8 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
     if p.get("COSMO_OFFLINE"):
         sh.exports.update(UV_OFFLINE="1")
-    specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
-    line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
-    sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
+    if p.lock is None or metadata.built:
+        write_target(p, sh, work)
     if metadata.built:
         build_wheel(p, sh, uv, work)
     return uv, work

@@ -80,7 +80,7 @@ def layer_inputs(p: Project, pylock: Path) -> str:
         *(recipes_digest(), environment_inputs(p), file_sha256(Path(p.build, "python")), locked),
         [line for line, _ in requirements_lines(deps)] if deps else (),
         sorted(path.name for path in Path(p.build, ".deps/own").glob("*.dist-info")),
-        *(p.metadata.name or p.pkg, [p.get(name) for name in names]),
+        *(p.metadata.name or p.pkg, p.metadata.requires_python, [p.get(name) for name in names]),
     )
 
 

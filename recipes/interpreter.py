@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,14 @@ def tool_addresses(p: Project, name: str) -> tuple[str, ...]:
 
 def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
     """Fetch a file from the cache, or the first address that has it; return its address."""
-    addresses = tool_addresses(p, name)
-    cached = None if force else cached_file(wanted_sha256(p, name))
+    addresses, sha256 = tool_addresses(p, name), wanted_sha256(p, name)
+    if not (force or p.force or sh.dry) and has_sha256(Path(p.build, name), sha256):
+        sh.log("fetch", f"{name} of that sha256 is there")
+        return addresses[0]
+    cached = None if force else cached_file(sha256)
     if cached:
         sh.log("fetch", f"{name} of that sha256, from the cache")
-        take_file(p, sh, name, str(cached), force)
+        take_file(p, sh, name, str(cached), force, is_verified=not sh.dry)
         return addresses[0]
     for address in addresses[:-1]:
         try:
@@ -125,11 +129,20 @@ def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
     return addresses[-1]
 
 
-def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> None:
+def has_sha256(path: Path, sha256: str) -> bool:
+    """Whether a file is there, can be run, and has this sha256, if any is given."""
+    with suppress(OSError):
+        return bool(sha256) and os.access(path, os.X_OK) and file_sha256(path) == sha256
+    return False
+
+
+def take_file(
+    p: Project, sh: Shell, name: str, address: str, force: bool, is_verified: bool = False
+) -> None:
     """Bring a file from one address into the build folder, and put it in place once it is verified.
 
-    It must be an Actually Portable Executable, and the interpreter what is locked, with a zip at
-    its end that can be read and holds a library.
+    It must be an Actually Portable Executable, and the interpreter what is locked, which it is
+    where that `is_verified`, with a zip at its end that can be read and holds a library.
     """
     file = os.path.join(p.build, name)
     part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
@@ -145,7 +158,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
         sh.run(line, f"{shown} {problem}", remedy, reason=lambda _: reason())
 
     sha256 = wanted_sha256(p, name)
-    if sha256:
+    if sha256 and not is_verified:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
         verify(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
@@ -233,7 +246,13 @@ def folder_state(folder: str) -> dict[str, tuple[int, ...]]:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file."""
+    """The sha256 of a file; of one that did not change since it was asked for last, as it was."""
+    return read_sha256(path, file_state(path))
+
+
+@lru_cache
+def read_sha256(path: Path, state: tuple[int, ...]) -> str:
+    """The sha256 of a file in this state."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for block in iter(lambda: file.read(2**20), b""):

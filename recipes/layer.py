@@ -51,6 +51,8 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     if inputs and not p.force and read_key(p, "key") == layer_key(p, inputs):
         sh.log("deps", "installed as in the last build")
         return
+    if p.lock and not p.metadata.built:
+        write_target(p, sh, work)
     sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
     install(p, sh, uv, quote(str(pylock)), work)
     files = 0 if sh.dry else sum(1 for _ in Path(p.layer).rglob("*.py"))
@@ -131,6 +133,14 @@ def network_remedy(p: Project) -> str:
         return ONLINE
     remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
     return f"{remedy}, or check the network"
+
+
+def write_target(p: Project, sh: Shell, work: str) -> None:
+    """Write uv's options for the interpreter to `.deps/target`; refuse another Python."""
+    metadata = p.metadata
+    specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
+    line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
+    sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
 
 
 def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:

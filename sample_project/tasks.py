@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 125160f12dca0b97bf5d6fc426e9c297081949831d66347da0da4e3684639f7d
+# sha256 of all other lines: d1cdbc949d2b27e890bda211f0a45f5f187484a653c19c2a7db266b9ac77c5b1
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ import re
 import select
 import signal
 import sys
-import zipfile
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -272,7 +271,7 @@ def print_unused(python: str, packed: str, layer: str, *kept: str) -> None:
     Of a package all is kept if anything of it is reached, or `kept` names it, or a
     module in it.
     """
-    with zipfile.ZipFile(python) as archive:
+    with import_module("zipfile").ZipFile(python) as archive:  # it takes long to import
         modules = library_modules(archive.namelist())
         names = {name.partition(".")[0] for name in kept}
         unknown = names - modules.keys() - {file.partition(".")[0] for file in os.listdir(packed)}
@@ -3149,11 +3148,14 @@ def tool_addresses(p: Project, name: str) -> tuple[str, ...]:
 
 def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
     """Fetch a file from the cache, or the first address that has it; return its address."""
-    addresses = tool_addresses(p, name)
-    cached = None if force else cached_file(wanted_sha256(p, name))
+    addresses, sha256 = tool_addresses(p, name), wanted_sha256(p, name)
+    if not (force or p.force or sh.dry) and has_sha256(Path(p.build, name), sha256):
+        sh.log("fetch", f"{name} of that sha256 is there")
+        return addresses[0]
+    cached = None if force else cached_file(sha256)
     if cached:
         sh.log("fetch", f"{name} of that sha256, from the cache")
-        take_file(p, sh, name, str(cached), force)
+        take_file(p, sh, name, str(cached), force, is_verified=not sh.dry)
         return addresses[0]
     for address in addresses[:-1]:
         try:
@@ -3168,11 +3170,20 @@ def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
     return addresses[-1]
 
 
-def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> None:
+def has_sha256(path: Path, sha256: str) -> bool:
+    """Whether a file is there, can be run, and has this sha256, if any is given."""
+    with suppress(OSError):
+        return bool(sha256) and os.access(path, os.X_OK) and file_sha256(path) == sha256
+    return False
+
+
+def take_file(
+    p: Project, sh: Shell, name: str, address: str, force: bool, is_verified: bool = False
+) -> None:
     """Bring a file from one address into the build folder, and put it in place once it is verified.
 
-    It must be an Actually Portable Executable, and the interpreter what is locked, with a zip at
-    its end that can be read and holds a library.
+    It must be an Actually Portable Executable, and the interpreter what is locked, which it is
+    where that `is_verified`, with a zip at its end that can be read and holds a library.
     """
     file = os.path.join(p.build, name)
     part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
@@ -3188,7 +3199,7 @@ def take_file(p: Project, sh: Shell, name: str, address: str, force: bool) -> No
         sh.run(line, f"{shown} {problem}", remedy, reason=lambda _: reason())
 
     sha256 = wanted_sha256(p, name)
-    if sha256:
+    if sha256 and not is_verified:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
         verify(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
@@ -3276,7 +3287,13 @@ def folder_state(folder: str) -> dict[str, tuple[int, ...]]:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file."""
+    """The sha256 of a file; of one that did not change since it was asked for last, as it was."""
+    return read_sha256(path, file_state(path))
+
+
+@lru_cache
+def read_sha256(path: Path, state: tuple[int, ...]) -> str:
+    """The sha256 of a file in this state."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for block in iter(lambda: file.read(2**20), b""):
@@ -3609,7 +3626,7 @@ def layer_inputs(p: Project, pylock: Path) -> str:
         *(recipes_digest(), environment_inputs(p), file_sha256(Path(p.build, "python")), locked),
         [line for line, _ in requirements_lines(deps)] if deps else (),
         sorted(path.name for path in Path(p.build, ".deps/own").glob("*.dist-info")),
-        *(p.metadata.name or p.pkg, [p.get(name) for name in names]),
+        *(p.metadata.name or p.pkg, p.metadata.requires_python, [p.get(name) for name in names]),
     )
 
 
@@ -3697,6 +3714,8 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     if inputs and not p.force and read_key(p, "key") == layer_key(p, inputs):
         sh.log("deps", "installed as in the last build")
         return
+    if p.lock and not p.metadata.built:
+        write_target(p, sh, work)
     sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
     install(p, sh, uv, quote(str(pylock)), work)
     files = 0 if sh.dry else sum(1 for _ in Path(p.layer).rglob("*.py"))
@@ -3777,6 +3796,14 @@ def network_remedy(p: Project) -> str:
         return ONLINE
     remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
     return f"{remedy}, or check the network"
+
+
+def write_target(p: Project, sh: Shell, work: str) -> None:
+    """Write uv's options for the interpreter to `.deps/target`; refuse another Python."""
+    metadata = p.metadata
+    specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
+    line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
+    sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
 
 
 def select_files(p: Project, sh: Shell, pylock: str, work: str) -> None:
@@ -3872,7 +3899,7 @@ def install_dependencies(p: Project, sh: Shell) -> None:
 
 
 def prepare(p: Project, sh: Shell) -> tuple[str, str]:
-    """Make the folder `.deps` anew, ask the interpreter which Python it is, build the own wheel.
+    """Make the folder `.deps` anew, and what the lock or the resolution needs in it.
 
     Return how a line calls uv, and that folder.
     """
@@ -3885,9 +3912,8 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
     if p.get("COSMO_OFFLINE"):
         sh.exports.update(UV_OFFLINE="1")
-    specifiers = [shlex.quote(metadata.requires_python)] if metadata.requires_python else []
-    line = f"{inside_command(p, 'target', *specifiers)} > {quote(work)}/target"
-    sh.run(line, f"{metadata.name or p.pkg} cannot run in this interpreter", remedy="")
+    if p.lock is None or metadata.built:
+        write_target(p, sh, work)
     if metadata.built:
         build_wheel(p, sh, uv, work)
     return uv, work

@@ -74,6 +74,7 @@ def test_what_is_longer_than_the_lock_says_is_cut_off(project: Project, mirror: 
     url = mirror.add(PYTHON, data)
     project.succeed("cosmo.lock", COSMO_URL=url)
     shutil.rmtree(project.home / ".cache")
+    (project.build / "python").unlink()
     mirror.add(PYTHON, data + bytes(30_000_000), length=False)
     assert "it is longer than it may be" in project.refused(COSMO_URL=url)
     assert sum(file.stat().st_size for file in project.build.rglob("*")) < 8 * len(data)

@@ -313,6 +313,7 @@ def test_the_cache_is_shown_and_pruned(project: Project, mirror: Mirror) -> None
 def test_the_first_mirror_that_has_what_is_locked_is_used(project: Project, mirror: Mirror) -> None:
     lock(project)
     shutil.rmtree(project.home / ".cache", ignore_errors=True)
+    (project.build / "python").unlink()
     gone = "http://127.0.0.1:9/python"
     other = mirror.add("/other", project.other_interpreter())
     html = mirror.add("/html", b"<html>sign in</html>")
@@ -322,6 +323,7 @@ def test_the_first_mirror_that_has_what_is_locked_is_used(project: Project, mirr
     assert done.stderr.count("trying the next") == 3
     assert mirror.downloads["/never"] == 0
     shutil.rmtree(project.home / ".cache")
+    (project.build / "python").unlink()
     assert "is not what pylock.cosmo.toml names" in project.refused(COSMO_URL=f"{gone} {other}")
 
 
@@ -415,3 +417,15 @@ def test_a_lock_without_what_is_required_is_refused(installing: Project, index: 
     begin, end = text.index("[[packages]]"), text.index("[tool.cosmo-recipes]")
     lock.write_text(f"{text[:begin]}packages = []\n{text[end:]}")
     assert "has no bird; write it anew" in installing.refused()
+
+
+def test_the_locked_interpreter_that_is_there_is_not_fetched_again(project: Project) -> None:
+    lock(project)
+    python = project.build / "python"
+    before = python.stat().st_ino
+    assert "python of that sha256 is there" in project.succeed("cosmo.fetch").stderr
+    assert python.stat().st_ino == before
+    assert "is there" not in project.succeed("cosmo", "--force").stderr
+    python.write_bytes(python.read_bytes()[:-1])
+    assert "is there" not in project.succeed("cosmo.fetch").stderr
+    assert python.read_bytes() == project.interpreter.read_bytes()

@@ -7,10 +7,10 @@ import opcode
 import os
 import re
 import sys
-import zipfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from types import CodeType
 
 ALWAYS = """
@@ -101,7 +101,7 @@ def print_unused(python: str, packed: str, layer: str, *kept: str) -> None:
     Of a package all is kept if anything of it is reached, or `kept` names it, or a
     module in it.
     """
-    with zipfile.ZipFile(python) as archive:
+    with import_module("zipfile").ZipFile(python) as archive:  # it takes long to import
         modules = library_modules(archive.namelist())
         names = {name.partition(".")[0] for name in kept}
         unknown = names - modules.keys() - {file.partition(".")[0] for file in os.listdir(packed)}
