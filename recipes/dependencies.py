@@ -29,6 +29,7 @@ from .layer import (
     NO_COMPILER,
     REPLACE,
     install_layer,
+    needs_target_first,
     network_remedy,
     pyc_suffix,
     select_files,
@@ -98,7 +99,7 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
     if p.get("COSMO_OFFLINE"):
         sh.exports.update(UV_OFFLINE="1")
-    if p.lock is None or metadata.built:
+    if needs_target_first(p):
         write_target(p, sh, work)
     if metadata.built:
         build_wheel(p, sh, uv, work)

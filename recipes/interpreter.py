@@ -114,18 +114,18 @@ def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
     cached = None if force else cached_file(sha256)
     if cached:
         sh.log("fetch", f"{name} of that sha256, from the cache")
-        take_file(p, sh, name, str(cached), force, is_verified=not sh.dry)
+        take_file(p, sh, name, str(cached), sha256 if sh.dry else "", force)
         return addresses[0]
     for address in addresses[:-1]:
         try:
             sh.log("fetch", public_url(address))
-            take_file(p, sh, name, address, force)
+            take_file(p, sh, name, address, sha256, force)
         except RecipeError as error:
             sh.log("fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
         else:
             return address
     sh.log("fetch", public_url(addresses[-1]))
-    take_file(p, sh, name, addresses[-1], force)
+    take_file(p, sh, name, addresses[-1], sha256, force)
     return addresses[-1]
 
 
@@ -136,13 +136,11 @@ def has_sha256(path: Path, sha256: str) -> bool:
     return False
 
 
-def take_file(
-    p: Project, sh: Shell, name: str, address: str, force: bool, is_verified: bool = False
-) -> None:
+def take_file(p: Project, sh: Shell, name: str, address: str, sha256: str, force: bool) -> None:
     """Bring a file from one address into the build folder, and put it in place once it is verified.
 
-    It must be an Actually Portable Executable, and the interpreter what is locked, which it is
-    where that `is_verified`, with a zip at its end that can be read and holds a library.
+    It must be an Actually Portable Executable with this sha256, if any is given; the interpreter
+    with a zip at its end that can be read and holds a library.
     """
     file = os.path.join(p.build, name)
     part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
@@ -157,8 +155,7 @@ def take_file(
     def verify(line: str, problem: str, reason: Callable[[], str], remedy: str = remedy) -> None:
         sh.run(line, f"{shown} {problem}", remedy, reason=lambda _: reason())
 
-    sha256 = wanted_sha256(p, name)
-    if sha256 and not is_verified:
+    if sha256:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
         verify(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",

@@ -51,7 +51,7 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     if inputs and not p.force and read_key(p, "key") == layer_key(p, inputs):
         sh.log("deps", "installed as in the last build")
         return
-    if p.lock and not p.metadata.built:
+    if not needs_target_first(p):
         write_target(p, sh, work)
     sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
     install(p, sh, uv, quote(str(pylock)), work)
@@ -133,6 +133,11 @@ def network_remedy(p: Project) -> str:
         return ONLINE
     remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
     return f"{remedy}, or check the network"
+
+
+def needs_target_first(p: Project) -> bool:
+    """Whether uv needs `.deps/target` before the layer: to resolve, or for the own wheel."""
+    return p.lock is None or p.metadata.built
 
 
 def write_target(p: Project, sh: Shell, work: str) -> None:

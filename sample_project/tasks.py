@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: d1cdbc949d2b27e890bda211f0a45f5f187484a653c19c2a7db266b9ac77c5b1
+# sha256 of all other lines: de8be0e4778a2ec5402191602880f6329567c692b27645ae7e499fc5ffe6dc59
 
 from __future__ import annotations
 
@@ -584,7 +584,7 @@ def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
 
 
 # recipes/inside/imports.py ----------------------------------------------------
-# What one module imports, and what it needs of that to start: read, not run.
+# What one module imports and binds: it is read, not run.
 
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
@@ -732,10 +732,14 @@ def dotted_name(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
-def bound_names(tree: ast.AST) -> set[str]:
-    """The names that a module binds, `*` where it imports all of another."""
+def bound_names(path: str) -> set[str]:
+    """The names that a module's file binds; `*` where it may bind any, or cannot be read."""
+    with open(path, "rb") as source:
+        try:
+            todo: list[ast.AST] = [ast.parse(source.read())]
+        except (SyntaxError, ValueError, RecursionError):
+            return {"*"}
     names: set[str] = set()
-    todo = [tree]
     while todo:
         node = todo.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -907,11 +911,7 @@ class ImportGraph:
         file = self.find(module) or ""
         if not file.endswith(".py"):
             return True
-        with open(os.path.join(self.files[file], file), "rb") as source:
-            try:
-                names = bound_names(ast.parse(source.read()))
-            except (SyntaxError, ValueError, RecursionError):
-                return True
+        names = bound_names(os.path.join(self.files[file], file))
         return bool(names & {name, "*", "__getattr__"}) or self.find(f"{module}.{name}") is not None
 
     def missing(self) -> Iterator[tuple[str, str, Use]]:
@@ -3155,18 +3155,18 @@ def fetch_tool(p: Project, sh: Shell, name: str, force: bool) -> str:
     cached = None if force else cached_file(sha256)
     if cached:
         sh.log("fetch", f"{name} of that sha256, from the cache")
-        take_file(p, sh, name, str(cached), force, is_verified=not sh.dry)
+        take_file(p, sh, name, str(cached), sha256 if sh.dry else "", force)
         return addresses[0]
     for address in addresses[:-1]:
         try:
             sh.log("fetch", public_url(address))
-            take_file(p, sh, name, address, force)
+            take_file(p, sh, name, address, sha256, force)
         except RecipeError as error:
             sh.log("fetch", f"{error.message}; trying the next"[len("cosmo: ") :])
         else:
             return address
     sh.log("fetch", public_url(addresses[-1]))
-    take_file(p, sh, name, addresses[-1], force)
+    take_file(p, sh, name, addresses[-1], sha256, force)
     return addresses[-1]
 
 
@@ -3177,13 +3177,11 @@ def has_sha256(path: Path, sha256: str) -> bool:
     return False
 
 
-def take_file(
-    p: Project, sh: Shell, name: str, address: str, force: bool, is_verified: bool = False
-) -> None:
+def take_file(p: Project, sh: Shell, name: str, address: str, sha256: str, force: bool) -> None:
     """Bring a file from one address into the build folder, and put it in place once it is verified.
 
-    It must be an Actually Portable Executable, and the interpreter what is locked, which it is
-    where that `is_verified`, with a zip at its end that can be read and holds a library.
+    It must be an Actually Portable Executable with this sha256, if any is given; the interpreter
+    with a zip at its end that can be read and holds a library.
     """
     file = os.path.join(p.build, name)
     part, remedy, downloaded = quote(f"{file}.part"), f"correct {FETCHED[name]}", ""
@@ -3198,8 +3196,7 @@ def take_file(
     def verify(line: str, problem: str, reason: Callable[[], str], remedy: str = remedy) -> None:
         sh.run(line, f"{shown} {problem}", remedy, reason=lambda _: reason())
 
-    sha256 = wanted_sha256(p, name)
-    if sha256 and not is_verified:
+    if sha256:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
         verify(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
@@ -3714,7 +3711,7 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     if inputs and not p.force and read_key(p, "key") == layer_key(p, inputs):
         sh.log("deps", "installed as in the last build")
         return
-    if p.lock and not p.metadata.built:
+    if not needs_target_first(p):
         write_target(p, sh, work)
     sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
     install(p, sh, uv, quote(str(pylock)), work)
@@ -3796,6 +3793,11 @@ def network_remedy(p: Project) -> str:
         return ONLINE
     remedy = "bring uv.lock up to date" if p.uses_uv_lock else "correct the requirements"
     return f"{remedy}, or check the network"
+
+
+def needs_target_first(p: Project) -> bool:
+    """Whether uv needs `.deps/target` before the layer: to resolve, or for the own wheel."""
+    return p.lock is None or p.metadata.built
 
 
 def write_target(p: Project, sh: Shell, work: str) -> None:
@@ -3912,7 +3914,7 @@ def prepare(p: Project, sh: Shell) -> tuple[str, str]:
     sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
     if p.get("COSMO_OFFLINE"):
         sh.exports.update(UV_OFFLINE="1")
-    if p.lock is None or metadata.built:
+    if needs_target_first(p):
         write_target(p, sh, work)
     if metadata.built:
         build_wheel(p, sh, uv, work)

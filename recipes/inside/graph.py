@@ -6,7 +6,6 @@ missing.
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
 import os
@@ -153,11 +152,7 @@ class ImportGraph:
         file = self.find(module) or ""
         if not file.endswith(".py"):
             return True
-        with open(os.path.join(self.files[file], file), "rb") as source:
-            try:
-                names = bound_names(ast.parse(source.read()))
-            except (SyntaxError, ValueError, RecursionError):
-                return True
+        names = bound_names(os.path.join(self.files[file], file))
         return bool(names & {name, "*", "__getattr__"}) or self.find(f"{module}.{name}") is not None
 
     def missing(self) -> Iterator[tuple[str, str, Use]]:

@@ -1,4 +1,4 @@
-"""What one module imports, and what it needs of that to start: read, not run."""
+"""What one module imports and binds: it is read, not run."""
 
 from __future__ import annotations
 
@@ -153,10 +153,14 @@ def dotted_name(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
-def bound_names(tree: ast.AST) -> set[str]:
-    """The names that a module binds, `*` where it imports all of another."""
+def bound_names(path: str) -> set[str]:
+    """The names that a module's file binds; `*` where it may bind any, or cannot be read."""
+    with open(path, "rb") as source:
+        try:
+            todo: list[ast.AST] = [ast.parse(source.read())]
+        except (SyntaxError, ValueError, RecursionError):
+            return {"*"}
     names: set[str] = set()
-    todo = [tree]
     while todo:
         node = todo.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
