@@ -22,12 +22,13 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: de8be0e4778a2ec5402191602880f6329567c692b27645ae7e499fc5ffe6dc59
+# sha256 of all other lines: a1c9ca9f7e9ddaace75c282ca90725fb25d7d797e4a9a8f22ed52efb3f2770f4
 
 from __future__ import annotations
 
 import ast
 import builtins
+import gc
 import importlib
 import importlib.util
 import json
@@ -38,6 +39,7 @@ import re
 import select
 import signal
 import sys
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -588,6 +590,9 @@ def missing_module(error: BaseException | None, removed: dict[str, str]) -> str:
 
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
+WITHOUT_CALLS = (ast.BoolOp, ast.IfExp, ast.Lambda, ast.Constant, ast.Name, ast.expr_context)
+"""What in an expression calls nothing for certain."""
+
 
 class Import(NamedTuple):
     """One import: the module, the line, and whether the program may start without it.
@@ -616,8 +621,11 @@ class ImportVisitor(ast.NodeVisitor):
     follows `if __name__ == "__main__"` is not.
     """
 
-    def __init__(self, package: str, is_run: bool, tree: ast.Module, called: set[str]) -> None:
+    def __init__(self, package: str, is_run: bool, source: bytes, called: set[str]) -> None:
         self.package, self.is_run, self.optional = package.split("."), is_run, 0
+        lines = enumerate(source.splitlines(), start=1)
+        self.lines = [number for number, line in lines if b"import" in line]
+        tree = ast.parse(source)
         self.is_later = False
         self.imports: list[Import] = []
         self.imported: dict[str, Import] = {}
@@ -631,17 +639,26 @@ class ImportVisitor(ast.NodeVisitor):
             self.visit_called(self.functions.pop(min(ready)))
 
     def visit(self, node: ast.AST) -> None:
-        """Visit a statement; in an expression, which may be deep, only look for calls."""
+        """Visit a statement; in an expression, which may be deep, only look for calls.
+
+        Where all is optional, only imports are looked for: most functions have none.
+        """
         if not isinstance(node, ast.expr):
-            super().visit(node)
+            if not (self.optional and isinstance(node, ast.stmt)) or self.has_import(node):
+                super().visit(node)
             return
         todo: list[ast.AST] = [] if self.optional else [node]
         while todo:
             part = todo.pop()
             if isinstance(part, ast.Call):
                 self.calls.add(dotted_name(part.func))
-            if not isinstance(part, (ast.BoolOp, ast.IfExp, ast.Lambda)):
+            if not isinstance(part, WITHOUT_CALLS):
                 todo += ast.iter_child_nodes(part)
+
+    def has_import(self, node: ast.stmt) -> bool:
+        """Whether the word stands in a line of a statement."""
+        at = bisect_left(self.lines, node.lineno)
+        return at < len(self.lines) and self.lines[at] <= (node.end_lineno or node.lineno)
 
     def visit_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Visit a function that is called: what follows a conditional return is optional."""
@@ -765,7 +782,7 @@ def read_imports(
     """
     with open(path, "rb") as source:
         try:
-            visitor = ImportVisitor(package, is_run, ast.parse(source.read()), called or set())
+            visitor = ImportVisitor(package, is_run, source.read(), called or set())
         except (SyntaxError, ValueError, RecursionError):  # compileall names the line
             return [], []
     calls = list(visitor.called_imports()) if called is not None else []
@@ -802,8 +819,8 @@ class ImportGraph:
 
     `required` are those without which the program does not start. `removed` are the modules that
     were removed from what is installed, and `changed` the packages that they were of. Of `sites`,
-    the second holds the dependencies, which are the same for as long as the file `kept` is there:
-    it keeps what was read of them.
+    the second holds the dependencies, which are the same for as long as the file `kept` is there,
+    as is the interpreter: it keeps what was read of them, and what they import that is elsewhere.
     """
 
     def __init__(
@@ -813,10 +830,11 @@ class ImportGraph:
         self.folders = {folder for name in self.files for folder in parents(name)}
         self.installed, self.kept = sites[-1] if kept else "", kept
         self.known: dict[str, tuple[list[Any], list[Any]]] = {}
+        self.elsewhere: list[str] = []
         self.removed, self.changed = removed, changed
         with suppress(OSError, ValueError), open(kept, encoding="utf-8") as file:
-            self.known = json.load(file)
-        self.read_before = len(self.known)
+            self.known, self.elsewhere = json.load(file)
+        self.kept_before = len(self.known), len(self.elsewhere)
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
         self.called: dict[str, set[str]] = {}
@@ -899,11 +917,11 @@ class ImportGraph:
         return entries
 
     def save_read(self) -> None:
-        """Keep what was read of the dependencies; where that cannot be, it is read again."""
-        if self.kept and len(self.known) > self.read_before:
+        """Keep what was read and imported; where that cannot be, it is done again."""
+        if self.kept and (len(self.known), len(self.elsewhere)) != self.kept_before:
             with suppress(OSError):
                 with open(f"{self.kept}.part", "w", encoding="utf-8") as file:
-                    json.dump(self.known, file)
+                    json.dump([self.known, self.elsewhere], file)
                 os.replace(f"{self.kept}.part", self.kept)
 
     def binds(self, module: str, name: str) -> bool:
@@ -923,11 +941,16 @@ class ImportGraph:
         """
         trials: list[Trial] = []
         nearest: dict[str, str] = {}
+        elsewhere = set(self.elsewhere)
         for name, use in self.required.items():
             top = name.split(".")[0]
-            if not self.find(name) or (top in self.changed and top != use.by.split(".")[0]):
+            is_absent = not self.find(name) and name not in elsewhere
+            if is_absent or (top in self.changed and top != use.by.split(".")[0]):
                 trials.append(Trial(name, use.by or self.parent, bool(use.by) and not use.is_later))
         for name, cause in probe_imports(trials, self.removed):
+            used_in = self.files.get(self.required[name].file)
+            if not cause and not self.find(name) and used_in == self.installed:
+                self.elsewhere.append(name)
             if cause and (
                 cause not in nearest or (self.find(nearest[cause]) and not self.find(name))
             ):
@@ -1004,6 +1027,7 @@ def check_start(packed: str, layer: str, program: str, specifiers: str, *roots: 
     to run. Writes `.imports` in the build folder: a program that imports what they do, and does
     that.
     """
+    gc.disable()  # what is read has no cycles, and there is much of it
     arguments = [root for root in roots if root.startswith("-")]
     roots = tuple(root for root in roots if root not in arguments)
     check_python(specifiers)

@@ -43,8 +43,8 @@ class ImportGraph:
 
     `required` are those without which the program does not start. `removed` are the modules that
     were removed from what is installed, and `changed` the packages that they were of. Of `sites`,
-    the second holds the dependencies, which are the same for as long as the file `kept` is there:
-    it keeps what was read of them.
+    the second holds the dependencies, which are the same for as long as the file `kept` is there,
+    as is the interpreter: it keeps what was read of them, and what they import that is elsewhere.
     """
 
     def __init__(
@@ -54,10 +54,11 @@ class ImportGraph:
         self.folders = {folder for name in self.files for folder in parents(name)}
         self.installed, self.kept = sites[-1] if kept else "", kept
         self.known: dict[str, tuple[list[Any], list[Any]]] = {}
+        self.elsewhere: list[str] = []
         self.removed, self.changed = removed, changed
         with suppress(OSError, ValueError), open(kept, encoding="utf-8") as file:
-            self.known = json.load(file)
-        self.read_before = len(self.known)
+            self.known, self.elsewhere = json.load(file)
+        self.kept_before = len(self.known), len(self.elsewhere)
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
         self.called: dict[str, set[str]] = {}
@@ -140,11 +141,11 @@ class ImportGraph:
         return entries
 
     def save_read(self) -> None:
-        """Keep what was read of the dependencies; where that cannot be, it is read again."""
-        if self.kept and len(self.known) > self.read_before:
+        """Keep what was read and imported; where that cannot be, it is done again."""
+        if self.kept and (len(self.known), len(self.elsewhere)) != self.kept_before:
             with suppress(OSError):
                 with open(f"{self.kept}.part", "w", encoding="utf-8") as file:
-                    json.dump(self.known, file)
+                    json.dump([self.known, self.elsewhere], file)
                 os.replace(f"{self.kept}.part", self.kept)
 
     def binds(self, module: str, name: str) -> bool:
@@ -164,11 +165,16 @@ class ImportGraph:
         """
         trials: list[Trial] = []
         nearest: dict[str, str] = {}
+        elsewhere = set(self.elsewhere)
         for name, use in self.required.items():
             top = name.split(".")[0]
-            if not self.find(name) or (top in self.changed and top != use.by.split(".")[0]):
+            is_absent = not self.find(name) and name not in elsewhere
+            if is_absent or (top in self.changed and top != use.by.split(".")[0]):
                 trials.append(Trial(name, use.by or self.parent, bool(use.by) and not use.is_later))
         for name, cause in probe_imports(trials, self.removed):
+            used_in = self.files.get(self.required[name].file)
+            if not cause and not self.find(name) and used_in == self.installed:
+                self.elsewhere.append(name)
             if cause and (
                 cause not in nearest or (self.find(nearest[cause]) and not self.find(name))
             ):

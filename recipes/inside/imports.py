@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 GUARDS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+
+WITHOUT_CALLS = (ast.BoolOp, ast.IfExp, ast.Lambda, ast.Constant, ast.Name, ast.expr_context)
+"""What in an expression calls nothing for certain."""
 
 
 class Import(NamedTuple):
@@ -37,8 +41,11 @@ class ImportVisitor(ast.NodeVisitor):
     follows `if __name__ == "__main__"` is not.
     """
 
-    def __init__(self, package: str, is_run: bool, tree: ast.Module, called: set[str]) -> None:
+    def __init__(self, package: str, is_run: bool, source: bytes, called: set[str]) -> None:
         self.package, self.is_run, self.optional = package.split("."), is_run, 0
+        lines = enumerate(source.splitlines(), start=1)
+        self.lines = [number for number, line in lines if b"import" in line]
+        tree = ast.parse(source)
         self.is_later = False
         self.imports: list[Import] = []
         self.imported: dict[str, Import] = {}
@@ -52,17 +59,26 @@ class ImportVisitor(ast.NodeVisitor):
             self.visit_called(self.functions.pop(min(ready)))
 
     def visit(self, node: ast.AST) -> None:
-        """Visit a statement; in an expression, which may be deep, only look for calls."""
+        """Visit a statement; in an expression, which may be deep, only look for calls.
+
+        Where all is optional, only imports are looked for: most functions have none.
+        """
         if not isinstance(node, ast.expr):
-            super().visit(node)
+            if not (self.optional and isinstance(node, ast.stmt)) or self.has_import(node):
+                super().visit(node)
             return
         todo: list[ast.AST] = [] if self.optional else [node]
         while todo:
             part = todo.pop()
             if isinstance(part, ast.Call):
                 self.calls.add(dotted_name(part.func))
-            if not isinstance(part, (ast.BoolOp, ast.IfExp, ast.Lambda)):
+            if not isinstance(part, WITHOUT_CALLS):
                 todo += ast.iter_child_nodes(part)
+
+    def has_import(self, node: ast.stmt) -> bool:
+        """Whether the word stands in a line of a statement."""
+        at = bisect_left(self.lines, node.lineno)
+        return at < len(self.lines) and self.lines[at] <= (node.end_lineno or node.lineno)
 
     def visit_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Visit a function that is called: what follows a conditional return is optional."""
@@ -186,7 +202,7 @@ def read_imports(
     """
     with open(path, "rb") as source:
         try:
-            visitor = ImportVisitor(package, is_run, ast.parse(source.read()), called or set())
+            visitor = ImportVisitor(package, is_run, source.read(), called or set())
         except (SyntaxError, ValueError, RecursionError):  # compileall names the line
             return [], []
     calls = list(visitor.called_imports()) if called is not None else []

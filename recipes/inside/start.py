@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import os
@@ -66,6 +67,7 @@ def check_start(packed: str, layer: str, program: str, specifiers: str, *roots: 
     to run. Writes `.imports` in the build folder: a program that imports what they do, and does
     that.
     """
+    gc.disable()  # what is read has no cycles, and there is much of it
     arguments = [root for root in roots if root.startswith("-")]
     roots = tuple(root for root in roots if root not in arguments)
     check_python(specifiers)
