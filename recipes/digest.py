@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -42,33 +42,40 @@ def tree_digest(folder: str) -> str:
     return digest_of(sorted(rows))
 
 
-def file_contents(paths: Iterable[Path]) -> Iterator[tuple[str, int, bytes]]:
-    """The path, mode and content of each file, and of each file below a folder."""
+def file_contents(paths: Iterable[Path], above: tuple[str, ...] = ()) -> Iterator[object]:
+    """The path, mode and content of each file, and of each file below a folder.
+
+    A link to a folder that it is in is left out; what copies the folder refuses it.
+    """
     for path in paths:
-        found = os.walk(path, followlinks=True) if path.is_dir() else ()
-        below = [Path(folder, name) for folder, _, names in found for name in names]
-        for file in (one for one in sorted(below) or [path] if one.is_file()):
-            yield str(file), file.stat().st_mode, hashlib.sha256(file.read_bytes()).digest()
+        real = os.path.realpath(path)
+        if path.is_file():
+            yield str(path), path.stat().st_mode, hashlib.sha256(path.read_bytes()).digest()
+        elif path.is_dir() and real not in above:
+            yield from file_contents(sorted(path.iterdir()), (*above, real))
 
 
-def environment_inputs(p: Project) -> list[object]:
+def environment_inputs(p: Project, env: Mapping[str, str]) -> list[object]:
     """What around a project a build depends on: the tools, their variables and configuration.
 
     Source: uv's documentation, on configuration files.
     """
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     folder = Path(p.folder).absolute()
     folders = [folder, *folder.parents]
     files = [Path(folder, name) for folder in folders for name in ("pyproject.toml", "uv.toml")]
-    files += [Path(os.environ.get("UV_CONFIG_FILE") or os.devnull), Path("/etc/uv/uv.toml")]
-    read = list(file_contents([*files, Path(home, "uv/uv.toml")]))
-    tools = [(tool, file_state(Path(tool))) for tool in map(shutil.which, ("uv", "zip")) if tool]
-    names = [name for name in sorted(os.environ) if name.startswith(("UV_", "PIP_"))]
-    return [tools, read, [(name, os.environ.get(name)) for name in (*names, "SOURCE_DATE_EPOCH")]]
+    files += [Path(env.get("UV_CONFIG_FILE") or os.devnull), Path("/etc/uv/uv.toml")]
+    shared = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    files += [Path(place, "uv/uv.toml") for place in (str(home), *shared)]
+    found = (shutil.which(tool, path=env.get("PATH")) for tool in ("uv", "zip"))
+    tools = [(tool, file_state(Path(tool))) for tool in found if tool]
+    names = [name for name in sorted(env) if name.startswith(("UV_", "PIP_"))]
+    variables = [(name, env.get(name)) for name in (*names, "SOURCE_DATE_EPOCH")]
+    return [tools, list(file_contents(files)), variables]
 
 
-def layer_inputs(p: Project, pylock: Path) -> str:
-    """The digest of all that the installed dependencies depend on.
+def layer_inputs(p: Project, pylock: Path, env: Mapping[str, str]) -> str:
+    """The digest of all that the installed dependencies depend on, in this environment.
 
     Empty where a dependency is a folder: the lock file does not say what is in it.
     """
@@ -77,15 +84,27 @@ def layer_inputs(p: Project, pylock: Path) -> str:
         return ""
     names = ("COSMO_EXCLUDE", "COSMO_KEEP", "COSMO_SOURCE", "COSMO_OPTIMIZE")
     return digest_of(
-        *(recipes_digest(), environment_inputs(p), file_sha256(Path(p.build, "python")), locked),
+        *(
+            recipes_digest(),
+            environment_inputs(p, env),
+            file_sha256(Path(p.build, "python")),
+            locked,
+        ),
         [line for line, _ in requirements_lines(deps)] if deps else (),
         sorted(path.name for path in Path(p.build, ".deps/own").glob("*.dist-info")),
         *(p.metadata.name or p.pkg, p.metadata.requires_python, [p.get(name) for name in names]),
     )
 
 
-def build_inputs(p: Project) -> str:
-    """The digest of all that the executables depend on.
+def umask() -> int:
+    """What the modes of new files lack; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def build_inputs(p: Project, env: Mapping[str, str]) -> str:
+    """The digest of all that the executables depend on, in this environment.
 
     Empty where it is not known beforehand: the interpreter is what a server has now, dependencies
     are not locked, or the program is what its own build backend makes of it.
@@ -97,7 +116,7 @@ def build_inputs(p: Project) -> str:
         return ""
     deps = p.get("COSMO_DEPS")
     return digest_of(
-        *(recipes_digest(), environment_inputs(p), python, p.epoch, p.constraint),
+        *(recipes_digest(), environment_inputs(p, env), python, p.epoch, p.constraint, umask()),
         [(p.value(name).text, p.value(name).source) for name in SETTINGS],
         [line for line, _ in requirements_lines(deps)] if deps not in (None, "none") else (),
         list(file_contents((p.source, *p.beside, p.lock_file))),
@@ -109,14 +128,14 @@ def made_files(p: Project) -> list[Path]:
     return [Path(p.build, "python"), *(Path(executable.path) for executable in p.executables)]
 
 
-def note_build(p: Project, report: list[str]) -> None:
-    """Note in `.built` what the executables were made of, if nothing of that has changed since."""
-    note = Path(p.build, ".built")
-    if not p.inputs or p.inputs != build_inputs(p):
-        note.unlink(missing_ok=True)
-        return
-    states = [file_state(path) for path in made_files(p)]
-    note.write_text(json.dumps([p.inputs, states, report]), "utf-8")
+def note_build(p: Project, env: Mapping[str, str], report: list[str]) -> None:
+    """Note in `.built` what the executables were made of, if nothing of that has changed since.
+
+    A note on others, which are no longer there as they were, may stay.
+    """
+    if p.inputs and p.inputs == build_inputs(p, env):
+        states = [file_state(path) for path in made_files(p)]
+        Path(p.build, ".built").write_text(json.dumps([p.inputs, states, report]), "utf-8")
 
 
 def last_report(p: Project, inputs: str) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from invoke.runners import Result
@@ -14,6 +16,7 @@ from invoke.runners import Result
 from .inside.start import read_note
 from .interpreter import file_sha256, inside_command, zip_command
 from .lockfile import count
+from .metadata import run_module
 from .project import Executable, Project
 from .shell import Shell, log, quote
 
@@ -77,18 +80,26 @@ def list_unused(p: Project, sh: Shell) -> str:
     words = p.get("COSMO_SLIM")
     if not words:
         return ""
-    kept = [word for word in words if word not in ("1", "list")]
-    args = [word for executable in p.executables for word in executable.args]
-    kept += [shlex.quote(name) for option, name in zip(args, args[1:]) if option == "-m"]
-    file = f"{quote(p.build)}/.new/unused"
-    line = inside_command(
-        p, "unused", f"{quote(p.build)}/python", '"$DIR_SITE"', quote(p.layer), *kept
-    )
+    kept = shlex.quote(",".join(word for word in words if word not in ("1", "list")))
+    paths, file = (f"{quote(p.build)}/python", '"$DIR_SITE"'), f"{quote(p.build)}/.new/unused"
+    line = inside_command(p, "unused", *paths, quote(p.layer), kept, *started_modules(p))
     sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
     unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
     names = re.findall(r"Lib/(\w+)", unused)
     sh.log("update", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
     return "" if "list" in words else unused or "dry"
+
+
+def started_modules(p: Project) -> list[str]:
+    """The modules, at the top, that the arguments in `.args` run or import, as shell words."""
+    names = {run_module(executable.args) for executable in p.executables}
+    for word in (word for executable in p.executables for word in executable.args):
+        with suppress(SyntaxError, ValueError):
+            for node in ast.walk(ast.parse(word)):
+                names |= {one.name for one in getattr(node, "names", ()) if one.name != "*"}
+                names.add(getattr(node, "module", None) or "")
+    tops = {name.partition(".")[0] for name in names}
+    return [shlex.quote(name) for name in sorted(tops - {"", p.top})]
 
 
 def prune_interpreter(p: Project, sh: Shell, new: str, unused: str) -> None:
@@ -113,6 +124,9 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
 
     def reason(result: Result) -> str:
         why = describe_failure(result, read_note(p.layer, "removed"))
+        lacks = re.search(r"No module named '(\w+)", why)
+        if lacks and p.get("COSMO_SLIM") and f"Lib/{lacks[1]}" in Path(at, "unused").read_text():
+            return f"{why}; COSMO_SLIM left it out: keep it with COSMO_SLIM={lacks[1]}"
         may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
         return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
 

@@ -12,6 +12,7 @@ It lies in `.layer` in the build folder:
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +22,16 @@ from .executable import add_line, compile_line, list_unused, prune_interpreter, 
 from .interpreter import ONLINE, cache_folder, file_state, inside_command
 from .lockfile import count
 from .project import Project
-from .shell import Progress, Shell, progress_bar, quote
+from .shell import Progress, RecipeError, Shell, line_environment, progress_bar, quote
 
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
+
+MAY_NOT_COMPILE = "[ $? = 1 ]"
+"""What follows a compiler: of dependencies a file, as a template, may be none that compiles.
+
+Source: compileall, which ends with status 1 then. One that was killed ends with another.
+"""
 
 COMPILED = "(Compiling )|Listing "
 """How compileall's lines begin."""
@@ -47,8 +54,8 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     Where the last build did so from the same, that is kept.
     """
     pylock = Path(work, "pylock.toml") if p.lock is None else p.lock_file
-    inputs = "" if sh.dry else layer_inputs(p, pylock)
-    if inputs and not p.force and read_key(p, "key") == layer_key(p, inputs):
+    inputs = "" if sh.dry else layer_inputs(p, pylock, line_environment(sh.c))
+    if inputs and not p.force and read_file(p, "key") == layer_key(p, inputs):
         sh.log("deps", "installed as in the last build")
         return
     if not needs_target_first(p):
@@ -56,19 +63,24 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
     install(p, sh, uv, quote(str(pylock)), work)
     files = 0 if sh.dry else sum(1 for _ in Path(p.layer).rglob("*.py"))
-    line = compile_line(p, "site-packages || :", "../..")
+    line = compile_line(p, f"site-packages || {MAY_NOT_COMPILE}", "../..")
     if files > MANY_FILES:
         part = f'awk "NR % 4 == $part" ../.py | {compile_line(p, "-i -", "../..")}'
-        line = f"for part in 0 1 2 3; do {part} & done; wait"
-        line = f"find site-packages -name '*.py' > ../.py && {line}"
+        line = f"find site-packages -name '*.py' > ../.py && for part in 0 1 2 3; do {part} &"
+        line += '\n  compilers="$compilers $!"; done; for compiler in $compilers; do'
+        line += f"\n  wait $compiler || {MAY_NOT_COMPILE} || exit; done"
     with progress_bar("deps", files, "files") as bar:
-        sh.run(line, at=f"{p.layer}/Lib", progress=Progress(bar, COMPILED))
+        done = sh.run(line, at=f"{p.layer}/Lib", progress=Progress(bar, COMPILED))
+    unwritten = re.search(r"(?m)^\*\*\* (\w+: \[Errno .*)", done.stdout)
+    if unwritten:
+        problem = "the bytecode of the dependencies cannot be written"
+        raise RecipeError(f"{problem}: {unwritten[1]}; fix this and run it again")
     if inputs:
         Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
 
 
-def read_key(p: Project, name: str) -> str:
-    """What the layer has in `key` or `base.key`, empty where there is none."""
+def read_file(p: Project, name: str) -> str:
+    """What the layer has in a file of that name, empty where there is none."""
     with suppress(OSError, ValueError):
         return Path(p.layer, name).read_text("utf-8")
     return ""
@@ -76,12 +88,13 @@ def read_key(p: Project, name: str) -> str:
 
 def layer_key(p: Project, inputs: str) -> str:
     """What is in `key` where the layer is made of `inputs`, and as it was made."""
-    return f"{inputs}\n{tree_digest(f'{p.layer}/Lib')}\n"
+    notes = [read_file(p, name) for name in ("changed", "removed")]
+    return f"{inputs}\n{tree_digest(f'{p.layer}/Lib')}\n{digest_of(notes)}\n"
 
 
 def base_key(p: Project, unused: str) -> str:
     """What is in `base.key` where `base.zip` is made of the layer, and as it was made."""
-    key, zipped = read_key(p, "key"), file_state(Path(p.layer, "base.zip"))
+    key, zipped = read_file(p, "key"), file_state(Path(p.layer, "base.zip"))
     return (
         digest_of(key, zipped, p.get("COSMO_PRUNE"), unused, p.get("COSMO_COMPRESS"), p.epoch)
         if key
@@ -92,7 +105,7 @@ def base_key(p: Project, unused: str) -> str:
 def has_base(p: Project, unused: str) -> bool:
     """Whether the `base.zip` of the last build is made of the layer as it is."""
     with suppress(OSError):
-        return not p.force and "" != base_key(p, unused) == read_key(p, "base.key")
+        return not p.force and "" != base_key(p, unused) == read_file(p, "base.key")
     return False
 
 
@@ -113,7 +126,7 @@ def begin_executable(p: Project, sh: Shell, new: str, progress: Progress) -> Non
 
 def make_base(p: Project, sh: Shell, unused: str, progress: Progress) -> None:
     """Make `base.zip`: the interpreter, pruned, and all that is installed, without sources."""
-    inputs = read_key(p, "key").partition("\n")[0]
+    inputs = read_file(p, "key").partition("\n")[0]
     for name in () if sh.dry else ("key", "base.key"):
         Path(p.layer, name).unlink(missing_ok=True)
     prune_interpreter(p, sh, ".layer/base.zip", unused)
@@ -166,7 +179,7 @@ def install(p: Project, sh: Shell, uv: str, pylock: str, work: str) -> None:
         sh.log("deps", f"{count(len(p.lock.packages), 'package')}, as locked")
     failed, remedy = f"the dependencies of {p.pkg} cannot be installed", network_remedy(p)
     select_files(p, sh, pylock, work)
-    pip = f"{uv} pip install -q --target ../.layer/Lib/site-packages $(cat target) -r"
+    pip = f"{uv} pip install -q --target ../.layer/Lib/site-packages $(cat target*) -r"
     sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
     cache = cache_folder()
     shared = os.access(cache, os.W_OK) or not cache.exists()

@@ -43,16 +43,17 @@ from .interpreter import (
     prune_cache,
     zip_command,
 )
-from .layer import COMPILED, begin_executable
+from .layer import COMPILED, MAY_NOT_COMPILE, begin_executable
 from .lockfile import count
 from .project import CONSTRAINT, FORCE, INPUTS, Project, load_project
-from .session import OPTIONS, handle_signals, session
+from .session import OPTIONS, handle_signals, lock_build_folder, session
 from .settings import SETTINGS
 from .shell import (
     Progress,
     RecipeError,
     Shell,
     exit_on_error,
+    line_environment,
     log,
     print_result,
     progress_bar,
@@ -171,7 +172,9 @@ def compile_site(c: Context) -> None:
 
             sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
             if p.beside or p.metadata.built:
-                sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
+                sh.run(
+                    compile_line(p, f"site-packages || {MAY_NOT_COMPILE}"), at=lib, progress=counted
+                )
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
             sh.run(f"{names} | xargs -0 rm -f", at=p.site)
@@ -189,7 +192,7 @@ def report(c: Context) -> None:
         version = sh.run("sh ./python --version", at=p.build).stdout.strip()
         shown = [line for one in p.executables for line in describe_executable(p, one, version)]
         print_result("\n".join(shown))
-        note_build(p, shown)
+        note_build(p, line_environment(c), shown)
 
 
 @task(pre=[compile_site], post=[report])
@@ -198,16 +201,14 @@ def update(c: Context) -> None:
     with session(c, "update") as (p, sh):
         first, *others = p.executables
         files = 0 if sh.dry else sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
-        sh.log(
-            "update",
-            f"{count(files + 1, 'file')} into {', '.join(made.path for made in p.executables)}",
-        )
+        made = ", ".join(executable.path for executable in p.executables)
+        sh.log("update", f"{count(files + 1, 'file')} into {made}")
         new, zip_ = new_zip(first), zip_command()
         with progress_bar("update", files, "entries") as bar:
             added = Progress(bar, r"\s*(adding|updating): ")
             begin_executable(p, sh, new, added)
             # the article: zip -r $PKG.zip .args Lib
-            line = f"{add_line(p, new)} < .new/files && chmod +x {new}"
+            line = f"{add_line(p, new)} < .new/files && chmod =rwx {new}"
             sh.run(line, at=p.build, progress=added)
         if p.get("COSMO_CHECK") and first.entry:
             try_imports(p, sh, first)
@@ -273,7 +274,9 @@ def package(c: Context, options: dict[str, str], force: bool) -> None:
         p.check()
         dry = bool(c.config.run.dry)
         check_uv(p, dry)
-        inputs = "" if dry else build_inputs(p)
+        if Path(p.build).is_dir() and not dry:
+            lock_build_folder(Path(p.build))
+        inputs = "" if dry else build_inputs(p, line_environment(c))
         report = last_report(p, inputs)
         if report and not force:
             log("cosmo    nothing has changed since the last build; --force builds it anew")
@@ -334,8 +337,7 @@ def show_settings(c: Context, json: bool = False, explain: bool = False) -> None
     lines = []
     for name, value in values.items():
         lines.append(f"{name:<15}{value.text or '':<{wide}}  {value.source}")
-        meaning = wrap(SETTINGS[name].meaning, 76) if explain else ()
-        lines += [f"    {line}" for line in meaning]
+        lines += [f"    {line}" for line in wrap(SETTINGS[name].meaning, 76) if explain]
     rows = [{"name": n, "value": v.text, "source": v.source} for n, v in values.items()]
     print_result(dumps(rows, indent=2) if json else "\n".join(lines))
 

@@ -291,7 +291,7 @@ class Project(Settings):
         """Check that nothing a build writes leads out of the build folder."""
         build = Path(self.build)
         paths = [*(build / name for name in WORK_FILES), *(build / "download").rglob("*")]
-        for path in (*paths, *build.glob(".ape*")):
+        for path in (*paths, *build.glob(".ape*"), *build.glob(".layer/*")):
             if path.is_symlink():
                 problem = "is a symbolic link, and a build would write through it; remove it"
                 raise RecipeError(f"{path} {problem}")

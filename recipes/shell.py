@@ -135,6 +135,11 @@ def end_processes(roots: Iterable[int], timeout: float = TIMEOUT) -> None:
             tree = [number for number in tree if number in left]
 
 
+def line_environment(c: Context) -> dict[str, str]:
+    """The user's environment, and Invoke's `run.env`."""
+    return {**os.environ, **c.config.run.env}
+
+
 class Shell:
     """Runs the lines of one task through Invoke; a dry run prints them as a script.
 
@@ -150,7 +155,7 @@ class Shell:
 
     def environment(self) -> dict[str, str]:
         """The environment of a line: the user's, Invoke's `run.env`, and `exports`."""
-        env = {**os.environ, **self.c.config.run.env}
+        env = line_environment(self.c)
         for name in [name for name in env if name.startswith("PYTHON") or name == "CDPATH"]:
             del env[name]
         return {**env, **self.exports, "TMPDIR": os.path.abspath(self.exports["TMPDIR"])}

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: a1c9ca9f7e9ddaace75c282ca90725fb25d7d797e4a9a8f22ed52efb3f2770f4
+# sha256 of all other lines: 5df85f04b4fc11d2ab5c4e916e20709767b54042fdc86da6eb5ac09ccc133a44
 
 from __future__ import annotations
 
@@ -207,6 +207,15 @@ The library itself imports it for its own tests and for whoever sits at a prompt
 that name means something else.
 """
 
+NEEDS_PYDOC = ("cgitb", "xmlrpc")
+"""What of the library imports a module of DEVELOPMENT whenever it is imported itself.
+
+Source: the imports of every module of CPython 3.11, with all others of DEVELOPMENT left out.
+"""
+
+NAME = re.compile(r"(?:ext://)?(\w+)(?:\.\w+)*(?::[\w.]+)?")
+"""A string that may name a module, or what is in one, as entry points and `logging.config` do."""
+
 
 def library_modules(names: list[str]) -> dict[str, list[str]]:
     """The files of each module and package at the top of the library, by the interpreter's zip."""
@@ -243,10 +252,10 @@ def named_modules(code: CodeType, modules: set[str]) -> Iterator[str]:
             yield from named_modules(value, modules)
         elif isinstance(value, (tuple, frozenset)):
             todo += value
-        elif isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)*", value):
-            top = value.partition(".")[0]
-            if top not in DEVELOPMENT.split():
-                yield top
+        elif isinstance(value, str):
+            match = NAME.fullmatch(value)
+            if match and match[1] not in DEVELOPMENT.split():
+                yield match[1]
 
 
 def load_code(data: bytes, name: str) -> list[CodeType]:
@@ -267,18 +276,19 @@ def packed_code(folder: str) -> Iterator[CodeType]:
                     yield from load_code(file.read(), name)
 
 
-def print_unused(python: str, packed: str, layer: str, *kept: str) -> None:
+def print_unused(python: str, packed: str, layer: str, kept: str, *started: str) -> None:
     """Print patterns for zip: what of the library in the file `python` nothing packed can reach.
 
-    Of a package all is kept if anything of it is reached, or `kept` names it, or a
-    module in it.
+    Of a package all is kept if anything of it is reached, or is in `kept`, which are names with
+    commas between them, or in `started`, which need not be of the library. Exits with one line if
+    `kept` names what is not there.
     """
     with import_module("zipfile").ZipFile(python) as archive:  # it takes long to import
         modules = library_modules(archive.namelist())
-        names = {name.partition(".")[0] for name in kept}
-        unknown = names - modules.keys() - {file.partition(".")[0] for file in os.listdir(packed)}
-        if unknown:
-            sys.exit(f"the library has no {' and '.join(sorted(unknown))}")
+        names = {name.partition(".")[0] for name in kept.split(",") if name}
+        if names - modules.keys():
+            sys.exit(f"the library has no {' and '.join(sorted(names - modules.keys()))}")
+        names.update(name.partition(".")[0] for name in started)
         development = set(DEVELOPMENT.split())
         tops, todo = set(modules), deque([*ALWAYS.split(), *names])
         for site in filter(None, (packed, layer)):
@@ -290,6 +300,7 @@ def print_unused(python: str, packed: str, layer: str, *kept: str) -> None:
             if top not in unused:
                 continue
             unused.remove(top)
+            todo += ["pydoc"] if top in NEEDS_PYDOC else []
             known = tops if top in development else tops - development
             for name in modules[top]:
                 for code in load_code(archive.read(name), name) if ".py" in name[-4:] else ():
@@ -832,8 +843,9 @@ class ImportGraph:
         self.known: dict[str, tuple[list[Any], list[Any]]] = {}
         self.elsewhere: list[str] = []
         self.removed, self.changed = removed, changed
-        with suppress(OSError, ValueError), open(kept, encoding="utf-8") as file:
-            self.known, self.elsewhere = json.load(file)
+        with suppress(OSError, ValueError, TypeError), open(kept, encoding="utf-8") as file:
+            known, elsewhere = json.load(file)
+            self.known, self.elsewhere = dict(known), list(elsewhere)
         self.kept_before = len(self.known), len(self.elsewhere)
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
@@ -1201,7 +1213,7 @@ def read_note(layer: str, note: str) -> dict[str, str]:
 #     check PACKED LAYER PROGRAM SPECIFIERS ROOT ...
 #                                    check that what starts can, and that this Python suits
 #     imports PACKED LAYER           import what starts
-#     unused PYTHON PACKED LAYER [KEPT ...]
+#     unused PYTHON PACKED LAYER KEPT [STARTED ...]
 #                                    print what of the library in a file is not needed, for zip
 #
 # FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
@@ -1221,8 +1233,9 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     `pylock.wheels.toml` has each package of which there is a pure wheel, with that alone, or no
     sdist. Of each other one, `pylock.sdist-NAME.toml` has the sdist, to be built without a
     compiler, and `pylock.any-NAME.toml` all that there is, for where that fails. `forms` notes what
-    was chosen in place of a wheel with extension modules. `hashed` is a requirements file: what it
-    gives hashes of must have one of these.
+    was chosen in place of a wheel with extension modules. `target.refresh` has what makes uv build
+    what is a folder: of that uv looks at the time of its metadata alone. `hashed` is a requirements
+    file: what it gives hashes of must have one of these.
     """
     packages = load_toml(pylock).get("packages", [])
     hashes = required_hashes(hashed)
@@ -1249,6 +1262,9 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
         )
         write_pylock(folder, f"sdist-{name}-{number}", [{**package, "sdist": sdist}])
     write_pylock(folder, "wheels", chosen)
+    with open(os.path.join(folder, "target.refresh"), "w", encoding="utf-8") as options:
+        folders = (package["name"] for package in packages if "directory" in package)
+        options.writelines(f"--refresh-package {name}\n" for name in folders)
     with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
         notes.writelines(forms)
 
@@ -1533,6 +1549,11 @@ def end_processes(roots: Iterable[int], timeout: float = TIMEOUT) -> None:
             tree = [number for number in tree if number in left]
 
 
+def line_environment(c: Context) -> dict[str, str]:
+    """The user's environment, and Invoke's `run.env`."""
+    return {**os.environ, **c.config.run.env}
+
+
 class Shell:
     """Runs the lines of one task through Invoke; a dry run prints them as a script.
 
@@ -1548,7 +1569,7 @@ class Shell:
 
     def environment(self) -> dict[str, str]:
         """The environment of a line: the user's, Invoke's `run.env`, and `exports`."""
-        env = {**os.environ, **self.c.config.run.env}
+        env = line_environment(self.c)
         for name in [name for name in env if name.startswith("PYTHON") or name == "CDPATH"]:
             del env[name]
         return {**env, **self.exports, "TMPDIR": os.path.abspath(self.exports["TMPDIR"])}
@@ -2941,7 +2962,7 @@ class Project(Settings):
         """Check that nothing a build writes leads out of the build folder."""
         build = Path(self.build)
         paths = [*(build / name for name in WORK_FILES), *(build / "download").rglob("*")]
-        for path in (*paths, *build.glob(".ape*")):
+        for path in (*paths, *build.glob(".ape*"), *build.glob(".layer/*")):
             if path.is_symlink():
                 problem = "is a symbolic link, and a build would write through it; remove it"
                 raise RecipeError(f"{path} {problem}")
@@ -3449,18 +3470,26 @@ def list_unused(p: Project, sh: Shell) -> str:
     words = p.get("COSMO_SLIM")
     if not words:
         return ""
-    kept = [word for word in words if word not in ("1", "list")]
-    args = [word for executable in p.executables for word in executable.args]
-    kept += [shlex.quote(name) for option, name in zip(args, args[1:]) if option == "-m"]
-    file = f"{quote(p.build)}/.new/unused"
-    line = inside_command(
-        p, "unused", f"{quote(p.build)}/python", '"$DIR_SITE"', quote(p.layer), *kept
-    )
+    kept = shlex.quote(",".join(word for word in words if word not in ("1", "list")))
+    paths, file = (f"{quote(p.build)}/python", '"$DIR_SITE"'), f"{quote(p.build)}/.new/unused"
+    line = inside_command(p, "unused", *paths, quote(p.layer), kept, *started_modules(p))
     sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
     unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
     names = re.findall(r"Lib/(\w+)", unused)
     sh.log("update", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
     return "" if "list" in words else unused or "dry"
+
+
+def started_modules(p: Project) -> list[str]:
+    """The modules, at the top, that the arguments in `.args` run or import, as shell words."""
+    names = {run_module(executable.args) for executable in p.executables}
+    for word in (word for executable in p.executables for word in executable.args):
+        with suppress(SyntaxError, ValueError):
+            for node in ast.walk(ast.parse(word)):
+                names |= {one.name for one in getattr(node, "names", ()) if one.name != "*"}
+                names.add(getattr(node, "module", None) or "")
+    tops = {name.partition(".")[0] for name in names}
+    return [shlex.quote(name) for name in sorted(tops - {"", p.top})]
 
 
 def prune_interpreter(p: Project, sh: Shell, new: str, unused: str) -> None:
@@ -3485,6 +3514,9 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
 
     def reason(result: Result) -> str:
         why = describe_failure(result, read_note(p.layer, "removed"))
+        lacks = re.search(r"No module named '(\w+)", why)
+        if lacks and p.get("COSMO_SLIM") and f"Lib/{lacks[1]}" in Path(at, "unused").read_text():
+            return f"{why}; COSMO_SLIM left it out: keep it with COSMO_SLIM={lacks[1]}"
         may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
         return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
 
@@ -3609,33 +3641,40 @@ def tree_digest(folder: str) -> str:
     return digest_of(sorted(rows))
 
 
-def file_contents(paths: Iterable[Path]) -> Iterator[tuple[str, int, bytes]]:
-    """The path, mode and content of each file, and of each file below a folder."""
+def file_contents(paths: Iterable[Path], above: tuple[str, ...] = ()) -> Iterator[object]:
+    """The path, mode and content of each file, and of each file below a folder.
+
+    A link to a folder that it is in is left out; what copies the folder refuses it.
+    """
     for path in paths:
-        found = os.walk(path, followlinks=True) if path.is_dir() else ()
-        below = [Path(folder, name) for folder, _, names in found for name in names]
-        for file in (one for one in sorted(below) or [path] if one.is_file()):
-            yield str(file), file.stat().st_mode, hashlib.sha256(file.read_bytes()).digest()
+        real = os.path.realpath(path)
+        if path.is_file():
+            yield str(path), path.stat().st_mode, hashlib.sha256(path.read_bytes()).digest()
+        elif path.is_dir() and real not in above:
+            yield from file_contents(sorted(path.iterdir()), (*above, real))
 
 
-def environment_inputs(p: Project) -> list[object]:
+def environment_inputs(p: Project, env: Mapping[str, str]) -> list[object]:
     """What around a project a build depends on: the tools, their variables and configuration.
 
     Source: uv's documentation, on configuration files.
     """
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     folder = Path(p.folder).absolute()
     folders = [folder, *folder.parents]
     files = [Path(folder, name) for folder in folders for name in ("pyproject.toml", "uv.toml")]
-    files += [Path(os.environ.get("UV_CONFIG_FILE") or os.devnull), Path("/etc/uv/uv.toml")]
-    read = list(file_contents([*files, Path(home, "uv/uv.toml")]))
-    tools = [(tool, file_state(Path(tool))) for tool in map(shutil.which, ("uv", "zip")) if tool]
-    names = [name for name in sorted(os.environ) if name.startswith(("UV_", "PIP_"))]
-    return [tools, read, [(name, os.environ.get(name)) for name in (*names, "SOURCE_DATE_EPOCH")]]
+    files += [Path(env.get("UV_CONFIG_FILE") or os.devnull), Path("/etc/uv/uv.toml")]
+    shared = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    files += [Path(place, "uv/uv.toml") for place in (str(home), *shared)]
+    found = (shutil.which(tool, path=env.get("PATH")) for tool in ("uv", "zip"))
+    tools = [(tool, file_state(Path(tool))) for tool in found if tool]
+    names = [name for name in sorted(env) if name.startswith(("UV_", "PIP_"))]
+    variables = [(name, env.get(name)) for name in (*names, "SOURCE_DATE_EPOCH")]
+    return [tools, list(file_contents(files)), variables]
 
 
-def layer_inputs(p: Project, pylock: Path) -> str:
-    """The digest of all that the installed dependencies depend on.
+def layer_inputs(p: Project, pylock: Path, env: Mapping[str, str]) -> str:
+    """The digest of all that the installed dependencies depend on, in this environment.
 
     Empty where a dependency is a folder: the lock file does not say what is in it.
     """
@@ -3644,15 +3683,27 @@ def layer_inputs(p: Project, pylock: Path) -> str:
         return ""
     names = ("COSMO_EXCLUDE", "COSMO_KEEP", "COSMO_SOURCE", "COSMO_OPTIMIZE")
     return digest_of(
-        *(recipes_digest(), environment_inputs(p), file_sha256(Path(p.build, "python")), locked),
+        *(
+            recipes_digest(),
+            environment_inputs(p, env),
+            file_sha256(Path(p.build, "python")),
+            locked,
+        ),
         [line for line, _ in requirements_lines(deps)] if deps else (),
         sorted(path.name for path in Path(p.build, ".deps/own").glob("*.dist-info")),
         *(p.metadata.name or p.pkg, p.metadata.requires_python, [p.get(name) for name in names]),
     )
 
 
-def build_inputs(p: Project) -> str:
-    """The digest of all that the executables depend on.
+def umask() -> int:
+    """What the modes of new files lack; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def build_inputs(p: Project, env: Mapping[str, str]) -> str:
+    """The digest of all that the executables depend on, in this environment.
 
     Empty where it is not known beforehand: the interpreter is what a server has now, dependencies
     are not locked, or the program is what its own build backend makes of it.
@@ -3664,7 +3715,7 @@ def build_inputs(p: Project) -> str:
         return ""
     deps = p.get("COSMO_DEPS")
     return digest_of(
-        *(recipes_digest(), environment_inputs(p), python, p.epoch, p.constraint),
+        *(recipes_digest(), environment_inputs(p, env), python, p.epoch, p.constraint, umask()),
         [(p.value(name).text, p.value(name).source) for name in SETTINGS],
         [line for line, _ in requirements_lines(deps)] if deps not in (None, "none") else (),
         list(file_contents((p.source, *p.beside, p.lock_file))),
@@ -3676,14 +3727,14 @@ def made_files(p: Project) -> list[Path]:
     return [Path(p.build, "python"), *(Path(executable.path) for executable in p.executables)]
 
 
-def note_build(p: Project, report: list[str]) -> None:
-    """Note in `.built` what the executables were made of, if nothing of that has changed since."""
-    note = Path(p.build, ".built")
-    if not p.inputs or p.inputs != build_inputs(p):
-        note.unlink(missing_ok=True)
-        return
-    states = [file_state(path) for path in made_files(p)]
-    note.write_text(json.dumps([p.inputs, states, report]), "utf-8")
+def note_build(p: Project, env: Mapping[str, str], report: list[str]) -> None:
+    """Note in `.built` what the executables were made of, if nothing of that has changed since.
+
+    A note on others, which are no longer there as they were, may stay.
+    """
+    if p.inputs and p.inputs == build_inputs(p, env):
+        states = [file_state(path) for path in made_files(p)]
+        Path(p.build, ".built").write_text(json.dumps([p.inputs, states, report]), "utf-8")
 
 
 def last_report(p: Project, inputs: str) -> list[str]:
@@ -3710,6 +3761,12 @@ def last_report(p: Project, inputs: str) -> list[str]:
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
 
+MAY_NOT_COMPILE = "[ $? = 1 ]"
+"""What follows a compiler: of dependencies a file, as a template, may be none that compiles.
+
+Source: compileall, which ends with status 1 then. One that was killed ends with another.
+"""
+
 COMPILED = "(Compiling )|Listing "
 """How compileall's lines begin."""
 
@@ -3731,8 +3788,8 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     Where the last build did so from the same, that is kept.
     """
     pylock = Path(work, "pylock.toml") if p.lock is None else p.lock_file
-    inputs = "" if sh.dry else layer_inputs(p, pylock)
-    if inputs and not p.force and read_key(p, "key") == layer_key(p, inputs):
+    inputs = "" if sh.dry else layer_inputs(p, pylock, line_environment(sh.c))
+    if inputs and not p.force and read_file(p, "key") == layer_key(p, inputs):
         sh.log("deps", "installed as in the last build")
         return
     if not needs_target_first(p):
@@ -3740,19 +3797,24 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
     install(p, sh, uv, quote(str(pylock)), work)
     files = 0 if sh.dry else sum(1 for _ in Path(p.layer).rglob("*.py"))
-    line = compile_line(p, "site-packages || :", "../..")
+    line = compile_line(p, f"site-packages || {MAY_NOT_COMPILE}", "../..")
     if files > MANY_FILES:
         part = f'awk "NR % 4 == $part" ../.py | {compile_line(p, "-i -", "../..")}'
-        line = f"for part in 0 1 2 3; do {part} & done; wait"
-        line = f"find site-packages -name '*.py' > ../.py && {line}"
+        line = f"find site-packages -name '*.py' > ../.py && for part in 0 1 2 3; do {part} &"
+        line += '\n  compilers="$compilers $!"; done; for compiler in $compilers; do'
+        line += f"\n  wait $compiler || {MAY_NOT_COMPILE} || exit; done"
     with progress_bar("deps", files, "files") as bar:
-        sh.run(line, at=f"{p.layer}/Lib", progress=Progress(bar, COMPILED))
+        done = sh.run(line, at=f"{p.layer}/Lib", progress=Progress(bar, COMPILED))
+    unwritten = re.search(r"(?m)^\*\*\* (\w+: \[Errno .*)", done.stdout)
+    if unwritten:
+        problem = "the bytecode of the dependencies cannot be written"
+        raise RecipeError(f"{problem}: {unwritten[1]}; fix this and run it again")
     if inputs:
         Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
 
 
-def read_key(p: Project, name: str) -> str:
-    """What the layer has in `key` or `base.key`, empty where there is none."""
+def read_file(p: Project, name: str) -> str:
+    """What the layer has in a file of that name, empty where there is none."""
     with suppress(OSError, ValueError):
         return Path(p.layer, name).read_text("utf-8")
     return ""
@@ -3760,12 +3822,13 @@ def read_key(p: Project, name: str) -> str:
 
 def layer_key(p: Project, inputs: str) -> str:
     """What is in `key` where the layer is made of `inputs`, and as it was made."""
-    return f"{inputs}\n{tree_digest(f'{p.layer}/Lib')}\n"
+    notes = [read_file(p, name) for name in ("changed", "removed")]
+    return f"{inputs}\n{tree_digest(f'{p.layer}/Lib')}\n{digest_of(notes)}\n"
 
 
 def base_key(p: Project, unused: str) -> str:
     """What is in `base.key` where `base.zip` is made of the layer, and as it was made."""
-    key, zipped = read_key(p, "key"), file_state(Path(p.layer, "base.zip"))
+    key, zipped = read_file(p, "key"), file_state(Path(p.layer, "base.zip"))
     return (
         digest_of(key, zipped, p.get("COSMO_PRUNE"), unused, p.get("COSMO_COMPRESS"), p.epoch)
         if key
@@ -3776,7 +3839,7 @@ def base_key(p: Project, unused: str) -> str:
 def has_base(p: Project, unused: str) -> bool:
     """Whether the `base.zip` of the last build is made of the layer as it is."""
     with suppress(OSError):
-        return not p.force and "" != base_key(p, unused) == read_key(p, "base.key")
+        return not p.force and "" != base_key(p, unused) == read_file(p, "base.key")
     return False
 
 
@@ -3797,7 +3860,7 @@ def begin_executable(p: Project, sh: Shell, new: str, progress: Progress) -> Non
 
 def make_base(p: Project, sh: Shell, unused: str, progress: Progress) -> None:
     """Make `base.zip`: the interpreter, pruned, and all that is installed, without sources."""
-    inputs = read_key(p, "key").partition("\n")[0]
+    inputs = read_file(p, "key").partition("\n")[0]
     for name in () if sh.dry else ("key", "base.key"):
         Path(p.layer, name).unlink(missing_ok=True)
     prune_interpreter(p, sh, ".layer/base.zip", unused)
@@ -3850,7 +3913,7 @@ def install(p: Project, sh: Shell, uv: str, pylock: str, work: str) -> None:
         sh.log("deps", f"{count(len(p.lock.packages), 'package')}, as locked")
     failed, remedy = f"the dependencies of {p.pkg} cannot be installed", network_remedy(p)
     select_files(p, sh, pylock, work)
-    pip = f"{uv} pip install -q --target ../.layer/Lib/site-packages $(cat target) -r"
+    pip = f"{uv} pip install -q --target ../.layer/Lib/site-packages $(cat target*) -r"
     sh.run(f"{pip} pylock.wheels.toml", failed, remedy, at=work)
     cache = cache_folder()
     shared = os.access(cache, os.W_OK) or not cache.exists()
@@ -4362,7 +4425,9 @@ def compile_site(c: Context) -> None:
 
             sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
             if p.beside or p.metadata.built:
-                sh.run(compile_line(p, "site-packages || :"), at=lib, progress=counted)
+                sh.run(
+                    compile_line(p, f"site-packages || {MAY_NOT_COMPILE}"), at=lib, progress=counted
+                )
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
             sh.run(f"{names} | xargs -0 rm -f", at=p.site)
@@ -4380,7 +4445,7 @@ def report(c: Context) -> None:
         version = sh.run("sh ./python --version", at=p.build).stdout.strip()
         shown = [line for one in p.executables for line in describe_executable(p, one, version)]
         print_result("\n".join(shown))
-        note_build(p, shown)
+        note_build(p, line_environment(c), shown)
 
 
 @task(pre=[compile_site], post=[report])
@@ -4389,16 +4454,14 @@ def update(c: Context) -> None:
     with session(c, "update") as (p, sh):
         first, *others = p.executables
         files = 0 if sh.dry else sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
-        sh.log(
-            "update",
-            f"{count(files + 1, 'file')} into {', '.join(made.path for made in p.executables)}",
-        )
+        made = ", ".join(executable.path for executable in p.executables)
+        sh.log("update", f"{count(files + 1, 'file')} into {made}")
         new, zip_ = new_zip(first), zip_command()
         with progress_bar("update", files, "entries") as bar:
             added = Progress(bar, r"\s*(adding|updating): ")
             begin_executable(p, sh, new, added)
             # the article: zip -r $PKG.zip .args Lib
-            line = f"{add_line(p, new)} < .new/files && chmod +x {new}"
+            line = f"{add_line(p, new)} < .new/files && chmod =rwx {new}"
             sh.run(line, at=p.build, progress=added)
         if p.get("COSMO_CHECK") and first.entry:
             try_imports(p, sh, first)
@@ -4464,7 +4527,9 @@ def package(c: Context, options: dict[str, str], force: bool) -> None:
         p.check()
         dry = bool(c.config.run.dry)
         check_uv(p, dry)
-        inputs = "" if dry else build_inputs(p)
+        if Path(p.build).is_dir() and not dry:
+            lock_build_folder(Path(p.build))
+        inputs = "" if dry else build_inputs(p, line_environment(c))
         report = last_report(p, inputs)
         if report and not force:
             log("cosmo    nothing has changed since the last build; --force builds it anew")
@@ -4525,8 +4590,7 @@ def show_settings(c: Context, json: bool = False, explain: bool = False) -> None
     lines = []
     for name, value in values.items():
         lines.append(f"{name:<15}{value.text or '':<{wide}}  {value.source}")
-        meaning = wrap(SETTINGS[name].meaning, 76) if explain else ()
-        lines += [f"    {line}" for line in meaning]
+        lines += [f"    {line}" for line in wrap(SETTINGS[name].meaning, 76) if explain]
     rows = [{"name": n, "value": v.text, "source": v.source} for n, v in values.items()]
     print_result(dumps(rows, indent=2) if json else "\n".join(lines))
 

@@ -287,6 +287,137 @@ def test_what_a_failed_build_installed_is_not_half_kept(locked: Project, index: 
     assert is_rebuilt(locked) == before
 
 
+BACKEND = """\
+import os, zipfile
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    name = "bird-1.0-py3-none-any.whl"
+    info = "bird-1.0.dist-info/"
+    with zipfile.ZipFile(os.path.join(wheel_directory, name), "w") as archive:
+        archive.write("bird.py")
+        archive.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: bird\\nVersion: 1.0\\n")
+        archive.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        archive.writestr(info + "RECORD", "bird.py,,\\n")
+    return name
+"""
+
+
+def test_a_dependency_that_is_a_folder_goes_in_as_it_is_now(installing: Project) -> None:
+    in_tree = "[build-system]\nrequires = []\nbackend-path = ['.']\nbuild-backend = 'backend'\n"
+    head = "[project]\nname = 'bird'\nversion = '1.0'\n"
+    installing.write("libs/bird/pyproject.toml", head + in_tree)
+    installing.write("libs/bird/backend.py", BACKEND)
+    installing.write("libs/bird/bird.py", "V = 1\n")
+    require(installing, "bird", more="[tool.uv.sources]\nbird = { path = 'libs/bird' }\n")
+    installing.write("src/hello/__main__.py", "import bird\nprint(bird.V)\n")
+    for number in "1234":
+        installing.write("libs/bird/bird.py", f"V = {number}\n")
+        is_rebuilt(installing)
+        assert installing.says() == f"{number}\n"
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_a_compiler_that_is_killed_makes_no_layer(
+    installing: Project, index: Index, count: int
+) -> None:
+    files = {f"bird/part{number}.py": "" for number in range(count)}
+    index.wheel("bird", "1.0", {"bird/__init__.py": CODE, "bird/no.py": "{% if %}\n", **files})
+    require(installing, "bird")
+    installing.succeed("cosmo.lock")
+    shell = installing.write("../bin/sh", KILLS)
+    shell.chmod(0o755)
+    path = installing.environment()["PATH"]
+    killing = {"PATH": f"{shell.parent}{os.pathsep}{path}"}
+    assert "cosmo.deps failed" in installing.refused(**killing)
+    is_rebuilt(installing)
+    assert {name.rpartition(".")[2] for name in installing.held() if "part" in name} == {"pyc"}
+    assert "bird/no.pyc" not in installing.held()
+
+
+KILLS = """\
+#!/bin/sh
+case "$1 $PWD" in *python*.layer/Lib) kill -9 $$ ;; esac
+exec /bin/sh "$@"
+"""
+"""A shell that is killed in place of a compiler of dependencies."""
+
+
+def test_where_the_disk_is_full_no_layer_is_made(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird/__init__.py": "V = 1\n"})
+    require(installing, "bird")
+    installing.succeed("cosmo.lock")
+    installing.write("../bin/sh", FILLS).chmod(0o755)
+    path = f"{installing.home / 'bin'}{os.pathsep}{installing.environment()['PATH']}"
+    said = installing.refused(PATH=path)
+    assert "cosmo: the bytecode of the dependencies cannot be written: " in said
+    is_rebuilt(installing)
+    assert "bird/__init__.pyc" in installing.held()
+
+
+FILLS = """\
+#!/bin/sh
+case "$1 $PWD" in *python*.layer/Lib) ulimit -f 0 ;; esac
+exec /bin/sh "$@"
+"""
+"""A shell for which a compiler of dependencies cannot write a file."""
+
+
+def test_what_says_where_uv_takes_things_from_is_heeded(locked: Project) -> None:
+    locked.package()
+    places = locked.write("../shared/uv/uv.toml", "no-cache = true\n").parent.parent
+    is_rebuilt(locked, XDG_CONFIG_DIRS=str(places))
+    is_rebuilt(locked)
+    locked.write("invoke.yaml", "run:\n  env:\n    UV_NO_CACHE: '1'\n")
+    is_rebuilt(locked)
+    assert SAME in locked.succeed().stderr
+
+
+def test_an_executable_has_the_mode_of_the_build_that_made_it(locked: Project) -> None:
+    before = os.umask(0o077)
+    try:
+        assert locked.package().stat().st_mode & 0o777 == 0o700
+        os.umask(0o022)
+        is_rebuilt(locked, reuses=True)
+    finally:
+        os.umask(before)
+    assert locked.executable.stat().st_mode & 0o777 == 0o755
+
+
+def test_links_to_the_folder_they_are_in_are_refused(locked: Project) -> None:
+    for name in ("one", "two"):
+        (locked.path / "src/hello" / name).symlink_to(".")
+    assert "cosmo.setup failed: " in locked.refused()
+
+
+def test_a_layer_does_not_lead_out_of_the_build_folder(locked: Project) -> None:
+    locked.package()
+    for name in (".files", "imports.part"):
+        link = locked.build / ".layer" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(locked.write("../kept", "as it was"))
+        edit(locked.path / MAIN, "hello", "howdy")
+        assert "is a symbolic link" in locked.refused()
+        edit(locked.path / MAIN, "howdy", "hello")
+        link.unlink()
+    assert (locked.home / "kept").read_text() == "as it was"
+
+
+def test_what_is_noted_of_a_layer_must_be_as_it_was_made(locked: Project) -> None:
+    made = locked.package().read_bytes()
+    for name, text in (("changed", "bird 1.0\tno\n"), ("removed", "x\ty\n"), ("imports", "[1, 2]")):
+        (locked.build / ".layer" / name).write_text(text)
+        edit(locked.path / MAIN, "hello", "howdy")
+        is_rebuilt(locked, reuses=name == "imports")
+        edit(locked.path / MAIN, "howdy", "hello")
+        assert is_rebuilt(locked, reuses=True) == made
+
+
+def test_a_report_leaves_what_is_known_of_the_last_build(locked: Project) -> None:
+    locked.package()
+    locked.succeed("cosmo.report")
+    assert SAME in locked.succeed().stderr
+
+
 def test_a_package_of_the_program_and_a_dependency_is_one(locked: Project, index: Index) -> None:
     index.wheel("owl", "1.0", {"shared/owl.py": "V = 1\n"})
     require(locked, "bird", "owl")

@@ -78,6 +78,36 @@ def test_slim_keeps_what_is_named_in_a_string_or_imported_by_data(project: Proje
     assert "sched" in library(project)
 
 
+def test_slim_keeps_what_the_arguments_start_or_import(project: Project) -> None:
+    project.write("src/hello/__main__.py", "import sys\nprint(*sys.argv[1:])\n")
+    how = {"COSMO_SLIM": "1", "COSMO_CHECK": "0"}
+    for args, module in (
+        ("-I -c 'import sys, wave' ...", "wave"),
+        ("-Im tabnanny ...", "tabnanny"),
+        ("-msched ...", "sched"),
+    ):
+        project.package(COSMO_ARGS=args, **how)
+        assert module in library(project)
+        assert "zipapp" not in library(project)
+    project.package(COSMO_ARGS="-m hello -m nosuch ...", COSMO_SLIM="1")
+    assert project.says() == "-m nosuch\n"
+
+
+def test_slim_keeps_what_a_library_module_always_imports(project: Project) -> None:
+    project.write("src/hello/__main__.py", "import xmlrpc.server\nprint(xmlrpc.server.__name__)\n")
+    project.package(COSMO_SLIM="1")
+    assert project.says() == "xmlrpc.server\n"
+
+
+def test_what_slim_left_out_is_named_where_the_program_lacks_it(project: Project) -> None:
+    project.write("src/hello/__main__.py", "print('hello')\n")
+    project.write("src/hello/__init__.py", "__import__(''.join(['zip', 'app']))\n")
+    project.package()
+    assert project.refused(COSMO_SLIM="1").endswith(
+        "COSMO_SLIM left it out: keep it with COSMO_SLIM=zipapp"
+    )
+
+
 @pytest.mark.parametrize("source", ["0", "1"])
 def test_what_python_itself_imports_by_name_is_kept(project: Project, source: str) -> None:
     project.write("src/hello/__main__.py", USES_C)

@@ -82,6 +82,21 @@ def test_a_second_build_of_a_project_stops_with_one_line(project: Project) -> No
     project.package()
 
 
+def test_a_second_build_stops_also_where_nothing_has_changed_for_it(project: Project) -> None:
+    first, gate = begin_to_wait(project)
+    gate.unlink()
+    assert first.wait() == 0, first.communicate()
+    project.succeed("cosmo.lock")
+    project.package()
+    (project.home / "sign").unlink()
+    gate.touch()
+    other = begin(project, COSMO_SMOKE="")
+    wait_for(project.home / "sign")
+    assert "dist/cosmo is in use by another build" in project.refused()
+    gate.unlink()
+    assert other.wait() == 0, other.communicate()
+
+
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_an_interrupted_build_ends_with_one_line(project: Project, name: str, status: int) -> None:
     before = project.package().read_bytes()

@@ -9,7 +9,7 @@
     check PACKED LAYER PROGRAM SPECIFIERS ROOT ...
                                    check that what starts can, and that this Python suits
     imports PACKED LAYER           import what starts
-    unused PYTHON PACKED LAYER [KEPT ...]
+    unused PYTHON PACKED LAYER KEPT [STARTED ...]
                                    print what of the library in a file is not needed, for zip
 
 FILE is this folder; in a vendored file, which holds all of it, that file itself. The standard
@@ -56,8 +56,9 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
     `pylock.wheels.toml` has each package of which there is a pure wheel, with that alone, or no
     sdist. Of each other one, `pylock.sdist-NAME.toml` has the sdist, to be built without a
     compiler, and `pylock.any-NAME.toml` all that there is, for where that fails. `forms` notes what
-    was chosen in place of a wheel with extension modules. `hashed` is a requirements file: what it
-    gives hashes of must have one of these.
+    was chosen in place of a wheel with extension modules. `target.refresh` has what makes uv build
+    what is a folder: of that uv looks at the time of its metadata alone. `hashed` is a requirements
+    file: what it gives hashes of must have one of these.
     """
     packages = load_toml(pylock).get("packages", [])
     hashes = required_hashes(hashed)
@@ -84,6 +85,9 @@ def choose_forms(pylock: str, folder: str, hashed: str = "") -> None:
         )
         write_pylock(folder, f"sdist-{name}-{number}", [{**package, "sdist": sdist}])
     write_pylock(folder, "wheels", chosen)
+    with open(os.path.join(folder, "target.refresh"), "w", encoding="utf-8") as options:
+        folders = (package["name"] for package in packages if "directory" in package)
+        options.writelines(f"--refresh-package {name}\n" for name in folders)
     with open(os.path.join(folder, "forms"), "w", encoding="utf-8") as notes:
         notes.writelines(forms)
 

@@ -56,8 +56,9 @@ class ImportGraph:
         self.known: dict[str, tuple[list[Any], list[Any]]] = {}
         self.elsewhere: list[str] = []
         self.removed, self.changed = removed, changed
-        with suppress(OSError, ValueError), open(kept, encoding="utf-8") as file:
-            self.known, self.elsewhere = json.load(file)
+        with suppress(OSError, ValueError, TypeError), open(kept, encoding="utf-8") as file:
+            known, elsewhere = json.load(file)
+            self.known, self.elsewhere = dict(known), list(elsewhere)
         self.kept_before = len(self.known), len(self.elsewhere)
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}

@@ -35,6 +35,15 @@ The library itself imports it for its own tests and for whoever sits at a prompt
 that name means something else.
 """
 
+NEEDS_PYDOC = ("cgitb", "xmlrpc")
+"""What of the library imports a module of DEVELOPMENT whenever it is imported itself.
+
+Source: the imports of every module of CPython 3.11, with all others of DEVELOPMENT left out.
+"""
+
+NAME = re.compile(r"(?:ext://)?(\w+)(?:\.\w+)*(?::[\w.]+)?")
+"""A string that may name a module, or what is in one, as entry points and `logging.config` do."""
+
 
 def library_modules(names: list[str]) -> dict[str, list[str]]:
     """The files of each module and package at the top of the library, by the interpreter's zip."""
@@ -71,10 +80,10 @@ def named_modules(code: CodeType, modules: set[str]) -> Iterator[str]:
             yield from named_modules(value, modules)
         elif isinstance(value, (tuple, frozenset)):
             todo += value
-        elif isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)*", value):
-            top = value.partition(".")[0]
-            if top not in DEVELOPMENT.split():
-                yield top
+        elif isinstance(value, str):
+            match = NAME.fullmatch(value)
+            if match and match[1] not in DEVELOPMENT.split():
+                yield match[1]
 
 
 def load_code(data: bytes, name: str) -> list[CodeType]:
@@ -95,18 +104,19 @@ def packed_code(folder: str) -> Iterator[CodeType]:
                     yield from load_code(file.read(), name)
 
 
-def print_unused(python: str, packed: str, layer: str, *kept: str) -> None:
+def print_unused(python: str, packed: str, layer: str, kept: str, *started: str) -> None:
     """Print patterns for zip: what of the library in the file `python` nothing packed can reach.
 
-    Of a package all is kept if anything of it is reached, or `kept` names it, or a
-    module in it.
+    Of a package all is kept if anything of it is reached, or is in `kept`, which are names with
+    commas between them, or in `started`, which need not be of the library. Exits with one line if
+    `kept` names what is not there.
     """
     with import_module("zipfile").ZipFile(python) as archive:  # it takes long to import
         modules = library_modules(archive.namelist())
-        names = {name.partition(".")[0] for name in kept}
-        unknown = names - modules.keys() - {file.partition(".")[0] for file in os.listdir(packed)}
-        if unknown:
-            sys.exit(f"the library has no {' and '.join(sorted(unknown))}")
+        names = {name.partition(".")[0] for name in kept.split(",") if name}
+        if names - modules.keys():
+            sys.exit(f"the library has no {' and '.join(sorted(names - modules.keys()))}")
+        names.update(name.partition(".")[0] for name in started)
         development = set(DEVELOPMENT.split())
         tops, todo = set(modules), deque([*ALWAYS.split(), *names])
         for site in filter(None, (packed, layer)):
@@ -118,6 +128,7 @@ def print_unused(python: str, packed: str, layer: str, *kept: str) -> None:
             if top not in unused:
                 continue
             unused.remove(top)
+            todo += ["pydoc"] if top in NEEDS_PYDOC else []
             known = tops if top in development else tops - development
             for name in modules[top]:
                 for code in load_code(archive.read(name), name) if ".py" in name[-4:] else ():
