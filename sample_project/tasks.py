@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 5df85f04b4fc11d2ab5c4e916e20709767b54042fdc86da6eb5ac09ccc133a44
+# sha256 of all other lines: a45111a62015eaef49e33c975f139063a44e9e435866a6737486b27b4874bd53
 
 from __future__ import annotations
 
@@ -2008,11 +2008,13 @@ Setting("COSMO_PRUNE", "Lib/site-packages/pip* usr/*", parse_patterns).means(
 )
 Setting("COSMO_SLIM", "0", parse_slim).means(
     "1 leaves out what of the standard library neither the program nor its dependencies can reach;"
-    " `list` shows it and leaves nothing out; modules that are imported by a name that is made up"
-    " are named here to be kept: `sqlite3 csv`"
+    " `list` shows it and leaves nothing out; what else to keep is named here, as in `sqlite3 csv`:"
+    " what is imported by a name that is made up or stands in data or in a pickle, what help(),"
+    " breakpoint() or a name in a string needs of pydoc, pdb, doctest, unittest and the like, and"
+    " what the interpreter's own site-packages need, where COSMO_PRUNE keeps them"
 )
 Setting("COSMO_COMPRESS", "6", parse_compress).means(
-    "how zip packs what is added, from 0, which starts faster and is larger, to 9"
+    "how zip packs what is added, from 0, which is the quickest and largest, to 9"
 )
 Setting("COSMO_ISOLATED", "1", parse_switch).means(
     "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can change"
