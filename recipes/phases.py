@@ -275,6 +275,7 @@ def package(c: Context, options: dict[str, str], force: bool) -> None:
         dry = bool(c.config.run.dry)
         check_uv(p, dry)
         if Path(p.build).is_dir() and not dry:
+            p.check_build_folder()
             lock_build_folder(Path(p.build))
         inputs = "" if dry else build_inputs(p, line_environment(c))
         report = last_report(p, inputs)

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: a45111a62015eaef49e33c975f139063a44e9e435866a6737486b27b4874bd53
+# sha256 of all other lines: f8a2e784cac3b541b710c17a48b9bc2cf65d514e66a76c27c51d9a99d75d8a66
 
 from __future__ import annotations
 
@@ -4530,6 +4530,7 @@ def package(c: Context, options: dict[str, str], force: bool) -> None:
         dry = bool(c.config.run.dry)
         check_uv(p, dry)
         if Path(p.build).is_dir() and not dry:
+            p.check_build_folder()
             lock_build_folder(Path(p.build))
         inputs = "" if dry else build_inputs(p, line_environment(c))
         report = last_report(p, inputs)

@@ -9,6 +9,7 @@ import re
 import stat
 import xml.etree.ElementTree as ET
 import zipfile
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -274,7 +275,7 @@ def test_entries_that_are_wrong_are_named(project: Project, name: str, problem: 
     file = ape(project.home / "odd", {"x": "", name: ""})
     if name == "x":
         with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-            archive.writestr(archive.infolist()[0], "again")
+            archive.writestr(copy(archive.infolist()[0]), "again")
     shown = project.invoke("bundle.verify", "--file", str(file)).stdout
     assert f"'{name}' {problem}" in shown
 
