@@ -96,8 +96,8 @@ def started_modules(p: Project) -> list[str]:
     for word in (word for executable in p.executables for word in executable.args):
         with suppress(SyntaxError, ValueError):
             for node in ast.walk(ast.parse(word)):
-                names |= {one.name for one in getattr(node, "names", ()) if one.name != "*"}
-                names.add(getattr(node, "module", None) or "")
+                names |= {one.name for one in node.names} if isinstance(node, ast.Import) else set()
+                names.add((node.module or "") if isinstance(node, ast.ImportFrom) else "")
     tops = {name.partition(".")[0] for name in names}
     return [shlex.quote(name) for name in sorted(tops - {"", p.top})]
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: f8a2e784cac3b541b710c17a48b9bc2cf65d514e66a76c27c51d9a99d75d8a66
+# sha256 of all other lines: 096a3061afbd5f8a16c863cb449aa16c440402561843799752e67f5acd110dc0
 
 from __future__ import annotations
 
@@ -3488,8 +3488,8 @@ def started_modules(p: Project) -> list[str]:
     for word in (word for executable in p.executables for word in executable.args):
         with suppress(SyntaxError, ValueError):
             for node in ast.walk(ast.parse(word)):
-                names |= {one.name for one in getattr(node, "names", ()) if one.name != "*"}
-                names.add(getattr(node, "module", None) or "")
+                names |= {one.name for one in node.names} if isinstance(node, ast.Import) else set()
+                names.add((node.module or "") if isinstance(node, ast.ImportFrom) else "")
     tops = {name.partition(".")[0] for name in names}
     return [shlex.quote(name) for name in sorted(tops - {"", p.top})]
 

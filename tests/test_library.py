@@ -82,7 +82,7 @@ def test_slim_keeps_what_the_arguments_start_or_import(project: Project) -> None
     project.write("src/hello/__main__.py", "import sys\nprint(*sys.argv[1:])\n")
     how = {"COSMO_SLIM": "1", "COSMO_CHECK": "0"}
     for args, module in (
-        ("-I -c 'import sys, wave' ...", "wave"),
+        ("-I -c 'import sys, wave; global x; from sys import *' ...", "wave"),
         ("-Im tabnanny ...", "tabnanny"),
         ("-msched ...", "sched"),
     ):
