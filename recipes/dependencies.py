@@ -71,7 +71,7 @@ def install_dependencies(p: Project, sh: Shell) -> None:
     uv, work = prepare(p, sh)
     if p.metadata.built and p.installs:
         sh.run(f'cp -R {quote(work)}/own/. "$DIR_SITE"')
-        sh.remove(p.site, [*p.excluded, "-name __pycache__"])
+        sh.exclude(p.site, [*p.excluded, "-name __pycache__"])
     if p.lock:
         check_lock_matches(p, p.lock, work, sh.dry)
     if p.installs and p.lock is None:

@@ -192,7 +192,7 @@ def install(p: Project, sh: Shell, uv: str, pylock: str, work: str) -> None:
         f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
     )
     sh.run("\n".join(loop), failed, remedy, at=work)
-    sh.remove(f"{p.layer}/Lib/site-packages", p.excluded)
+    sh.exclude(f"{p.layer}/Lib/site-packages", p.excluded)
     own = shlex.quote(p.metadata.name if p.metadata.dist_info else "")
     words = quote(work), quote(p.layer), own, pyc_suffix(p)
     failed = f"{p.pkg} cannot be packaged with its dependencies"

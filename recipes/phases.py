@@ -88,7 +88,7 @@ def setup(c: Context) -> None:
             sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
         for names in (IGNORED_DIRS, IGNORED_FILES):
             sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
-        sh.remove(p.site, p.excluded)
+        sh.exclude(p.site, p.excluded)
         if p.executables[0].args[-1:] != ("...",):
             sh.log("setup", "COSMO_ARGS does not end in ..., so the user's arguments are not taken")
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args

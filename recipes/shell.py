@@ -228,6 +228,12 @@ class Shell:
         if tests:
             self.run(find, at=folder)
 
+    def exclude(self, folder: str, tests: list[str]) -> None:
+        """Remove so, and what is empty then: to Python an empty folder is a package."""
+        self.remove(folder, tests)
+        if tests:
+            self.run("find . -depth -type d -exec rmdir {} + 2>/dev/null || :", at=folder)
+
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
         if not self.dry:

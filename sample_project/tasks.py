@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: 096a3061afbd5f8a16c863cb449aa16c440402561843799752e67f5acd110dc0
+# sha256 of all other lines: b9bb3e2af6488411fdcd23ee6454989a8e57a5b5bcf1f5cd11db732b710a33e0
 
 from __future__ import annotations
 
@@ -1641,6 +1641,12 @@ class Shell:
         find = rf"find . -depth \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
         if tests:
             self.run(find, at=folder)
+
+    def exclude(self, folder: str, tests: list[str]) -> None:
+        """Remove so, and what is empty then: to Python an empty folder is a package."""
+        self.remove(folder, tests)
+        if tests:
+            self.run("find . -depth -type d -exec rmdir {} + 2>/dev/null || :", at=folder)
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
@@ -3928,7 +3934,7 @@ def install(p: Project, sh: Shell, uv: str, pylock: str, work: str) -> None:
         f'   {pip} "pylock.any-${{lock#pylock.sdist-}}" || exit; done',
     )
     sh.run("\n".join(loop), failed, remedy, at=work)
-    sh.remove(f"{p.layer}/Lib/site-packages", p.excluded)
+    sh.exclude(f"{p.layer}/Lib/site-packages", p.excluded)
     own = shlex.quote(p.metadata.name if p.metadata.dist_info else "")
     words = quote(work), quote(p.layer), own, pyc_suffix(p)
     failed = f"{p.pkg} cannot be packaged with its dependencies"
@@ -3975,7 +3981,7 @@ def install_dependencies(p: Project, sh: Shell) -> None:
     uv, work = prepare(p, sh)
     if p.metadata.built and p.installs:
         sh.run(f'cp -R {quote(work)}/own/. "$DIR_SITE"')
-        sh.remove(p.site, [*p.excluded, "-name __pycache__"])
+        sh.exclude(p.site, [*p.excluded, "-name __pycache__"])
     if p.lock:
         check_lock_matches(p, p.lock, work, sh.dry)
     if p.installs and p.lock is None:
@@ -4343,7 +4349,7 @@ def setup(c: Context) -> None:
             sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
         for names in (IGNORED_DIRS, IGNORED_FILES):
             sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
-        sh.remove(p.site, p.excluded)
+        sh.exclude(p.site, p.excluded)
         if p.executables[0].args[-1:] != ("...",):
             sh.log("setup", "COSMO_ARGS does not end in ..., so the user's arguments are not taken")
         sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args

@@ -316,11 +316,14 @@ def test_a_setting_for_which_a_dependency_is_not_there_is_named(
     installing: Project, index: Index, name: str, value: str
 ) -> None:
     index.wheel("bird", "1.0", {"bird/__init__.py": "", "bird/song.py": ""})
-    require(installing, "bird", imports="bird.song")
-    installing.write("r.txt", "")
-    *_, last = installing.refused(**{name: value}).splitlines()
-    assert re.search(r"hello/__main__.py:1 imports bird(\.song)?, which is not installed; ", last)
-    assert last.endswith(f"; {name}={value} (environment) may be the cause")
+    for imports in ("bird.song", "bird"):
+        require(installing, "bird", imports=imports)
+        installing.write("r.txt", "")
+        *_, last = installing.refused(**{name: value}).splitlines()
+        assert re.search(
+            r"hello/__main__.py:1 imports bird(\.song)?, which is not installed; ", last
+        )
+        assert last.endswith(f"; {name}={value} (environment) may be the cause")
 
 
 def test_what_is_imported_where_the_program_is_run_is_followed(

@@ -165,6 +165,15 @@ def test_an_executable_that_is_not_as_locked_is_not_published(project: Project) 
     assert said.startswith("cosmo: dist/cosmo/hello is not as locked: its interpreter ")
 
 
+def test_an_executable_of_another_version_is_not_published(dependent: Project) -> None:
+    dependent.package()
+    file = dependent.path / "pyproject.toml"
+    text = file.read_text(encoding="utf-8")
+    dependent.write("pyproject.toml", re.sub("(?m)^version = .*$", "version = '9.9'", text))
+    said = dependent.refused("release")
+    assert re.search("is of an earlier build: it has version .*, and the project is 9.9; run", said)
+
+
 def test_another_projects_executable_has_no_version_of_this_one(dependent: Project) -> None:
     dependent.package()
     other = dependent.home / "tool"
