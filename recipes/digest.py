@@ -48,10 +48,9 @@ def file_contents(paths: Iterable[Path], above: tuple[str, ...] = ()) -> Iterato
     A link to a folder that it is in is left out; what copies the folder refuses it.
     """
     for path in paths:
-        real = os.path.realpath(path)
         if path.is_file():
             yield str(path), path.stat().st_mode, hashlib.sha256(path.read_bytes()).digest()
-        elif path.is_dir() and real not in above:
+        elif path.is_dir() and (real := os.path.realpath(path)) not in above:
             yield from file_contents(sorted(path.iterdir()), (*above, real))
 
 
@@ -84,12 +83,10 @@ def layer_inputs(p: Project, pylock: Path, env: Mapping[str, str]) -> str:
         return ""
     names = ("COSMO_EXCLUDE", "COSMO_KEEP", "COSMO_SOURCE", "COSMO_OPTIMIZE")
     return digest_of(
-        *(
-            recipes_digest(),
-            environment_inputs(p, env),
-            file_sha256(Path(p.build, "python")),
-            locked,
-        ),
+        recipes_digest(),
+        environment_inputs(p, env),
+        file_sha256(Path(p.build, "python")),
+        locked,
         [line for line, _ in requirements_lines(deps)] if deps else (),
         sorted(path.name for path in Path(p.build, ".deps/own").glob("*.dist-info")),
         *(p.metadata.name or p.pkg, p.metadata.requires_python, [p.get(name) for name in names]),

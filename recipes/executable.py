@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import shlex
@@ -13,14 +12,24 @@ from pathlib import Path
 
 from invoke.runners import Result
 
+from .inside.imports import ImportVisitor
 from .inside.start import read_note
 from .interpreter import file_sha256, inside_command, zip_command
 from .lockfile import count
 from .metadata import run_module
 from .project import Executable, Project
-from .shell import Shell, log, quote
+from .shell import Progress, RecipeError, Shell, log, quote
 
 CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
+MAY_NOT_COMPILE = "[ $? = 1 ]"
+"""What follows a compiler: of dependencies a file, as a template, may be none that compiles.
+
+Source: compileall, which ends with status 1 then. One that was killed ends with another.
+"""
+
+INSTALLED = f"site-packages || {MAY_NOT_COMPILE}"
+"""What to compile where all that is installed is, of which a file need not compile."""
+
 CANNOT = "which cannot run in the executable"
 LACKS = "which this interpreter lacks"
 SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
@@ -48,7 +57,7 @@ def compile_error(p: Project, result: Result) -> str:
     return f"{file}:{match[2]}: {match[3]}"
 
 
-def compile_line(p: Project, path: str, build: str = "..") -> str:
+def compile_line(p: Project, path: str = INSTALLED, build: str = "..") -> str:
     """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
 
     It runs there, where no module but those to be packed can be in the compiler's way; `build` is
@@ -62,6 +71,19 @@ def compile_line(p: Project, path: str, build: str = "..") -> str:
     keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
     left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
     return f"sh {build}/python{options} -m compileall {form}{left} -p /zip/Lib {path}"
+
+
+def compile_others(sh: Shell, line: str, at: str, progress: Progress, what: str) -> None:
+    """Run a line that compiles what need not all compile: MAY_NOT_COMPILE follows its compilers.
+
+    Where a file cannot be written, compileall ends with the same status, and `RecipeError` says so
+    of `what`.
+    """
+    done = sh.run(line, at=at, progress=progress)
+    unwritten = re.search(r"(?m)^\*\*\* (\w+: \[Errno .*)", done.stdout)
+    if unwritten:
+        problem = f"the bytecode of {what} cannot be written"
+        raise RecipeError(f"{problem}: {unwritten[1]}; fix this and run it again")
 
 
 def new_zip(executable: Executable) -> str:
@@ -85,9 +107,14 @@ def list_unused(p: Project, sh: Shell) -> str:
     line = inside_command(p, "unused", *paths, quote(p.layer), kept, *started_modules(p))
     sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
     unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
-    names = re.findall(r"Lib/(\w+)", unused)
+    names = [] if sh.dry else unused_modules(p)
     sh.log("update", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
     return "" if "list" in words else unused or "dry"
+
+
+def unused_modules(p: Project) -> list[str]:
+    """The modules of the library that `.new/unused` lists."""
+    return re.findall(r"Lib/(\w+)", Path(p.build, ".new/unused").read_text("utf-8"))
 
 
 def started_modules(p: Project) -> list[str]:
@@ -95,9 +122,7 @@ def started_modules(p: Project) -> list[str]:
     names = {run_module(executable.args) for executable in p.executables}
     for word in (word for executable in p.executables for word in executable.args):
         with suppress(SyntaxError, ValueError):
-            for node in ast.walk(ast.parse(word)):
-                names |= {one.name for one in node.names} if isinstance(node, ast.Import) else set()
-                names.add((node.module or "") if isinstance(node, ast.ImportFrom) else "")
+            names |= {one.name for one in ImportVisitor("", True, word.encode(), set()).imports}
     tops = {name.partition(".")[0] for name in names}
     return [shlex.quote(name) for name in sorted(tops - {"", p.top})]
 
@@ -125,7 +150,7 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     def reason(result: Result) -> str:
         why = describe_failure(result, read_note(p.layer, "removed"))
         lacks = re.search(r"No module named '(\w+)", why)
-        if lacks and p.get("COSMO_SLIM") and f"Lib/{lacks[1]}" in Path(at, "unused").read_text():
+        if lacks and p.get("COSMO_SLIM") and lacks[1] in unused_modules(p):
             return f"{why}; COSMO_SLIM left it out: keep it with COSMO_SLIM={lacks[1]}"
         may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
         return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"

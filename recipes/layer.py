@@ -12,26 +12,27 @@ It lies in `.layer` in the build folder:
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
 
 from .digest import digest_of, layer_inputs, tree_digest
-from .executable import add_line, compile_line, list_unused, prune_interpreter, set_modes
+from .executable import (
+    MAY_NOT_COMPILE,
+    add_line,
+    compile_line,
+    compile_others,
+    list_unused,
+    prune_interpreter,
+    set_modes,
+)
 from .interpreter import ONLINE, cache_folder, file_state, inside_command
 from .lockfile import count
 from .project import Project
-from .shell import Progress, RecipeError, Shell, line_environment, progress_bar, quote
+from .shell import Progress, Shell, line_environment, progress_bar, quote
 
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
-
-MAY_NOT_COMPILE = "[ $? = 1 ]"
-"""What follows a compiler: of dependencies a file, as a template, may be none that compiles.
-
-Source: compileall, which ends with status 1 then. One that was killed ends with another.
-"""
 
 COMPILED = "(Compiling )|Listing "
 """How compileall's lines begin."""
@@ -63,18 +64,15 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
     install(p, sh, uv, quote(str(pylock)), work)
     files = 0 if sh.dry else sum(1 for _ in Path(p.layer).rglob("*.py"))
-    line = compile_line(p, f"site-packages || {MAY_NOT_COMPILE}", "../..")
+    line = compile_line(p, build="../..")
     if files > MANY_FILES:
         part = f'awk "NR % 4 == $part" ../.py | {compile_line(p, "-i -", "../..")}'
         line = f"find site-packages -name '*.py' > ../.py && for part in 0 1 2 3; do {part} &"
         line += '\n  compilers="$compilers $!"; done; for compiler in $compilers; do'
         line += f"\n  wait $compiler || {MAY_NOT_COMPILE} || exit; done"
     with progress_bar("deps", files, "files") as bar:
-        done = sh.run(line, at=f"{p.layer}/Lib", progress=Progress(bar, COMPILED))
-    unwritten = re.search(r"(?m)^\*\*\* (\w+: \[Errno .*)", done.stdout)
-    if unwritten:
-        problem = "the bytecode of the dependencies cannot be written"
-        raise RecipeError(f"{problem}: {unwritten[1]}; fix this and run it again")
+        counted = Progress(bar, COMPILED)
+        compile_others(sh, line, f"{p.layer}/Lib", counted, "the dependencies")
     if inputs:
         Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
 

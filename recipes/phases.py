@@ -25,6 +25,7 @@ from .executable import (
     add_line,
     compile_error,
     compile_line,
+    compile_others,
     describe_executable,
     describe_failure,
     new_zip,
@@ -43,7 +44,7 @@ from .interpreter import (
     prune_cache,
     zip_command,
 )
-from .layer import COMPILED, MAY_NOT_COMPILE, begin_executable
+from .layer import COMPILED, begin_executable
 from .lockfile import count
 from .project import CONSTRAINT, FORCE, INPUTS, Project, load_project
 from .session import OPTIONS, handle_signals, lock_build_folder, session
@@ -172,9 +173,7 @@ def compile_site(c: Context) -> None:
 
             sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
             if p.beside or p.metadata.built:
-                sh.run(
-                    compile_line(p, f"site-packages || {MAY_NOT_COMPILE}"), at=lib, progress=counted
-                )
+                compile_others(sh, compile_line(p), lib, counted, p.pkg)
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
             sh.run(f"{names} | xargs -0 rm -f", at=p.site)

@@ -211,7 +211,7 @@ def make_receipt(p: Project | None, archive: Archive, name: str) -> dict[str, An
         python = Path(p.build, "python")
         interpreter.update(size=python.stat().st_size, sha256=file_sha256(python))
     version = p.metadata.version if p else ""
-    if version and own and own.version not in ("", version):
+    if p and not p.metadata.built and version and own and own.version not in ("", version):
         problem = f"it has version {own.version} of {program}, and the project is {version}"
         raise RecipeError(f"{archive.path} is of an earlier build: {problem}; run `invoke cosmo`")
     return {

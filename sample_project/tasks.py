@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.8"]
 # ///
 # cosmo-recipes 0.2.0
-# sha256 of all other lines: b9bb3e2af6488411fdcd23ee6454989a8e57a5b5bcf1f5cd11db732b710a33e0
+# sha256 of all other lines: 05d254ff91150e659498a0154feeb6dfe873ad788aa26183286f2facbe9b283a
 
 from __future__ import annotations
 
@@ -841,11 +841,11 @@ class ImportGraph:
         self.folders = {folder for name in self.files for folder in parents(name)}
         self.installed, self.kept = sites[-1] if kept else "", kept
         self.known: dict[str, tuple[list[Any], list[Any]]] = {}
-        self.elsewhere: list[str] = []
+        self.elsewhere: set[str] = set()
         self.removed, self.changed = removed, changed
         with suppress(OSError, ValueError, TypeError), open(kept, encoding="utf-8") as file:
             known, elsewhere = json.load(file)
-            self.known, self.elsewhere = dict(known), list(elsewhere)
+            self.known, self.elsewhere = dict(known), set(elsewhere)
         self.kept_before = len(self.known), len(self.elsewhere)
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
@@ -933,7 +933,7 @@ class ImportGraph:
         if self.kept and (len(self.known), len(self.elsewhere)) != self.kept_before:
             with suppress(OSError):
                 with open(f"{self.kept}.part", "w", encoding="utf-8") as file:
-                    json.dump([self.known, self.elsewhere], file)
+                    json.dump([self.known, sorted(self.elsewhere)], file)
                 os.replace(f"{self.kept}.part", self.kept)
 
     def binds(self, module: str, name: str) -> bool:
@@ -953,16 +953,15 @@ class ImportGraph:
         """
         trials: list[Trial] = []
         nearest: dict[str, str] = {}
-        elsewhere = set(self.elsewhere)
         for name, use in self.required.items():
             top = name.split(".")[0]
-            is_absent = not self.find(name) and name not in elsewhere
+            is_absent = not self.find(name) and name not in self.elsewhere
             if is_absent or (top in self.changed and top != use.by.split(".")[0]):
                 trials.append(Trial(name, use.by or self.parent, bool(use.by) and not use.is_later))
         for name, cause in probe_imports(trials, self.removed):
             used_in = self.files.get(self.required[name].file)
             if not cause and not self.find(name) and used_in == self.installed:
-                self.elsewhere.append(name)
+                self.elsewhere.add(name)
             if cause and (
                 cause not in nearest or (self.find(nearest[cause]) and not self.find(name))
             ):
@@ -3419,6 +3418,15 @@ def cache_download(url: str, file: Path, name: str) -> None:
 # The executable: how it is compiled, its `.args`, what it is tried with, and one rename.
 
 CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
+MAY_NOT_COMPILE = "[ $? = 1 ]"
+"""What follows a compiler: of dependencies a file, as a template, may be none that compiles.
+
+Source: compileall, which ends with status 1 then. One that was killed ends with another.
+"""
+
+INSTALLED = f"site-packages || {MAY_NOT_COMPILE}"
+"""What to compile where all that is installed is, of which a file need not compile."""
+
 CANNOT = "which cannot run in the executable"
 LACKS = "which this interpreter lacks"
 SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
@@ -3446,7 +3454,7 @@ def compile_error(p: Project, result: Result) -> str:
     return f"{file}:{match[2]}: {match[3]}"
 
 
-def compile_line(p: Project, path: str, build: str = "..") -> str:
+def compile_line(p: Project, path: str = INSTALLED, build: str = "..") -> str:
     """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
 
     It runs there, where no module but those to be packed can be in the compiler's way; `build` is
@@ -3460,6 +3468,19 @@ def compile_line(p: Project, path: str, build: str = "..") -> str:
     keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
     left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
     return f"sh {build}/python{options} -m compileall {form}{left} -p /zip/Lib {path}"
+
+
+def compile_others(sh: Shell, line: str, at: str, progress: Progress, what: str) -> None:
+    """Run a line that compiles what need not all compile: MAY_NOT_COMPILE follows its compilers.
+
+    Where a file cannot be written, compileall ends with the same status, and `RecipeError` says so
+    of `what`.
+    """
+    done = sh.run(line, at=at, progress=progress)
+    unwritten = re.search(r"(?m)^\*\*\* (\w+: \[Errno .*)", done.stdout)
+    if unwritten:
+        problem = f"the bytecode of {what} cannot be written"
+        raise RecipeError(f"{problem}: {unwritten[1]}; fix this and run it again")
 
 
 def new_zip(executable: Executable) -> str:
@@ -3483,9 +3504,14 @@ def list_unused(p: Project, sh: Shell) -> str:
     line = inside_command(p, "unused", *paths, quote(p.layer), kept, *started_modules(p))
     sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
     unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
-    names = re.findall(r"Lib/(\w+)", unused)
+    names = [] if sh.dry else unused_modules(p)
     sh.log("update", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
     return "" if "list" in words else unused or "dry"
+
+
+def unused_modules(p: Project) -> list[str]:
+    """The modules of the library that `.new/unused` lists."""
+    return re.findall(r"Lib/(\w+)", Path(p.build, ".new/unused").read_text("utf-8"))
 
 
 def started_modules(p: Project) -> list[str]:
@@ -3493,9 +3519,7 @@ def started_modules(p: Project) -> list[str]:
     names = {run_module(executable.args) for executable in p.executables}
     for word in (word for executable in p.executables for word in executable.args):
         with suppress(SyntaxError, ValueError):
-            for node in ast.walk(ast.parse(word)):
-                names |= {one.name for one in node.names} if isinstance(node, ast.Import) else set()
-                names.add((node.module or "") if isinstance(node, ast.ImportFrom) else "")
+            names |= {one.name for one in ImportVisitor("", True, word.encode(), set()).imports}
     tops = {name.partition(".")[0] for name in names}
     return [shlex.quote(name) for name in sorted(tops - {"", p.top})]
 
@@ -3523,7 +3547,7 @@ def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
     def reason(result: Result) -> str:
         why = describe_failure(result, read_note(p.layer, "removed"))
         lacks = re.search(r"No module named '(\w+)", why)
-        if lacks and p.get("COSMO_SLIM") and f"Lib/{lacks[1]}" in Path(at, "unused").read_text():
+        if lacks and p.get("COSMO_SLIM") and lacks[1] in unused_modules(p):
             return f"{why}; COSMO_SLIM left it out: keep it with COSMO_SLIM={lacks[1]}"
         may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
         return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
@@ -3655,10 +3679,9 @@ def file_contents(paths: Iterable[Path], above: tuple[str, ...] = ()) -> Iterato
     A link to a folder that it is in is left out; what copies the folder refuses it.
     """
     for path in paths:
-        real = os.path.realpath(path)
         if path.is_file():
             yield str(path), path.stat().st_mode, hashlib.sha256(path.read_bytes()).digest()
-        elif path.is_dir() and real not in above:
+        elif path.is_dir() and (real := os.path.realpath(path)) not in above:
             yield from file_contents(sorted(path.iterdir()), (*above, real))
 
 
@@ -3691,12 +3714,10 @@ def layer_inputs(p: Project, pylock: Path, env: Mapping[str, str]) -> str:
         return ""
     names = ("COSMO_EXCLUDE", "COSMO_KEEP", "COSMO_SOURCE", "COSMO_OPTIMIZE")
     return digest_of(
-        *(
-            recipes_digest(),
-            environment_inputs(p, env),
-            file_sha256(Path(p.build, "python")),
-            locked,
-        ),
+        recipes_digest(),
+        environment_inputs(p, env),
+        file_sha256(Path(p.build, "python")),
+        locked,
         [line for line, _ in requirements_lines(deps)] if deps else (),
         sorted(path.name for path in Path(p.build, ".deps/own").glob("*.dist-info")),
         *(p.metadata.name or p.pkg, p.metadata.requires_python, [p.get(name) for name in names]),
@@ -3769,12 +3790,6 @@ def last_report(p: Project, inputs: str) -> list[str]:
 NO_COMPILER = "CC=false CXX=false RUSTC=false CARGO=false"
 """An sdist is built with no compiler to be found: many leave their extensions out then."""
 
-MAY_NOT_COMPILE = "[ $? = 1 ]"
-"""What follows a compiler: of dependencies a file, as a template, may be none that compiles.
-
-Source: compileall, which ends with status 1 then. One that was killed ends with another.
-"""
-
 COMPILED = "(Compiling )|Listing "
 """How compileall's lines begin."""
 
@@ -3805,18 +3820,15 @@ def install_layer(p: Project, sh: Shell, uv: str, work: str) -> None:
     sh.run(f"rm -rf {quote(p.layer)} && mkdir -p {quote(p.layer)}/Lib/site-packages")
     install(p, sh, uv, quote(str(pylock)), work)
     files = 0 if sh.dry else sum(1 for _ in Path(p.layer).rglob("*.py"))
-    line = compile_line(p, f"site-packages || {MAY_NOT_COMPILE}", "../..")
+    line = compile_line(p, build="../..")
     if files > MANY_FILES:
         part = f'awk "NR % 4 == $part" ../.py | {compile_line(p, "-i -", "../..")}'
         line = f"find site-packages -name '*.py' > ../.py && for part in 0 1 2 3; do {part} &"
         line += '\n  compilers="$compilers $!"; done; for compiler in $compilers; do'
         line += f"\n  wait $compiler || {MAY_NOT_COMPILE} || exit; done"
     with progress_bar("deps", files, "files") as bar:
-        done = sh.run(line, at=f"{p.layer}/Lib", progress=Progress(bar, COMPILED))
-    unwritten = re.search(r"(?m)^\*\*\* (\w+: \[Errno .*)", done.stdout)
-    if unwritten:
-        problem = "the bytecode of the dependencies cannot be written"
-        raise RecipeError(f"{problem}: {unwritten[1]}; fix this and run it again")
+        counted = Progress(bar, COMPILED)
+        compile_others(sh, line, f"{p.layer}/Lib", counted, "the dependencies")
     if inputs:
         Path(p.layer, "key").write_text(layer_key(p, inputs), "utf-8")
 
@@ -4433,9 +4445,7 @@ def compile_site(c: Context) -> None:
 
             sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
             if p.beside or p.metadata.built:
-                sh.run(
-                    compile_line(p, f"site-packages || {MAY_NOT_COMPILE}"), at=lib, progress=counted
-                )
+                compile_others(sh, compile_line(p), lib, counted, p.pkg)
         if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
             names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
             sh.run(f"{names} | xargs -0 rm -f", at=p.site)

@@ -324,42 +324,28 @@ def test_a_compiler_that_is_killed_makes_no_layer(
     index.wheel("bird", "1.0", {"bird/__init__.py": CODE, "bird/no.py": "{% if %}\n", **files})
     require(installing, "bird")
     installing.succeed("cosmo.lock")
-    shell = installing.write("../bin/sh", KILLS)
-    shell.chmod(0o755)
-    path = installing.environment()["PATH"]
-    killing = {"PATH": f"{shell.parent}{os.pathsep}{path}"}
-    assert "cosmo.deps failed" in installing.refused(**killing)
+    assert "cosmo.deps failed" in installing.refused(PATH=at_compilers(installing, "kill -9 $$"))
     is_rebuilt(installing)
     assert {name.rpartition(".")[2] for name in installing.held() if "part" in name} == {"pyc"}
     assert "bird/no.pyc" not in installing.held()
 
 
-KILLS = """\
-#!/bin/sh
-case "$1 $PWD" in *python*.layer/Lib) kill -9 $$ ;; esac
-exec /bin/sh "$@"
-"""
-"""A shell that is killed in place of a compiler of dependencies."""
+def at_compilers(project: Project, then: str) -> str:
+    """A PATH with a shell that does `then` before a compiler of dependencies."""
+    does = f'#!/bin/sh\ncase "$1 $PWD" in *python*.layer/Lib) {then} ;; esac\nexec /bin/sh "$@"\n'
+    shell = project.write("../bin/sh", does)
+    shell.chmod(0o755)
+    return f"{shell.parent}{os.pathsep}{project.environment()['PATH']}"
 
 
 def test_where_the_disk_is_full_no_layer_is_made(installing: Project, index: Index) -> None:
     index.wheel("bird", "1.0", {"bird/__init__.py": "V = 1\n"})
     require(installing, "bird")
     installing.succeed("cosmo.lock")
-    installing.write("../bin/sh", FILLS).chmod(0o755)
-    path = f"{installing.home / 'bin'}{os.pathsep}{installing.environment()['PATH']}"
-    said = installing.refused(PATH=path)
+    said = installing.refused(PATH=at_compilers(installing, "ulimit -f 0"))
     assert "cosmo: the bytecode of the dependencies cannot be written: " in said
     is_rebuilt(installing)
     assert "bird/__init__.pyc" in installing.held()
-
-
-FILLS = """\
-#!/bin/sh
-case "$1 $PWD" in *python*.layer/Lib) ulimit -f 0 ;; esac
-exec /bin/sh "$@"
-"""
-"""A shell for which a compiler of dependencies cannot write a file."""
 
 
 def test_what_says_where_uv_takes_things_from_is_heeded(locked: Project) -> None:

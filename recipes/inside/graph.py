@@ -54,11 +54,11 @@ class ImportGraph:
         self.folders = {folder for name in self.files for folder in parents(name)}
         self.installed, self.kept = sites[-1] if kept else "", kept
         self.known: dict[str, tuple[list[Any], list[Any]]] = {}
-        self.elsewhere: list[str] = []
+        self.elsewhere: set[str] = set()
         self.removed, self.changed = removed, changed
         with suppress(OSError, ValueError, TypeError), open(kept, encoding="utf-8") as file:
             known, elsewhere = json.load(file)
-            self.known, self.elsewhere = dict(known), list(elsewhere)
+            self.known, self.elsewhere = dict(known), set(elsewhere)
         self.kept_before = len(self.known), len(self.elsewhere)
         self.required: dict[str, Use] = {}
         self.optional: dict[str, Use] = {}
@@ -146,7 +146,7 @@ class ImportGraph:
         if self.kept and (len(self.known), len(self.elsewhere)) != self.kept_before:
             with suppress(OSError):
                 with open(f"{self.kept}.part", "w", encoding="utf-8") as file:
-                    json.dump([self.known, self.elsewhere], file)
+                    json.dump([self.known, sorted(self.elsewhere)], file)
                 os.replace(f"{self.kept}.part", self.kept)
 
     def binds(self, module: str, name: str) -> bool:
@@ -166,16 +166,15 @@ class ImportGraph:
         """
         trials: list[Trial] = []
         nearest: dict[str, str] = {}
-        elsewhere = set(self.elsewhere)
         for name, use in self.required.items():
             top = name.split(".")[0]
-            is_absent = not self.find(name) and name not in elsewhere
+            is_absent = not self.find(name) and name not in self.elsewhere
             if is_absent or (top in self.changed and top != use.by.split(".")[0]):
                 trials.append(Trial(name, use.by or self.parent, bool(use.by) and not use.is_later))
         for name, cause in probe_imports(trials, self.removed):
             used_in = self.files.get(self.required[name].file)
             if not cause and not self.find(name) and used_in == self.installed:
-                self.elsewhere.append(name)
+                self.elsewhere.add(name)
             if cause and (
                 cause not in nearest or (self.find(nearest[cause]) and not self.find(name))
             ):
