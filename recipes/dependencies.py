@@ -1,12 +1,4 @@
-"""The program's dependencies and metadata: resolved and installed by uv for the interpreter.
-
-What one build needs for that lies in `.deps` in the build folder:
-
-    target       uv's options for the interpreter
-    pylock.toml  what was resolved, where it is not locked; `pylock.NAME.toml` are parts of it
-    forms        what was chosen in place of wheels with extension modules
-    wheel, own   the program's own wheel, where its build backend makes it, and that installed
-"""
+"""The dependencies: what says what they are, uv, the base archive's key, and the lock's content."""
 
 from __future__ import annotations
 
@@ -14,281 +6,294 @@ import hashlib
 import os
 import re
 import shlex
-import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+import zipfile
+from email.parser import HeaderParser
 from pathlib import Path
+from typing import Any
 
-from invoke.runners import Result
-
-from .inside.distribution import canonical, requirements_lines
-from .interpreter import file_sha256, inside_command
-from .layer import (
-    NO_COMPILER,
-    REPLACE,
-    install_layer,
-    needs_target_first,
-    network_remedy,
-    pyc_suffix,
-    select_files,
-    write_target,
-)
-from .lockfile import Lock, check_package, count, lock_text, read_lock
-from .parsers import public_url
+from .fetch import cache_folder, file_sha256, keep_file, tool_address, use_file
+from .lockfile import Lock, check_package, lock_text, parse_toml, public_url, table
 from .project import Project
-from .pyproject import parse_toml, read_toml
-from .shell import RecipeError, Shell, exit_on_error, log, quote, show_output
+from .session import compile_command
+from .shell import Bar, RecipeError, Shell, count, exit_on_error, log, quote
 
-NOT_COPIED = (
-    *("./.venv", "./venv", "./.tox", "./.nox", "./node_modules", "*/__pycache__"),
-    "./cosmo_recipes.py",  # a second module, to a backend that looks for modules
-)
-"""What a build backend does not need, of the project's copy that it works in."""
+SHAPING = ("COSMO_PRUNE", "COSMO_EXCLUDE", "COSMO_SOURCE", "COSMO_OPTIMIZE")
+"""The settings that change what a base archive holds."""
 
 
-def check_uv(p: Project, dry: bool) -> str:
-    """How a line calls uv; `RecipeError` where there are dependencies to install and no uv.
-
-    As on PATH, or the one beside this Python, or that which started it. Source: uv's documentation,
-    by which `uv run` sets UV.
-    """
-    places = (str(Path(sys.executable).with_name("uv")), os.environ.get("UV", ""))
-    found = next(filter(None, map(shutil.which, places)), None)
-    if found and not shutil.which("uv"):
-        return quote(found)
-    if not found and not shutil.which("uv") and not dry and p.installs:
-        raise RecipeError(
-            f"the dependencies of {p.pkg} cannot be installed: there is no uv on PATH; get it with"
-            " `pip install uv`, or leave them out with COSMO_DEPS=none"
-        )
-    return "uv"
-
-
-def install_dependencies(p: Project, sh: Shell) -> None:
-    """Install the dependencies and metadata beside the program."""
-    uv, work = prepare(p, sh)
-    if p.metadata.built and p.installs:
-        sh.run(f'cp -R {quote(work)}/own/. "$DIR_SITE"')
-        sh.exclude(p.site, [*p.excluded, "-name __pycache__"])
-    if p.lock:
-        check_lock_matches(p, p.lock, work, sh.dry)
-    if p.installs and p.lock is None:
-        resolve(p, sh, uv, work)
-    if p.layer:
-        install_layer(p, sh, uv, work)
-    words = [quote(p.layer), shlex.quote(p.metadata.name or p.pkg), pyc_suffix(p)]
-    if p.metadata.dist_info and not p.metadata.built:
-        words += [quote(os.path.join(p.folder, "pyproject.toml")), p.metadata.dist_info]
-    line = inside_command(p, "own", '"$DIR_SITE"', *words)
-    sh.run(line, f"{p.pkg} cannot be packaged with its dependencies", REPLACE)
-
-
-def prepare(p: Project, sh: Shell) -> tuple[str, str]:
-    """Make the folder `.deps` anew, and what the lock or the resolution needs in it.
-
-    Return how a line calls uv, and that folder.
-    """
-    work, metadata, uv = os.path.join(p.build, ".deps"), p.metadata, check_uv(p, sh.dry)
-    sh.run(f"rm -rf {quote(work)} && mkdir -p {quote(work)}")
+def requirements_kind(p: Project) -> str:
+    """Say what the dependencies are taken from: the lock first, a new resolution last."""
     if not p.installs:
-        return uv, work
-    if p.script and p.script.suffix != ".py":  # by that uv knows a script
-        sh.run(f"cp {quote(str(p.source))} {quote(work)}/script.py")
-    sh.exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="copy")
-    if p.get("COSMO_OFFLINE"):
-        sh.exports.update(UV_OFFLINE="1")
-    if needs_target_first(p):
-        write_target(p, sh, work)
-    if metadata.built:
-        build_wheel(p, sh, uv, work)
-    return uv, work
+        return "none"
+    if p.lock:
+        return "lock"
+    if p.options.app:
+        return "app"
+    if p.settings.deps:
+        return "file"
+    if p.script:
+        return "script"
+    if has_uv_lock(p):
+        return "uv.lock"
+    return "project" if p.way == "wheel" else "pyproject"
 
 
-def build_wheel(p: Project, sh: Shell, uv: str, work: str) -> None:
-    """Let the build backend make a wheel of a copy of the project, and install that in `own`."""
-    sh.log("deps", f"a wheel of {p.metadata.name or p.pkg}, by its build backend")
-    own = os.path.join(".", os.path.relpath(p.build, p.folder))
-    options = " ".join(f"--exclude={shlex.quote(pattern)}" for pattern in (own, *NOT_COPIED))
-    sh.run(f"tar -C {quote(p.folder)} {options} -cf {quote(work)}/project.tar .")
-    line = "mkdir project && tar -C project -xf project.tar && chmod -R u+w project"
-    sh.run(line, at=work)
-    failed = f"{p.pkg} cannot be built by its own build backend"
-    remedy = "correct [build-system], or what it builds"
-    line = f"PYTHONUNBUFFERED=1 {NO_COMPILER} {uv} build --wheel -o wheel project"
-    sh.run(line, failed, remedy, at=work, reason=backend_error)
-    line = f"{uv} pip install -q --no-deps $(cat target) --target own wheel/*.whl"
-    sh.run(line, f"the wheel of {p.pkg} cannot be installed", at=work)
-    line = "rm -f own/.lock && { [ -e own/bin/__init__.py ] || rm -rf own/bin; }"
-    sed = r"sed -n '/^.\{0,1\}$/q; s/^Requires-Dist: //p'"
-    sh.run(f"{line} && {sed} own/*.dist-info/METADATA > requirements.txt", at=work)
+def has_uv_lock(p: Project) -> bool:
+    """Tell whether the project, or the workspace that it is a member of, has a `uv.lock`."""
+    if p.path("uv.lock").is_file():
+        return True
+    if not any((folder / "uv.lock").is_file() for folder in p.root.parents):
+        return False
+    line = ["/bin/sh", "-c", f"{p.uv.command} workspace dir"]
+    found = subprocess.run(line, cwd=p.root, capture_output=True, text=True, check=False)  # noqa: S603
+    return found.returncode == 0 and Path(found.stdout.strip(), "uv.lock").is_file()
 
 
-def backend_error(result: Result) -> str:
-    """Show what a build backend printed at last; return its error, or else its last line.
+def network_remedy(p: Project) -> str:
+    """Say what to do where uv cannot resolve or install."""
+    if p.settings.offline:
+        return "go online once, without --offline or COSMO_OFFLINE"
+    return "correct the requirements, or check the network"
 
-    uv's own lines follow, and it mixes the backend's two outputs.
+
+def digest_of(*parts: object) -> str:
+    """Compute the sha256 of values whose `repr` is all there is to say of them."""
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def uv_configuration(p: Project) -> list[object]:
+    """Gather the uv configuration that an installation depends on: files, `[tool.uv]`, `UV_*`.
+
+    Source: uv's documentation, on configuration files.
     """
-    shown = show_output(result, None)
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    ends = [at for at, line in enumerate(lines) if "The build backend returned an error" in line]
-    own = lines[: ends[-1] - 1] if ends else lines
-    errors = [line for line in own if re.match(r"([\w.]+(Error|Exception)|error)\b", line)]
-    return (errors or own or [shown])[-1].strip()
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    files = [Path(place, "uv/uv.toml") for place in (str(home), *shared, "/etc")]
+    files += [Path(os.environ.get("UV_CONFIG_FILE") or os.devnull), p.root / "uv.toml"]
+    files += [folder / name for folder in p.root.parents for name in ("uv.toml", "pyproject.toml")]
+    variables = sorted((name, text) for name, text in os.environ.items() if name[:3] == "UV_")
+    contents = [one.read_bytes() for one in files if one.is_file()]
+    return [contents, variables, table(p.data, "tool", "uv")]
 
 
-def requirements_file(p: Project, work: str) -> str:
-    """The file that names what is required."""
-    if p.get("COSMO_DEPS"):
-        return str(p.get("COSMO_DEPS"))
-    if p.metadata.built:
-        return os.path.join(work, "requirements.txt")
-    if p.script and p.script.suffix != ".py":
-        return os.path.join(work, "script.py")
-    return os.path.join(p.folder, p.script.name if p.script else "pyproject.toml")
+def resolved_packages(p: Project) -> list[dict[str, Any]]:
+    """Read the packages that the lock file, or the resolution, names."""
+    path = resolved_file(p)
+    return list(parse_toml(path, path.read_bytes()).get("packages", [])) if p.installs else []
 
 
-def resolve(p: Project, sh: Shell, uv: str, work: str, upgrade: Iterable[str] = ()) -> None:
-    """Resolve the dependencies to `pylock.toml`: from a `uv.lock`, else to what is current.
+def resolved_file(p: Project) -> Path:
+    """Return the lock file that says which dependencies are installed."""
+    return p.lock_file if p.lock else p.path(f"{p.build}/.deps/pylock.toml")
 
-    Where there is one already, its versions stay, but for those of the names in `upgrade`.
+
+def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
+    """Compute the name of the base archive: the sha256 of all that it is made of.
+
+    Empty where that is not known: the content of a folder or a repository has no hash.
     """
-    folder, deps = quote(os.path.relpath(work, p.folder)), p.get("COSMO_DEPS")
-    sh.log("deps", deps or ", ".join(p.metadata.dependencies) or "what its metadata requires")
-    file = os.path.relpath(requirements_file(p, work), p.folder)
-    line, at = f"{uv} pip compile -q $(cat {folder}/target) {quote(file)}", p.folder
-    line += "".join(f" --upgrade-package {shlex.quote(name)}" for name in upgrade if name)
-    if p.constraint:
-        sh.run(f"printf '%s\\n' {p.constraint} > {quote(work)}/constraint.txt")
-        line += f" -c {folder}/constraint.txt"
-    if p.uses_uv_lock:  # read with a Python that suits the project, which this one may not
-        line = f"{uv} export -q --locked --no-default-groups --no-editable --no-emit-project"
-        line += " --format pylock.toml"
-        line = f"unset UV_PYTHON && {line}"
-    elif at == ".":
-        at = ""
-    failed = f"the dependencies of {p.pkg} cannot be resolved"
-    sh.run(f"{line} -o {folder}/pylock.toml", failed, network_remedy(p), at=at)
+    here = Path(__file__)
+    ours = sorted(here.parent.rglob("*.py")) if __name__ == "recipes.dependencies" else [here]
+    parts: list[object] = [sys.version, [file.read_bytes() for file in ours], p.epoch]
+    parts += [
+        file_sha256(p.path(f"{p.build}/python")),
+        [p.settings.values[one].text for one in SHAPING],
+    ]
+    for package in packages:
+        files = [package.get(key) for key in ("archive", "sdist")] + package.get("wheels", [])
+        hashes = [file.get("hashes") for file in files if file]
+        if not hashes or not all(hashes) or {"directory", "vcs"} & package.keys():
+            return ""
+    if packages:
+        parts += [resolved_file(p).read_bytes(), p.uv.version, uv_configuration(p)]
+        parts += [p.path(p.settings.deps).read_bytes()] if p.settings.deps else []
+    return digest_of(*parts)
 
 
-def find_constraint(p: Project, sh: Shell) -> str:
-    """Versions, as shell words, with which nothing that cannot run is required; empty for none.
-
-    uv resolves once more, for a platform that there are hardly any wheels for, so that it takes
-    pure ones alone of what is unsuitable. Of that, and of what requires it, other versions do.
-    """
-    work = os.path.join(p.build, ".deps")
-    path, uv = Path(work, "unsuitable"), check_uv(p, sh.dry)
-    if p.lock or p.uses_uv_lock or p.constraint or not p.installs or not path.exists():
-        return ""
-    rows = dict(row.split("\t") for row in path.read_text("utf-8").splitlines())
-    if not rows:
-        return ""
-    sh.log("check", f"asks uv for versions that need no extension module of {' and '.join(rows)}")
-    only = " ".join(f"--only-binary {shlex.quote(name)}" for name in rows)
-    version = r"$(sed 's/ --python-platform.*//' .deps/target)"
-    file = quote(os.path.relpath(requirements_file(p, work), p.build))
-    line = f"{NO_COMPILER} {uv} pip compile -q {version} --python-platform wasm32-pyodide2024"
-    try:
-        line += f" {only} --no-header --no-annotate {file} -o .deps/advice.txt"
-        sh.run(line, at=p.build, reason=lambda _: "there are none")
-    except RecipeError:
-        sh.log("check", "there are none")
-        return ""
-    pins = Path(work, "advice.txt").read_text("utf-8").splitlines()
-    packages = read_toml(Path(work, "pylock.toml")).tables("packages")
-    resolved = {f"{canonical(one.string('name'))}=={one.string('version')}" for one in packages}
-    names = {canonical(name) for row in rows.items() for name in row}
-    return shlex.join(
-        pin for pin in pins if pin not in resolved and canonical(pin.partition("==")[0]) in names
-    )
+def cached_base(key: str) -> Path | None:
+    """Find the base archive in the cache."""
+    path = cache_folder() / "base" / f"{key}.zip"
+    return path if key and use_file(path.with_suffix(".json")) and use_file(path) else None
 
 
-def lock_inputs(p: Project, work: str) -> tuple[str, ...]:
-    """What the dependencies are resolved for: requirements, or a digest of the file with them."""
-    deps = p.get("COSMO_DEPS")
-    if deps not in (None, "none"):
-        text = "\n".join(line for line, _ in requirements_lines(deps))
-        return (
-            f"requirements {Path(deps).name} sha256:{hashlib.sha256(text.encode()).hexdigest()}",
-        )
-    if deps is None and p.metadata.built:
-        return tuple(Path(work, "requirements.txt").read_text("utf-8").splitlines())
-    return p.metadata.dependencies if deps is None else ()
+def store_base(p: Project, key: str) -> None:
+    """Keep the base archive that was made in the cache, its notes first."""
+    for name in ("notes.json", "base.zip") if key else ():
+        target = cache_folder() / "base" / f"{key}{Path(name).suffix}"
+        keep_file(p.path(f"{p.build}/.new/{name}"), target)
 
 
-def check_lock_matches(p: Project, lock: Lock, work: str, dry: bool = False) -> None:
+def wheel_file(p: Project) -> Path:
+    """Return the wheel that was built. Raises `RecipeError` where it is not pure."""
+    wheels = sorted(p.path(f"{p.build}/.wheel").glob("*.whl"))
+    if len(wheels) != 1:
+        raise RecipeError(f"{p.label}: its build backend made {count(len(wheels), 'wheel')}, not 1")
+    if not wheels[0].name.endswith("-none-any.whl"):
+        problem = f"{wheels[0].name} holds compiled modules, which cannot run in the executable"
+        raise RecipeError(f"{problem}; build a pure wheel, one for any platform")
+    return wheels[0]
+
+
+def lock_inputs(p: Project) -> tuple[str, ...]:
+    """List what the dependencies are resolved for: requirements, or digests of files with them."""
+    uv = table(p.data, "tool", "uv")
+    inputs = [f"tool.uv sha256:{digest_of(uv)}"] if uv else []
+    if p.settings.deps and p.installs:
+        digest = file_sha256(p.path(p.settings.deps))
+        return (f"requirements {Path(p.settings.deps).name} sha256:{digest}", *inputs)
+    if not (p.is_dynamic and p.installs):
+        return (*p.requires, *inputs) if p.installs else ()
+    with exit_on_error("the wheel cannot be read"), zipfile.ZipFile(wheel_file(p)) as archive:
+        info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        headers = HeaderParser().parsestr(archive.read(info).decode("utf-8", "replace"))
+    return (*headers.get_all("Requires-Dist", []), *inputs)
+
+
+def check_lock(p: Project, lock: Lock) -> None:
     """Check that the packages were locked for what is required now."""
-    inputs = lock.inputs if dry and p.metadata.built else lock_inputs(p, work)
+    inputs = lock_inputs(p)
     if inputs != lock.inputs:
-        locked, now = (", ".join(texts) or "nothing" for texts in (lock.inputs, inputs))
-        problem = f"is for {locked}, and {now} is required; lock anew with `{p.lock_command}`"
-        raise RecipeError(f"{p.lock_file} {problem}")
+        texts = [
+            ", ".join(map(public_requirement, one)) or "nothing" for one in (lock.inputs, inputs)
+        ]
+        problem = f"is for {texts[0]}, and {texts[1]} is required"
+        raise RecipeError(f"{p.lock_file.name} {problem}; lock anew with `{p.lock_command}`")
 
 
-def check_lock(p: Project) -> None:
-    """Raise `RecipeError` where there is no lock, or it is for other requirements than now."""
-    if p.lock is None:
-        raise RecipeError(f"{p.lock_file} does not exist; write it with `{p.lock_command}`")
-    if p.metadata.built and p.get("COSMO_DEPS") is None:
-        log(f"lock     {p.lock_file}: what it must be for is known once the program is built")
-        return
-    check_lock_matches(p, p.lock, "")
-    log(f"lock     {p.lock_file} is current")
+def public_requirement(text: str) -> str:
+    """Return a requirement as it may be printed: an address in it without a password."""
+    name, at, address = text.partition("@ ")
+    return f"{name}{at}{public_url(address.strip())}" if at else text
 
 
-def is_lock(p: Project) -> bool:
-    """Whether there is a lock, and it can be read."""
-    with suppress(RecipeError):
-        return p.lock_file.is_file() and read_lock(p.lock_file, "", p.lock_command) is not None
-    return False
-
-
-def write_lock(p: Project, sh: Shell, address: str, upgrade: str | bool = False) -> None:
-    """Write the lock for the interpreter that came from `address`, and what is required now.
-
-    What is locked, and still suits, stays, but for what is to `upgrade`: names, or all of it.
-    """
-    uv, work = prepare(p, sh)
-    if p.installs:
-        if upgrade is not True and is_lock(p):  # from which uv keeps what still suits
-            sh.run(f"cp {quote(str(p.lock_file))} {quote(work)}/pylock.toml")
-        resolve(p, sh, uv, work, str(upgrade or "").split(","))
-        select_files(p, sh, f"{quote(work)}/pylock.toml", work)
-    shown = sh.run("sh ./python --version", at=p.build).stdout
-    if sh.dry:
-        return
-    python, pylock = Path(p.build, "python"), Path(work, "pylock.toml")
-    modified, remote = time.gmtime(python.stat().st_mtime), "://" in address
+def write_lock(p: Project, version: str) -> None:
+    """Write the lock for the interpreter that was fetched, and what was resolved."""
+    address, python = tool_address(p, "python"), p.path(f"{p.build}/python")
+    remote, work = "://" in address, os.path.relpath(p.path(f"{p.build}/.deps"), p.root)
+    modified = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(python.stat().st_mtime))
+    resolved = resolved_file(p).read_text("utf-8") if p.installs else ""
+    resolved = re.sub(  # uv's paths begin in the folder of the file
+        r'\bpath = "([^"/][^"]*)"',
+        lambda match: f'path = "{os.path.normpath(os.path.join(work, match[1]))}"',
+        resolved,
+    )
+    lock = Lock(
+        url=public_url(address) if remote else Path(address).name,
+        size=python.stat().st_size,
+        sha256=file_sha256(python),
+        version=version.split()[1],
+        last_modified=modified if remote else "",
+        inputs=lock_inputs(p),
+        packages=tuple(check_package(package) for package in resolved_packages(p)),
+    )
+    for text in (lock.url if remote else "", *lock.inputs):
+        if text != public_requirement(text) or (remote and address != public_url(address)):
+            problem = "cannot be locked: its address holds a password or a token"
+            raise RecipeError(f"{public_requirement(text)} {problem}; write that into ~/.netrc")
+    part = p.lock_file.with_name(f".{p.lock_file.name}.part")
     with exit_on_error(f"{p.lock_file} cannot be written"):
-        lock = Lock(
-            url=public_url(address) if remote else Path(address).name,
-            size=python.stat().st_size,
-            sha256=file_sha256(python),
-            version=shown.split()[1],
-            last_modified=time.strftime("%Y-%m-%dT%H:%M:%SZ", modified) if remote else "",
-            inputs=lock_inputs(p, work),
-        )
-        resolved = pylock.read_text("utf-8") if p.installs else ""
-        here = Path(os.path.relpath(work, p.folder))  # uv's paths begin there
-        resolved = re.sub(
-            r'\bpath = "([^"/][^"]*)"',
-            lambda match: f'path = "{os.path.normpath(here / match[1])}"',
-            resolved,
-        )
-        text = lock_text(resolved, lock)
-        packages = parse_toml(pylock, text.encode()).tables("packages")
-        names = [check_package(package) for package in packages]
-        asked = upgrade.split(",") if isinstance(upgrade, str) else []
-        unknown = {canonical(name) for name in asked if name} - set(names)
-        if unknown:
-            problem = f"{' and '.join(sorted(unknown))} is not among the dependencies"
-            raise RecipeError(f"--upgrade={upgrade}: {problem}; correct it")
-        pylock.write_text(text, "utf-8")
-        pylock.replace(p.lock_file)
+        part.write_text(lock_text(resolved, lock), "utf-8")
+        part.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
-    held = count(len(names), "package")
-    if p.value("COSMO_URL").source == "default":
+    if p.settings.values["COSMO_URL"].origin == "default":
         also = "; that interpreter's address changes with each release: COSMO_VERSION names one"
-    log(f"lock     {p.lock_file}: Python {lock.version}, {held}; commit it{also}")
+    held = count(len(lock.packages), "package")
+    log(f"lock     {p.lock_file.name}: Python {lock.version}, {held}; commit it{also}")
+
+
+def install_program(p: Project, sh: Shell, requirement: str) -> None:
+    """Install the program alone: its wheel, or what `cosmo.app` was given."""
+    if not (sh.dry or p.options.app):
+        wheel_file(p)
+    line = f'{p.uv.command} pip install -q --no-deps --target "$DIR_SITE"'
+    line += f" $(cat {quote(p.build)}/.target) {requirement}"
+    sh.run(line, f"{p.label} cannot be installed", network_remedy(p))
+    include(p, sh)
+
+
+def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
+    """Resolve the dependencies to `.deps/pylock.toml`, unless they are locked."""
+    b, uv, app = quote(p.build), p.uv.command, p.options.app or ("", "", ())
+    line = f"{uv} pip compile -q $(cat {b}/.target) --no-header{upgrade}"
+    name = quote(p.name) if p.name else f"\"$(ls {b}/.wheel | sed 's/-.*//')\""
+    if kind in ("none", "lock"):
+        return
+    if kind == "project":
+        line = f"echo . | {line} --no-emit-package {name} -"
+    elif kind == "pyproject":
+        line += " pyproject.toml"
+    elif kind == "file":
+        line += f" {quote(str(p.settings.deps))}"
+    elif kind == "script":  # with -p it is not narrowed to the host's Python
+        python = f"\"<=$(cut -d ' ' -f 2 {b}/.target)\""
+        line = f"{uv} export -q --no-header --script {quote(p.script)} -p {python}"
+    elif kind == "uv.lock":  # it may be for another Python than the host's
+        line = f"unset UV_PYTHON; {uv} export -q --no-header --frozen --no-default-groups"
+        line += " --no-emit-project"
+    else:  # of the program that was installed already
+        pins = r"sed -n 's/-\([^-]*\)\.dist-info$/==\1/p'"
+        sh.run(f'ls "$DIR_SITE" | {pins} > {b}/.deps/pins.txt')
+        sh.run(f"printf '%s\\n' {shlex.join([app[0], *app[2]])} > {b}/.deps/app.txt")
+        line += f' --no-emit-package "$(cut -d = -f 1 {b}/.deps/pins.txt)"'
+        line += f" -c {b}/.deps/pins.txt {b}/.deps/app.txt"
+    line = (
+        f"({line} -o {b}/.deps/pylock.all.toml)"
+        if ";" in line[:20]
+        else f"{line} -o {b}/.deps/pylock.all.toml"
+    )
+    sh.run(line, f"the dependencies of {p.label} cannot be resolved", network_remedy(p))
+    # uv refuses a file that is not for the host's own Python
+    sh.run(f"sed '/^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")
+    # of a folder uv keeps what it built, until its metadata changes
+    folders = r"sed -n '/^name/h; /^directory/{g; s/name = /--refresh-package /; s/\"//gp;}'"
+    sh.run(f"{folders} {b}/.deps/pylock.toml > {b}/.deps/refresh")
+
+
+def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
+    """Install what is resolved or locked; compile it; remove what cannot run."""
+    b, site = quote(p.build), f"{quote(p.build)}/.deps/Lib/site-packages"
+    install = f"{p.uv.command} pip install -q --target"
+    line = f"(cd {b}/.deps && {install} Lib/site-packages $(cat ../.target refresh) -r pylock.toml)"
+    if kind == "lock":
+        line = f"{install} {site} $(cat {b}/.target) -r {quote(p.lock_file.name)}"
+    elif kind == "file":  # uv checks the hashes that stand in it, and nowhere else
+        file = quote(str(p.settings.deps))
+        line = f"{install} {site} $(cat {b}/.target {b}/.deps/refresh) -r {file}"
+    sh.run(line, f"the dependencies of {p.label} cannot be installed", network_remedy(p))
+    exclude(p, sh, site)
+    lib = f"cd {b}/.deps/Lib"
+    sh.run(f"({lib} && find site-packages -name '*.py' -print0 > ../sources)")
+    files = 0 if sh.dry else p.path(f"{p.build}/.deps/sources").read_bytes().count(b"\0")
+    # a template need not compile: then compileall ends with 1, and xargs with 123
+    line = f"xargs -0 -r -P 4 -n 400 {compile_command(p, '../..')} < ../sources"
+    sh.run(f"({lib} && {line}) || [ $? -lt 124 ]", bar=Bar("deps", files, "files", "Compiling "))
+    fit(p, sh, site)
+
+
+def include(p: Project, sh: Shell) -> None:
+    """Copy what COSMO_INCLUDE names beside the program's module."""
+    for name in map(os.path.normpath, p.settings.include):
+        source, folder = os.path.normpath(os.path.join(p.beside, name)), os.path.dirname(name)
+        if not p.path(source).exists():
+            raise RecipeError(f"COSMO_INCLUDE: there is no {source}; name what is in {p.beside}")
+        target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
+        copy = f"cp -RL {quote(source)} {target} && chmod -R u+w {target}"
+        sh.run(f"mkdir -p {target} && {copy}" if folder else copy)
+
+
+def fit(p: Project, sh: Shell, site: str) -> None:
+    """Remove what cannot run and the compiled .py; make RECORD list what is there."""
+    b, suffix = quote(p.build), "''" if p.settings.source else "c"
+    line = f"sh {b}/python -IB {b}/.inside.py fit {site} {b}/.new/notes.json {suffix}"
+    sh.run(line, f"{p.label} cannot be packaged", "")
+
+
+def exclude(p: Project, sh: Shell, site: str) -> None:
+    """Remove what COSMO_EXCLUDE names, and folders that are empty then: Python imports those."""
+    tests = " -o ".join(f"-path ./{shlex.quote(pattern)}" for pattern in p.settings.exclude)
+    if tests:
+        sh.run(rf"(cd {site} && find . -depth \( {tests} \) -exec rm -rf {{}} +)")
+        sh.run(f"(cd {site} && find . -depth -type d -exec rmdir {{}} + 2>/dev/null || :)")

@@ -1,248 +1,175 @@
-"""The executable: how it is compiled, its `.args`, what it is tried with, and one rename."""
+"""The executable: what it was made of, whether that has changed, and the report on it."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import shlex
-import time
+import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from invoke.runners import Result
 
-from .inside.imports import ImportVisitor
-from .inside.start import read_note
-from .interpreter import file_sha256, inside_command, zip_command
-from .lockfile import count
-from .metadata import run_module
-from .project import Executable, Project
-from .shell import Progress, RecipeError, Shell, log, quote
+from .dependencies import digest_of, wheel_file
+from .fetch import file_sha256, tool_address
+from .lockfile import public_url
+from .project import Project
+from .shell import RecipeError, count, exit_on_error, log, printable, quote, show_output
 
-CHECK_REMEDY = "correct that, or build it all the same with COSMO_CHECK=0"
-MAY_NOT_COMPILE = "[ $? = 1 ]"
-"""What follows a compiler: of dependencies a file, as a template, may be none that compiles.
-
-Source: compileall, which ends with status 1 then. One that was killed ends with another.
-"""
-
-INSTALLED = f"site-packages || {MAY_NOT_COMPILE}"
-"""What to compile where all that is installed is, of which a file need not compile."""
-
-CANNOT = "which cannot run in the executable"
-LACKS = "which this interpreter lacks"
-SOURCE_REMEDY = "if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
+UNSTABLE = (".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "RECORD")
+"""What an installation of the same release may write differently each time."""
 
 
-def write_args(p: Project, executable: Executable) -> str:
-    """The line that writes `.args`."""
-    form = r"\n".join(["%s"] * len(executable.args))
-    words = ['"$PKG"' if word == p.pkg else shlex.quote(word) for word in executable.args]
-    return f"printf '{form}' {' '.join(words)} > {quote(p.build)}/.args"
+@dataclass(frozen=True)
+class Made:
+    """What the last build made, and of what, as `.made.json` in the build folder notes it.
+
+    `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
+    each by its path from the project's folder; `states` what `file_state` says of each; `report`
+    the lines that were printed.
+    """
+
+    digest: str
+    python_version: str
+    python_sha256: str
+    python_size: int
+    python_url: str
+    executables: Mapping[str, str]
+    states: Mapping[str, list[int]]
+    report: list[str]
 
 
-def touch(p: Project) -> str:
-    """The command that gives files the time of all that goes in."""
-    return f"touch -t {time.strftime('%Y%m%d%H%M.%S', time.gmtime(p.epoch))}"
+def read_made(p: Project) -> Made | None:
+    """Read what the last build noted; None if there was none, or the note cannot be read."""
+    with suppress(OSError, ValueError, TypeError):
+        return Made(**json.loads(p.path(f"{p.build}/.made.json").read_text("utf-8")))
+    return None
 
 
-def compile_error(p: Project, result: Result) -> str:
-    """The first error that compileall printed, with the source's file and line; else nothing."""
+def note_build(p: Project, version: str, paths: list[str]) -> None:
+    """Note what a build made, and the report on it. `version` is what the interpreter printed."""
+    python, address = p.path(f"{p.build}/python"), tool_address(p, "python")
+    sums = {path: file_sha256(p.path(path)) for path in paths}
+    made = Made(
+        digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
+        python_version=version.replace("Python ", ""),
+        python_sha256=file_sha256(python),
+        python_size=python.stat().st_size,
+        python_url=public_url(address) if "://" in address else "",
+        executables=sums,
+        states={path: file_state(p.path(path)) for path in paths},
+        report=[line for path in paths for line in report_lines(p, path, sums[path], version)],
+    )
+    p.path(f"{p.build}/.made.json").write_text(json.dumps(asdict(made)), "utf-8")
+
+
+def file_state(path: Path) -> list[int]:
+    """Return what of a file changes when it does: its place on the disk, size, mode and times."""
+    stat = path.stat()
+    place = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mode]
+    return [*place, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def build_digest(p: Project, key: str) -> str:
+    """Compute the sha256 of all that the executables are made of; empty where it is not known."""
+    where = ("COSMO_URL", "COSMO_ZIP_URL", "COSMO_OFFLINE", "COSMO_PROJECT", "COSMO_VERSION")
+    values = [(name, value.text) for name, value in p.settings.values.items() if name not in where]
+    return digest_of(key, program_digest(p), values, p.options.app, p.starts) if key else ""
+
+
+def program_digest(p: Project) -> str:
+    """Compute the sha256 of the program's files: a wheel's names and CRCs, or what was copied."""
+    site, rows = p.path(p.site), [str(p.epoch)]
+    tops = [site]
+    if not (p.source or p.options.app):
+        with exit_on_error("the wheel cannot be read"), zipfile.ZipFile(wheel_file(p)) as wheel:
+            rows += [repr((one.filename, one.CRC, one.external_attr)) for one in wheel.infolist()]
+        site = p.path(p.beside)
+        tops = [site / name for name in p.settings.include]
+    for path in (path for top in tops for path in (top, *top.rglob("*"))):
+        if path.is_file() and path.name not in UNSTABLE:
+            mode = path.stat().st_mode & 0o100
+            rows.append(repr((os.path.relpath(path, site), file_sha256(path), mode)))
+    return digest_of(sorted(rows))
+
+
+def is_current(p: Project) -> bool:
+    """Tell whether the executables on disk are made of what `deps` noted in `.digest`."""
+    made = read_made(p) if p.options.skip else None
+    if made is None or not made.digest:
+        return False
+    with suppress(OSError):
+        states = {path: file_state(p.path(path)) for path in made.executables}
+        digest = p.path(f"{p.build}/.digest").read_text("utf-8")
+        return digest == made.digest and states == made.states
+    return False
+
+
+def check_target(p: Project, path: str) -> None:
+    """Refuse to replace what no build of ours made: a folder, a link, or another's file."""
+    target, made = p.path(path), read_made(p)
+    if target.is_symlink() or (target.exists() and not target.is_file()):
+        raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
+    noted = made.executables.get(path) if made else None
+    if target.exists() and os.path.dirname(path) != p.build and not p.options.force:
+        if noted != file_sha256(target):
+            problem = "exists, and is not what the last build made"
+            raise RecipeError(f"{path} {problem}; move it away, or add --force")
+
+
+def report_lines(p: Project, path: str, sha256: str, version: str) -> list[str]:
+    """Return the lines of the report on an executable."""
+    shown, name = os.path.relpath(p.path(path)), os.path.basename(path)
+    start = quote(shown if shown.startswith(("/", "..")) else f"./{shown}")
+    exe = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
+    rows = [("size", f"{p.path(path).stat().st_size:,} bytes"), ("sha256", sha256)]
+    rows.append(("python", version))
+    notes = json.loads(p.path(f"{p.build}/.new/notes.json").read_text("utf-8"))
+    removed = [dist for file, dist in notes.get("removed", {}).items() if file[:4] != "bin/"]
+    for dist, number in sorted(Counter(removed).items()):
+        rows.append(("left out", f"{count(number, 'extension module')} of {dist or 'the program'}"))
+    uncompiled = notes.get("uncompiled", [])
+    rows += [("as .py", f"{file}, which does not compile") for file in uncompiled]
+    rows.append(("start", f"{start}{exe}"))
+    return [shown, *(f"  {title:<8} {printable(row)}" for title, row in rows)]
+
+
+def backend_problem(result: Result) -> str:
+    """Return the error that a build backend printed, instead of uv's words about it."""
+    own = result.stderr.partition("error: Failed to build")[0]
+    errors = re.findall(r"(?m)^(?:[\w.]+(?:Error|Exception)\b.*|error: .*)$", own)
+    return errors[-1].strip() if errors else show_output(result)
+
+
+def compile_problem(result: Result) -> str:
+    """Return the first error that compileall printed, with the source's file and line."""
     pattern = r'(?ms)File "/zip/Lib/site-packages/([^"\n]+)", line (\d+)$.*?^(\w+Error: [^\n]*)$'
     match = re.search(pattern, result.stdout)
-    if not match:
-        return ""
-    file = p.source if p.top.endswith(".py") else p.source.parent / match[1]
-    return f"{file}:{match[2]}: {match[3]}"
+    return f"{match[1]}:{match[2]}: {match[3]}" if match else show_output(result)
 
 
-def compile_line(p: Project, path: str = INSTALLED, build: str = "..") -> str:
-    """The line that compiles what is below a path in `Lib`, so that tracebacks name it in /zip.
-
-    It runs there, where no module but those to be packed can be in the compiler's way; `build` is
-    the build folder from there. Where the
-    `.py` is shipped too, its `.pyc` goes to `__pycache__`, and is never checked against it: Python
-    ignores one that lies beside a `.py`.
-    """
-    options = f" -{'O' * p.get('COSMO_OPTIMIZE')}" if p.get("COSMO_OPTIMIZE") else ""
-    form = "--invalidation-mode unchecked-hash" if p.get("COSMO_SOURCE") else "-b"
-    keep = "|".join(re.escape(pattern) for pattern in p.get("COSMO_KEEP"))
-    keep = keep.replace(r"\*", ".*").replace(r"\?", ".")
-    left = f" -x {shlex.quote(f'^site-packages/({keep})(/.*)?$')}" if keep else ""
-    return f"sh {build}/python{options} -m compileall {form}{left} -p /zip/Lib {path}"
+def missing_imports(result: Result) -> str:
+    """Return what the start check found to be missing; show the others before."""
+    first, *others = re.findall("(?m)^missing: (.*)$", result.stdout) or [show_output(result)]
+    for line in others:
+        log(f"check    {printable(line)}")
+    return f"{first}; COSMO_CHECK=0 builds it all the same"
 
 
-def compile_others(sh: Shell, line: str, at: str, progress: Progress, what: str) -> None:
-    """Run a line that compiles what need not all compile: MAY_NOT_COMPILE follows its compilers.
-
-    Where a file cannot be written, compileall ends with the same status, and `RecipeError` says so
-    of `what`.
-    """
-    done = sh.run(line, at=at, progress=progress)
-    unwritten = re.search(r"(?m)^\*\*\* (\w+: \[Errno .*)", done.stdout)
-    if unwritten:
-        problem = f"the bytecode of {what} cannot be written"
-        raise RecipeError(f"{problem}: {unwritten[1]}; fix this and run it again")
+def show_all(result: Result) -> str:
+    """Show all that a program printed; return its exit status."""
+    for line in (result.stdout + result.stderr).expandtabs().splitlines():
+        log(printable(line))
+    return f"exit status {result.exited}"
 
 
-def new_zip(executable: Executable) -> str:
-    """The path that an executable has in the build folder until it is whole."""
-    return f".new/{shlex.quote(executable.name)}.zip"
-
-
-def add_line(p: Project, new: str, build: str = ".") -> str:
-    """The command that adds the files whose names it reads to a zip."""
-    level = p.get("COSMO_COMPRESS")
-    return f"{zip_command(build)} -MM -X -g {f'-{level} ' * (level != 6)}{new} -@"
-
-
-def list_unused(p: Project, sh: Shell) -> str:
-    """List in `.new/unused` what COSMO_SLIM leaves out of the library; the patterns, if it does."""
-    words = p.get("COSMO_SLIM")
-    if not words:
-        return ""
-    kept = shlex.quote(",".join(word for word in words if word not in ("1", "list")))
-    paths, file = (f"{quote(p.build)}/python", '"$DIR_SITE"'), f"{quote(p.build)}/.new/unused"
-    line = inside_command(p, "unused", *paths, quote(p.layer), kept, *started_modules(p))
-    sh.run(f"{line} > {file}", "COSMO_SLIM cannot be heeded", "correct it")
-    unused = "" if sh.dry else Path(p.build, ".new/unused").read_text("utf-8")
-    names = [] if sh.dry else unused_modules(p)
-    sh.log("update", f"{count(len(names), 'module')} of the library not needed: {', '.join(names)}")
-    return "" if "list" in words else unused or "dry"
-
-
-def unused_modules(p: Project) -> list[str]:
-    """The modules of the library that `.new/unused` lists."""
-    return re.findall(r"Lib/(\w+)", Path(p.build, ".new/unused").read_text("utf-8"))
-
-
-def started_modules(p: Project) -> list[str]:
-    """The modules, at the top, that the arguments in `.args` run or import, as shell words."""
-    names = {run_module(executable.args) for executable in p.executables}
-    for word in (word for executable in p.executables for word in executable.args):
-        with suppress(SyntaxError, ValueError):
-            names |= {one.name for one in ImportVisitor("", True, word.encode(), set()).imports}
-    tops = {name.partition(".")[0] for name in names}
-    return [shlex.quote(name) for name in sorted(tops - {"", p.top})]
-
-
-def prune_interpreter(p: Project, sh: Shell, new: str, unused: str) -> None:
-    """Make a zip of the interpreter, without what is pruned, at a path in the build folder."""
-    # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
-    prune = p.get("COSMO_PRUNE")
-    line = f"{zip_command()} -q -U .new/python.zip '*' --out {new}"
-    line += f" -x {shlex.join(prune)}" if prune else ""
-    line += " -x@.new/unused" if unused else ""
-    sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again", at=p.build)
-
-
-def set_modes(p: Project, files: str) -> str:
-    """The line that gives what goes in its modes and time."""
-    return f"chmod -R u=rwX,go=rX {files} && find {files} -type f -exec {touch(p)} {{}} +"
-
-
-def try_imports(p: Project, sh: Shell, executable: Executable) -> None:
-    """Let a new executable, which has no .args yet, import what it will when it starts."""
-    line = f"sh ./{shlex.quote(executable.name)}.zip -I ../.imports"
-    at, failed = os.path.join(p.build, ".new"), f"{executable.path} cannot start"
-
-    def reason(result: Result) -> str:
-        why = describe_failure(result, read_note(p.layer, "removed"))
-        lacks = re.search(r"No module named '(\w+)", why)
-        if lacks and p.get("COSMO_SLIM") and lacks[1] in unused_modules(p):
-            return f"{why}; COSMO_SLIM left it out: keep it with COSMO_SLIM={lacks[1]}"
-        may_help = not p.get("COSMO_SOURCE") and LACKS not in why and CANNOT not in why
-        return f"{why}; {SOURCE_REMEDY * may_help}{CHECK_REMEDY}"
-
-    shown = sh.run(line, failed, remedy="", at=at, reason=reason).stdout
-    for remark in re.findall("(?m)^remark: (.*)$", shown):
-        sh.log("check", remark)
-
-
-def describe_failure(result: Result, removed: Mapping[str, str] | None = None) -> str:
-    """Why imports failed: the last frame of the traceback that is the program's, and the error.
-
-    `removed` are the extension modules that were removed, and what each is of.
-    """
-    if result.exited in (142, -14):
-        return "it takes longer than a minute to import what starts"
-    found = list(re.finditer(r'File "(?:/zip/Lib/)?(.+)", line (\d+)(.*)', result.stderr))
-    frames = [(match[1], match[2]) for match in found]
-    own = [(file[14:], line) for file, line in frames if file.startswith("site-packages/")]
-    error = traceback_error(result.stderr[found[-1].end() :] if found else "")
-    *_, last = result.stderr.splitlines() or [f"exit status {result.exited}"]
-    error = error or last
-    where = "{}:{}".format(*(own or frames)[-1]) if frames else ""
-    lacks = re.fullmatch(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
-    part = re.match(r"ImportError: cannot import name '(\w+)' from '([\w.]+)'", error)
-    missing = lacks[1] if lacks else f"{part[2]}.{part[1]}" if part else ""
-    if removed and missing in removed:
-        return f"{removed[missing]} needs its extension module {missing}, {CANNOT} ({where})"
-    is_private = re.fullmatch(r"_\w+", missing)
-    if is_private and own and not frames[-1][0].startswith("site-packages/"):
-        library = re.sub(r"(/__init__)?\.py$", "", frames[-1][0]).replace("/", ".")
-        return f"{library} needs {missing}, {LACKS} ({where} imports it)"
-    shown = f"{where}: {error}" if where else error
-    top = re.split(r"[/.]", own[-1][0])[0] if own else ""
-    dists = [dist for module, dist in (removed or {}).items() if module.split(".")[0] == top]
-    return f"{dists[0]} lacks its extension modules, {CANNOT} ({shown})" if dists else shown
-
-
-def traceback_error(text: str) -> str:
-    """The error in what follows a traceback's last frame; with a second line behind a colon."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    while lines and lines[0][0].isspace():  # it shows the source
-        del lines[0]
-    error, *more = [line.strip() for line in lines] or [""]
-    return " ".join([error, *more[:1]]) if error.endswith(":") else error
-
-
-def try_executable(p: Project, sh: Shell, executable: Executable) -> None:
-    """Try a new executable with the arguments in COSMO_SMOKE, in an empty folder."""
-
-    def show(result: Result) -> str:
-        for text in filter(str.strip, (result.stdout, result.stderr)):
-            log(text.rstrip())
-        return f"exit status {result.exited}"
-
-    words = shlex.join(p.get("COSMO_SMOKE"))
-    sh.log("smoke", f"{Path(executable.path).name} {words}")
-    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD/.."'
-    start = f"{env} sh ../{new_zip(executable)} {words} </dev/null"
-    end = "{ set -- $?; rm -rf .smoke .new; exit $1; }"
-    line = f"rm -rf .smoke && mkdir .smoke && (cd .smoke && {start}) || {end} && rm -rf .smoke"
-    failed = f"{executable.path} does not pass COSMO_SMOKE ({words})"
-    sh.run(
-        line,
-        failed,
-        "correct the program, or the arguments; the last executable stays",
-        p.build,
-        reason=show,
-    )
-
-
-def place(p: Project, sh: Shell, executable: Executable) -> None:
-    """Put a whole executable in its place, by one rename.
-
-    Elsewhere may be on another disk, where `mv` copies, after it removed what was there.
-    """
-    new, (folder, name) = f"{quote(p.build)}/{new_zip(executable)}", os.path.split(executable.path)
-    line = f"mv -f {new} {quote(executable.path)}"
-    if folder != p.build:
-        part = quote(os.path.join(folder, f".{name}.part"))
-        moved = f"mv -f {new} {part} && mv -f {part} {quote(executable.path)}"
-        line = f"mkdir -p {quote(folder or '.')} && {{ {moved} || {{ rm -f {part}; false; }}; }}"
-    sh.run(line, f"{executable.path} cannot be put in place")
-
-
-def describe_executable(p: Project, executable: Executable, version: str) -> list[str]:
-    """The lines of the report on an executable, which has this version of Python."""
-    path, changes = Path(executable.path), Path(p.layer, "changed")
-    forms = changes.read_text("utf-8").splitlines() if p.layer and changes.is_file() else []
-    exe = "" if path.suffix in (".com", ".exe") else f"; on Windows, as {path.name}.exe"
-    start = quote(str(path) if str(path).startswith(("/", "..")) else f"./{path}")
-    rows = [("size", f"{path.stat().st_size:,} bytes"), ("sha256", file_sha256(path))]
-    rows += [("python", version), *(("pure", form.replace("\t", ": ")) for form in forms)]
-    rows.append(("start", f"{start}{exe}"))
-    return [str(path), *(f"  {name:<7} {row}" for name, row in rows)]
+def smoke_remedy(p: Project) -> str:
+    """Say what to do where the started executable fails."""
+    packed = {os.path.basename(p.source), *p.settings.include}
+    others = {path.name for path in p.path(p.beside).iterdir()} - packed if p.source else set()
+    beside = "put files that it reads in with COSMO_INCLUDE, " if others else ""
+    return f"correct the program, {beside}or the arguments; the last executable stays"

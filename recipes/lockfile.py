@@ -8,13 +8,30 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from .pyproject import Toml, read_toml
-from .shell import RecipeError
+from .shell import RecipeError, exit_on_error, quote
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 HEAD = "# What `invoke cosmo` builds from; commit it. `invoke cosmo.lock` writes it anew."
+
+SHAPES = {
+    "url": r"\S(.*\S)?",
+    "size": r"\d+",
+    "sha256": "[0-9a-f]{64}",
+    "version": r"\d+\.\d[0-9a-z.+]*",
+    "last-modified": "[-0-9TZ:]*",
+}
+"""The keys of the interpreter's table, and what each looks like."""
 
 
 @dataclass(frozen=True)
@@ -35,78 +52,111 @@ class Lock:
     packages: tuple[str, ...] = ()
 
 
-def count(number: int, noun: str) -> str:
-    """How many there are, in words."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def lock_name(script: str) -> str:
+    """Name the lock file of a project, or of a script; PEP 751 allows no further dot in it."""
+    stem = Path(script).stem.replace(".", "-")
+    return f"pylock.cosmo-{stem}.toml" if script else "pylock.cosmo.toml"
 
 
-def lock_name(script: Path | None) -> str:
-    """The name of a project's lock file, or a script's; PEP 751 allows no further dot in it."""
-    return f"pylock.cosmo-{script.stem.replace('.', '-')}.toml" if script else "pylock.cosmo.toml"
+def lock_command(script: str) -> str:
+    """Return the command that writes the lock of a project, or of a script."""
+    return f"invoke cosmo.lock{f' --script {quote(script)}' if script else ''}"
 
 
-def read_lock(path: Path, old: str, command: str) -> Lock | None:
-    """The lock at `path`; None where there is none. `RecipeError` for what cannot be one.
+def table(data: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """Return the table at `keys`, empty where there is none."""
+    for key in keys:
+        value = data.get(key)
+        data = value if isinstance(value, dict) else {}
+    return data
 
-    `old` is the name that earlier releases gave it; that is refused, not ignored. `command` writes
-    the lock anew.
+
+def parse_toml(
+    file: Path | str, content: bytes, remedy: str = "correct it there"
+) -> dict[str, Any]:
+    """Parse TOML that `file` holds. Raises `RecipeError` with the remedy where it is not valid."""
+    text = ""
+    try:
+        text = content.decode()
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        end = f"at line {len(text.splitlines())}, the end"
+        reason = str(error).replace("at end of document", end)
+        raise RecipeError(f"{file} is not valid TOML: {reason}; {remedy}") from error
+
+
+def read_lock(path: Path, command: str) -> Lock | None:
+    """Read the lock at `path`; None where there is none. `command` writes it anew.
+
+    Raises `RecipeError` that names the key, for what cannot be a lock.
     """
     if not path.exists():
-        if path.with_name(old).exists():
-            remedy = f"write the new one with `{command}`, and remove it"
-            raise RecipeError(f"{path.with_name(old)} is no longer read; {remedy}")
         return None
-    lock = read_toml(path, f"write it anew with `{command}`")
-    lock.string("lock-version", r"1\.0", default=None)
-    ours = lock.table("tool", "cosmo-recipes")
-    python = ours.table("python")
-    if python.get("size", int, 0) < 0:
-        raise python.error("size", "cannot be negative")
-    packages = tuple(map(check_package, lock.tables("packages")))
-    missing = set(ours.strings("packages")) - set(packages)
-    if missing:
-        raise lock.error("packages", f"has no {' or '.join(sorted(missing))}")
-    return Lock(
-        url=python.string("url", r"\S(.*\S)?", default=None),
-        size=python.get("size", int, None),
-        sha256=python.string("sha256", "[0-9a-f]{64}", default=None),
-        version=python.string("version", r"\d+\.\d[0-9a-z.+]*", default=None),
-        last_modified=python.string("last-modified", r"[-0-9TZ:]*"),
-        inputs=ours.strings("inputs"),
-        packages=packages,
-    )
+    with exit_on_error(f"{path} cannot be read"):
+        data = parse_toml(path.name, path.read_bytes(), f"write it anew with `{command}`")
+    ours = table(data, "tool", "cosmo-recipes")
+    python = table(ours, "python")
+    wrong = [key for key, one in SHAPES.items() if not re.fullmatch(one, str(python.get(key)))]
+    inputs, packages = ours.get("inputs"), data.get("packages", [])
+    if data.get("lock-version") != "1.0" or wrong or type(python["size"]) is not int:
+        key = f"tool.cosmo-recipes.python.{wrong[0]}" if wrong else "lock-version"
+        raise RecipeError(f"{path.name}: {key} is missing or wrong; write it anew with `{command}`")
+    if not isinstance(inputs, list) or not isinstance(packages, list):
+        problem = "tool.cosmo-recipes.inputs or packages is missing or wrong"
+        raise RecipeError(f"{path.name}: {problem}; write it anew with `{command}`")
+    names = tuple(check_package(package) for package in packages)
+    if set(map(str, ours.get("packages") or ())) != set(names):
+        raise RecipeError(
+            f"{path.name}: packages were removed or added; write it anew with `{command}`"
+        )
+    values = {key.replace("-", "_"): python[key] for key in SHAPES}
+    return Lock(**values, inputs=tuple(map(str, inputs)), packages=names)
 
 
-def check_package(package: Toml) -> str:
-    """The name of a locked package, which must have files, each with its sha256."""
-    name = package.string("name", r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", default=None)
-    for key in package.data.keys() & {"directory", "vcs"}:
-        source = package.table(key).data
-        where = source.get("path") or source.get("url")
-        problem = f"it comes from {where}, whose content has no hash"
-        raise RecipeError(f"{name} cannot be locked: {problem}; require a release of it")
-    single = [package.table(key) for key in ("sdist", "archive") if key in package.data]
-    files = [*single, *package.tables("wheels")]
-    for file in files:
-        file.table("hashes").string("sha256", "[0-9a-f]{64}", default=None)
-    if not files:
-        raise package.error(name, "has neither wheel nor sdist")
+def check_package(package: Mapping[str, Any]) -> str:
+    """Return the name of a locked package, whose files must all have a sha256 and no secret.
+
+    Raises `RecipeError` for one whose content is not known by a hash.
+    """
+    name, problem = str(package.get("name", "")), ""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name):
+        raise RecipeError(f"a package cannot be called {name!r}; lock it anew")
+    files = [package[key] for key in ("sdist", "archive") if key in package]
+    files += package.get("wheels", [])
+    hashes = [str((file.get("hashes") or {}).get("sha256")) for file in files]
+    addresses = [str(file.get("url", "")) for file in files]
+    if {"directory", "vcs"} & package.keys():
+        source = package.get("directory") or package["vcs"]
+        where = source.get("path") or public_url(str(source.get("url")))
+        problem = f"it comes from {where}, whose content has no hash; require a release of it"
+    elif not files or not all(re.fullmatch("[0-9a-f]{64}", one) for one in hashes):
+        problem = "it has no file, or one without a sha256; lock it anew"
+    elif addresses != [public_url(address) for address in addresses]:
+        problem = "its address holds a password or a token; write that into ~/.netrc"
+    if problem:
+        raise RecipeError(f"{name} cannot be locked: {problem}")
     return name
 
 
 def lock_text(pylock: str, lock: Lock) -> str:
-    """The text of a lock file, from that of what uv resolved.
+    """Write a lock file's text, from that of what uv resolved.
 
-    Without `requires-python`, for uv refuses to install what is not for the host's own Python.
+    It has no `requires-python`, since uv refuses to install what is not for the host's own Python.
     """
     lines = pylock.splitlines() or ['lock-version = "1.0"', 'created-by = "cosmo-recipes"']
     lines = [line for line in lines if not re.match("#|requires-python = |packages = ", line)]
     lines += [] if "[[packages]]" in lines else ["packages = []"]
     inputs = [f"    {json.dumps(text, ensure_ascii=False)}," for text in lock.inputs]
-    names = re.findall(r'(?m)^\[\[packages\]\]\nname = "([^"]+)"', pylock)
     lines += ["", "[tool.cosmo-recipes]", "inputs = [", *inputs, "]"]
-    lines += [f"packages = {json.dumps(names)}", ""]
-    lines += ["[tool.cosmo-recipes.python]"]
-    for key in ("url", "size", "sha256", "version", "last_modified"):
-        lines.append(f"{key.replace('_', '-')} = {json.dumps(getattr(lock, key))}")
+    lines += [f"packages = {json.dumps(lock.packages)}", "", "[tool.cosmo-recipes.python]"]
+    values = asdict(lock)
+    lines += [f"{key} = {json.dumps(values[key.replace('-', '_')])}" for key in SHAPES]
     return "\n".join([HEAD, *lines, ""])
+
+
+def public_url(address: str) -> str:
+    """Return an address without user, password, query and fragment; a path stays as it is."""
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -1,349 +1,369 @@
-"""The article's recipe: one task a phase, in the article's order, each of them its shell lines."""
+"""The article's recipe: one task a phase, in the article's order, each of them its shell lines.
+
+Lines run in the project's folder. `b` is the build folder, the article's `dist/cosmo`, quoted.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
-from contextlib import redirect_stderr, suppress
-from io import StringIO
-from json import dumps
-from pathlib import Path
-from textwrap import wrap
-from typing import NoReturn
+import shutil
 
-from invoke.collection import Collection
 from invoke.context import Context
-from invoke.executor import Executor
-from invoke.runners import Result
 from invoke.tasks import task
 
-from .app import write_app
-from .dependencies import check_lock, check_uv, find_constraint, install_dependencies, write_lock
-from .digest import build_inputs, last_report, note_build
+from .dependencies import (
+    base_key,
+    cached_base,
+    check_lock,
+    exclude,
+    fit,
+    include,
+    install_dependencies,
+    install_program,
+    requirements_kind,
+    resolve,
+    resolved_packages,
+    store_base,
+)
 from .executable import (
-    add_line,
-    compile_error,
-    compile_line,
-    compile_others,
-    describe_executable,
-    describe_failure,
-    new_zip,
-    place,
-    touch,
-    try_executable,
-    try_imports,
-    write_args,
+    backend_problem,
+    build_digest,
+    check_target,
+    compile_problem,
+    is_current,
+    missing_imports,
+    note_build,
+    read_made,
+    show_all,
+    smoke_remedy,
 )
-from .inside.start import REMEDY
-from .interpreter import (
-    cache_folder,
-    fetch_tools,
-    inside_command,
+from .fetch import (
+    FETCHED,
+    cached_file,
+    check_download,
+    describe_file,
+    download_problem,
+    download_remedy,
+    file_sha256,
+    has_sha256,
+    keep_download,
     lock_message,
-    prune_cache,
-    zip_command,
+    tool_address,
+    touch_time,
+    wanted_sha256,
+    wget_limits,
 )
-from .layer import COMPILED, begin_executable
-from .lockfile import count
-from .project import CONSTRAINT, FORCE, INPUTS, Project, load_project
-from .session import OPTIONS, handle_signals, lock_build_folder, session
-from .settings import SETTINGS
-from .shell import (
-    Progress,
-    RecipeError,
-    Shell,
-    exit_on_error,
-    line_environment,
-    log,
-    print_result,
-    progress_bar,
-    quote,
-    show_output,
-)
+from .lockfile import public_url
+from .project import Project, Start
+from .session import compile_command, inside_text, needs_uv, session, zip_command
+from .shell import Bar, RecipeError, Shell, count, print_result, quote
 
-IGNORED_DIRS = ("__pycache__", "*.egg-info", ".DS_Store")
-IGNORED_FILES = ("*~", ".#*", "#*#", ".*.sw[op]")
-"""What does not go in: the host's bytecode, what an editable install left, and editors' files."""
+WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
+"""The article's `wget -N`, with options that wget and wget2 take. TLS is verified, no `.wgetrc`
+is read, and nothing is written to the home folder."""
+
+IGNORED = "__pycache__ *.egg-info .DS_Store *~ .#* #*# .*.sw[op]"
+"""What is not copied: the host's bytecode, what an editable install left, and editors' files."""
 
 
 @task
 def clean(c: Context) -> None:
-    """Remove what an earlier build gathered; the executable and the interpreter stay."""
+    """Remove what an earlier build gathered to be packed."""
     with session(c, "clean") as (p, sh):
+        b = quote(p.build)
         sh.log("clean", p.site)
-        sh.run('rm -rf "$DIR_SITE"')  # the article: rm -rf $DIR_SITE
+        # the article: rm -rf $DIR_SITE
+        sh.run(f'rm -rf "$DIR_SITE" {b}/Lib {b}/.deps {b}/.new {b}/.wheel {b}/.setuptools')
 
 
 @task(pre=[clean])
 def setup(c: Context) -> None:
-    """Copy the package into DIR_SITE, and write the .args that starts it."""
+    """Gather the program: copy its sources, or build its wheel."""
     with session(c, "setup") as (p, sh):
-        sh.log("setup", f"{p.source} -> {p.site}")
-        # the article: mkdir -p $DIR_SITE; cp -r src/$PKG $DIR_SITE
-        target = '"$DIR_SITE"' if p.source.name == p.top else f'"$DIR_SITE"/{p.top}'
-        copy = f"cp -RL {quote(str(p.source))} {target}"
-        sh.run(f'mkdir -p "$DIR_SITE" && {copy} && chmod -R u+w "$DIR_SITE"')
-        if p.beside and p.writes_metadata:
-            beside = " ".join(quote(str(path)) for path in p.beside)
-            sh.run(f'cp -RL {beside} "$DIR_SITE" && chmod -R u+w "$DIR_SITE"')
-        for names in (IGNORED_DIRS, IGNORED_FILES):
-            sh.remove(p.site, [f"-name {shlex.quote(name)}" for name in names])
-        sh.exclude(p.site, p.excluded)
-        if p.executables[0].args[-1:] != ("...",):
-            sh.log("setup", "COSMO_ARGS does not end in ..., so the user's arguments are not taken")
-        sh.run(write_args(p, p.executables[0]))  # the article: printf ... > dist/cosmo/.args
+        b = quote(p.build)
+        # the article: mkdir -p $DIR_SITE
+        sh.run(f'mkdir -p "$DIR_SITE" {b}/.new {b}/.deps/Lib/site-packages {b}/.setuptools')
+        sh.run(f"{inside_text(p)} > {b}/.inside.py && echo '{{}}' > {b}/.new/notes.json")
+        if p.source:
+            sh.log("setup", f"{p.source} -> {p.site}")
+            # the article: cp -r src/$PKG $DIR_SITE
+            sh.run(f'cp -RL {quote(p.source)} "$DIR_SITE"{p.renamed} && chmod -R u+w "$DIR_SITE"')
+            include(p, sh)
+            names = " -o ".join(f"-name {shlex.quote(name)}" for name in IGNORED.split())
+            sh.run(rf'find "$DIR_SITE" -depth \( {names} \) -exec rm -rf {{}} +')
+            sh.run(f"ls -A {quote(p.beside)} > {b}/.new/beside")
+        elif not p.options.app:
+            sh.log("setup", f"a wheel of {p.label}, by its build backend")
+            where = rf'build_base = %s\n[egg_info]\negg_base = %s\n" {b}/.setuptools/build "$PWD"'
+            sh.run(rf'printf "[build]\n{where}/{b}/.setuptools > {b}/.setuptools/setup.cfg')
+            line = f"{p.uv.command} build --wheel --out-dir {b}/.wheel ."
+            remedy = "correct [build-system], or what it builds"
+            sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
 
 
 @task(help={"force": "Download again, even where the file is unchanged."})
 def fetch(c: Context, force: bool = False) -> None:
-    """Download the Cosmopolitan Python if there is a newer one; also zip, if none is installed."""
+    """Download the Cosmopolitan Python, and zip if it is missing."""
     with session(c, "fetch") as (p, sh):
         sh.log("lock", lock_message(p))
-        fetch_tools(p, sh, force)  # the article: wget -N; chmod +x python
+        for name in ("python",) if shutil.which("zip") else ("zip", "python"):
+            fetch_file(p, sh, name, force or p.options.force)
+
+
+def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
+    """Take a file from the cache, or its address; put it in place once it is verified.
+
+    It must be an APE file with the locked sha256, if one is locked; the interpreter with a zip at
+    its end that can be read and holds a library.
+    """
+    b, address, sha256 = quote(p.build), tool_address(p, name), wanted_sha256(p, name)
+    shown, remedy, part = public_url(address), f"correct {FETCHED[name]}", f"{b}/{name}.part"
+    new, cached = p.path(f"{p.build}/{name}.part"), None if force else cached_file(sha256)
+    if not (force or sh.dry) and has_sha256(p.path(f"{p.build}/{name}"), sha256):
+        sh.log("fetch", f"{name} of that sha256 is there")
+        return
+    sh.log("fetch", f"{name} of that sha256, from the cache" if cached else shown)
+    downloads = "://" in address and not cached
+    if downloads:
+        download(p, sh, name, address, force)
+    else:
+        line = f"mkdir -p {b} && cp {quote(str(cached or address))} {part}"
+        sh.run(line, f"{shown} cannot be copied", remedy)
+    if sha256:
+        program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
+        anew = f"{remedy}, or lock it anew with `{p.lock_command}`"
+        sh.run(
+            f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
+            f"{shown} is not what {p.lock_file.name} names",
+            anew,
+            reason=lambda _: f"expected sha256 {sha256}, found {file_sha256(new)}",
+        )
+    line = f'head -c 8 {part} | grep -Eq "^(MZqFpD|jartsr)=\'"'
+    if name == "python":
+        line += f" && {zip_command(p)} -sf {part} | grep -q '^ *Lib/'"
+    sh.run(line, f"{shown} cannot be used", remedy, reason=lambda _: describe_file(new))
+    if downloads and not sh.dry:
+        keep_download(address, next(p.path(f"{p.build}/download").iterdir()))
+    # the article: chmod +x python
+    sh.run(f"chmod +x {part} && mv -f {part} {b}/{name}")
+
+
+def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
+    """Download a file; a server is asked with the time of what it gave before, if that is cached.
+
+    Offline, what is cached is all there is.
+    """
+    b, last = quote(p.build), None if force or sh.dry else cached_file("*", url)
+    sh.run(f"rm -rf {b}/download && mkdir -p {b}/download")
+    if not sh.dry:
+        check_download(p, url, last)
+    if last:
+        sh.run(f"cp -p {quote(str(last))} {b}/download")
+    if not p.settings.offline:
+        size = p.lock.size if p.lock and name == "python" else None
+        bar = Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200)
+        # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
+        line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
+        failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
+        sh.run(line, failed, remedy, bar, download_problem)
+    sh.run(f"cp -p {b}/download/* {b}/{name}.part")
 
 
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
-    """Install the program's dependencies with uv, for the Cosmopolitan Python, and its metadata."""
+    """Install what the program requires, for the fetched Python."""
     with session(c, "deps") as (p, sh):
-        if p.writes_metadata:
-            install_dependencies(p, sh)
-
-
-@task(pre=[deps])
-def check(c: Context) -> None:
-    """Check that what the program imports when it starts is there, and can run."""
-    with session(c, "check") as (p, sh):
-        roots = [executable.entry for executable in p.executables if executable.entry]
-        if not p.get("COSMO_CHECK") or not roots:
-            return
-        trial = ["--help"] if p.is_app and roots == [p.pkg] else []
-        requires = "" if p.installs else p.metadata.requires_python  # else `deps` checked it
-        words = shlex.join([p.metadata.name or p.pkg, requires, *roots, *trial])
-        line = inside_command(p, "check", '"$DIR_SITE"', quote(p.layer), words)
-        try:
-            sh.run(line, f"{' and '.join(roots)}{p.entry_source} cannot start", remedy="")
-        except RecipeError as error:
-            add_advice(c, p, sh, error)
+        b, kind = quote(p.build), requirements_kind(p)
+        if needs_uv(p):
+            requires = str(p.project.get("requires-python") or "") if p.source else ""
+            line = f"sh {b}/python -IB {b}/.inside.py target {shlex.quote(requires)} > {b}/.target"
+            sh.run(line, f"{p.label} cannot be installed", "")
+        if p.options.app:
+            install_program(p, sh, shlex.quote(p.options.app[0]))
+        if p.lock and not sh.dry:
+            check_lock(p, p.lock)
+        resolve(p, sh, kind)
+        packages = [] if sh.dry else resolved_packages(p)
+        key = "" if sh.dry else base_key(p, packages)
         if not sh.dry:
-            path = Path(p.build, ".imports")
-            absent = len(re.findall("(?m)^# ", path.read_text("utf-8")))
-            also = f"; optional imports that are not there: {absent} ({path})" if absent else ""
-            sh.log("check", f"{' and '.join(roots)} can start{also}")
+            p.path(f"{p.build}/.digest").write_text(build_digest(p, key), "utf-8")
+        if is_current(p):
+            return
+        base = None if p.options.force else cached_base(key)
+        sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
+        if base:
+            sh.run(f"cp {quote(str(base))} {b}/.new/base.zip && chmod +x {b}/.new/base.zip")
+            sh.run(f"cp {quote(str(base.with_suffix('.json')))} {b}/.new/notes.json")
+        else:
+            installs = bool(packages) or (sh.dry and kind != "none")
+            if installs:
+                install_dependencies(p, sh, kind)
+            make_base(p, sh, installs)
+            store_base(p, key)
+        if not (p.source or p.options.app):
+            install_program(p, sh, f"{b}/.wheel/*.whl")
 
 
-def add_advice(c: Context, p: Project, sh: Shell, error: RecipeError) -> NoReturn:
-    """Raise the error, with versions to require if the program can start with them: it is tried."""
-    given = [p.value(name) for name in ("COSMO_DEPS", "COSMO_EXCLUDE")]
-    shown = " and ".join(f"{one.name}={one.text} ({one.source})" for one in given if one.text)
-    if shown:
-        error = RecipeError(f"{error}; {shown} may be the cause")
-    constraint, raised = find_constraint(p, sh), error
-    if constraint:
-        sh.log("check", f"tries {constraint}")
-        with suppress(RecipeError), redirect_stderr(StringIO()):  # the reasons stay the last lines
-            run_phases(c, {CONSTRAINT: constraint}, "check")
-            line = inside_command(p, "imports", '"$DIR_SITE"', quote(p.layer))
-            sh.run(line, reason=describe_failure)
-            remedy = f"add --with {constraint}" if p.is_app else "require that"
-            message = str(error).replace(f"; {REMEDY}", "")
-            raised = RecipeError(f"{message}; with {constraint} it can start: {remedy}")
-        if raised is error:
-            sh.log("check", f"with {constraint} it cannot start either")
-    raise raised
+def make_base(p: Project, sh: Shell, installs: bool) -> None:
+    """Make the base archive: the interpreter, pruned, with the dependencies."""
+    b = quote(p.build)
+    # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
+    prune = f" -x {shlex.join(p.settings.prune)}" if p.settings.prune else ""
+    line = f"{zip_command(p)} -q -U {b}/.new/python.zip '*' --out {b}/.new/base.zip{prune}"
+    sh.run(f"ln -s ../python {b}/.new/python.zip")
+    sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again")
+    sh.run(f"chmod +x {b}/.new/base.zip")
+    if installs:
+        add_files(p, sh, f"{p.build}/.deps", "../.new/base.zip")
 
 
-@task(pre=[check], name="compile")
+def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
+    """Add all of a folder's `Lib` to an archive, in one order, with one time and plain modes."""
+    f, when = quote(folder), touch_time(p.epoch)
+    sh.run(f"chmod -R u=rwX,go=rX {f}/Lib && find {f}/Lib -type f -exec touch -t {when} {{}} +")
+    sh.run(f"(cd {f} && find Lib -type f | sort > .files)")
+    files = 0 if sh.dry else p.path(f"{folder}/.files").read_bytes().count(b"\n")
+    bar = Bar("update", files, "files", r"\s*(adding|updating): ")
+    if files or sh.dry:
+        sh.run(f"(cd {f} && {zip_command(p, folder)} -MM -X -g {archive} -@ < .files)", bar=bar)
+
+
+@task(pre=[deps], name="compile")
 def compile_site(c: Context) -> None:
-    """Compile the .py files to .pyc with the Cosmopolitan Python, and delete them."""
+    """Compile the .py files with the Cosmopolitan Python."""
     with session(c, "compile") as (p, sh):
-        files = 0 if sh.dry else sum(1 for _ in Path(p.site).rglob("*.py"))
+        if is_current(p):
+            return
+        files = 0 if sh.dry else sum(1 for _ in p.path(p.site).rglob("*.py"))
         sh.log("compile", count(files, "file"))
-        with progress_bar("compile", files, "files") as bar:
-            # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
-            lib, counted = os.path.dirname(p.site), Progress(bar, COMPILED)
-            own = '"site-packages/$PKG"' if p.top == p.pkg else quote(f"site-packages/{p.top}")
-            remedy = "correct the file, or name it in COSMO_KEEP or COSMO_EXCLUDE"
-            failed, line = f"{p.source} does not compile", compile_line(p, f"-f {own}")
-
-            def reason(result: Result) -> str:
-                shown = show_output(result, counted)
-                return compile_error(p, result) or shown
-
-            sh.run(line, failed, remedy, at=lib, progress=counted, reason=reason)
-            if p.beside or p.metadata.built:
-                compile_others(sh, compile_line(p), lib, counted, p.pkg)
-        if not p.get("COSMO_SOURCE"):  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
-            names = r"find . -name '*.pyc' -type f | sed -n 's/^\(\.\/.*\)c$/\1/p' | tr '\n' '\0'"
-            sh.run(f"{names} | xargs -0 rm -f", at=p.site)
+        exclude(p, sh, '"$DIR_SITE"')
+        # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
+        line = f"(cd {quote(p.build)}/Lib && {compile_command(p, '..')} -f site-packages)"
+        bar = Bar("compile", files, "files", "Compiling ")
+        if p.way == "article":
+            sh.run(line, f"{p.source} does not compile", "correct it", bar, compile_problem)
+            if not p.settings.source:  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
+                sh.run("""find "$DIR_SITE" -name '*.py' -delete""")
+        else:
+            sh.run(f"{line} || [ $? = 1 ]", bar=bar)
+            fit(p, sh, '"$DIR_SITE"')
 
 
 @task
 def report(c: Context) -> None:
-    """Print the executable's path, size, sha256 and Python, and how to start it."""
+    """Print the executable's path, size, sha256 and Python."""
     with session(c, "report") as (p, sh):
+        made = read_made(p)
         if sh.dry:
             return
-        for executable in p.executables:
-            if not Path(executable.path).is_file():
-                raise RecipeError(f"{executable.path} does not exist; make it with `invoke cosmo`")
-        version = sh.run("sh ./python --version", at=p.build).stdout.strip()
-        shown = [line for one in p.executables for line in describe_executable(p, one, version)]
-        print_result("\n".join(shown))
-        note_build(p, line_environment(c), shown)
+        if made is None or not all(p.path(path).is_file() for path in made.executables):
+            raise RecipeError("there is no executable of this project; make it with `invoke cosmo`")
+        print_result("\n".join(made.report))
 
 
 @task(pre=[compile_site], post=[report])
 def update(c: Context) -> None:
-    """Make the executable: a copy of the Python, pruned, with .args and Lib added."""
+    """Make the executable, try it, and put it in place."""
     with session(c, "update") as (p, sh):
-        first, *others = p.executables
-        files = 0 if sh.dry else sum(path.is_file() for path in Path(p.build, "Lib").rglob("*"))
-        made = ", ".join(executable.path for executable in p.executables)
-        sh.log("update", f"{count(files + 1, 'file')} into {made}")
-        new, zip_ = new_zip(first), zip_command()
-        with progress_bar("update", files, "entries") as bar:
-            added = Progress(bar, r"\s*(adding|updating): ")
-            begin_executable(p, sh, new, added)
-            # the article: zip -r $PKG.zip .args Lib
-            line = f"{add_line(p, new)} < .new/files && chmod =rwx {new}"
-            sh.run(line, at=p.build, progress=added)
-        if p.get("COSMO_CHECK") and first.entry:
-            try_imports(p, sh, first)
-        for other in others:
-            sh.run(f"cp {new} {new_zip(other)}", at=p.build)
-        for executable in p.executables:
-            if executable in others:
-                sh.run(f"{write_args(p, executable)} && {touch(p)} {quote(p.build)}/.args")
-            sh.run(f"{zip_} -q -MM -X -g {new_zip(executable)} .args", at=p.build)
-        for executable in p.executables:
-            if p.get("COSMO_SMOKE") is not None:
-                try_executable(p, sh, executable)
-        for executable in p.executables:
-            place(p, sh, executable)  # the article: mv $PKG.zip $PKG
-
-
-FORCED = {"force": "Build all of it anew, and keep nothing of the last build."}
-"""What an option of the tasks that package means."""
-
-
-@task(default=True, help={"offline": "Ask no server: take what the cache has.", **FORCED})
-def build(c: Context, offline: bool = False, force: bool = False) -> None:
-    """Package the project into one executable: every phase, in order."""
-    package(c, {"COSMO_OFFLINE": "1"} if offline else {}, force)
-
-
-@task(help={"file": "The script; what it needs stands in its comments (PEP 723).", **FORCED})
-def script(c: Context, file: str, force: bool = False) -> None:
-    """Package a single script, with the dependencies that its comments name."""
-    package(c, {"COSMO_SCRIPT": file}, force)
-
-
-@task(
-    iterable=["with_"],
-    help={
-        "requirement": "What to install, as in 'black==25.1.0'.",
-        "entry": "The command to start, or module:function (default: called like the release).",
-        "with": "What else to install, as in 'jsonschema<4.18'; may be given several times.",
-        **FORCED,
-    },
-)
-def app(
-    c: Context,
-    requirement: str,
-    entry: str = "",
-    with_: list[str] | None = None,
-    force: bool = False,
-) -> None:
-    """Package a program from the package index into dist/, without a project."""
-    with session(c, "app") as (p, sh):
-        file = write_app(p, sh, requirement, entry, with_ or ())
-    package(c, {"COSMO_SCRIPT": str(file)}, force)
-
-
-def package(c: Context, options: dict[str, str], force: bool) -> None:
-    """Check all settings, and run every phase with these options, which no later task sees.
-
-    Where all is as it was for the last build, its report is printed again.
-    """
-    options = {**c.config.get(OPTIONS, {}), **options, FORCE: "1" if force else ""}
-    with handle_signals(), exit_on_error("cosmo cannot go on"):
-        p = load_project(options)
-        p.check()
-        dry = bool(c.config.run.dry)
-        check_uv(p, dry)
-        if Path(p.build).is_dir() and not dry:
-            p.check_build_folder()
-            lock_build_folder(Path(p.build))
-        inputs = "" if dry else build_inputs(p, line_environment(c))
-        report = last_report(p, inputs)
-        if report and not force:
-            log("cosmo    nothing has changed since the last build; --force builds it anew")
-            print_result("\n".join(report))
+        if is_current(p):
+            sh.log("cosmo", "nothing has changed since the last build; --force builds it anew")
             return
-    run_phases(c, {**options, INPUTS: inputs}, "update")
+        b, starts, names = quote(p.build), list_starts(p, sh), []
+        files = 0 if sh.dry else sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
+        sh.log("update", f"{count(files + 1, 'file')} into the executable")
+        add_files(p, sh, p.build, ".new/base.zip")  # the article: zip -r $PKG.zip .args Lib
+        for start in starts:
+            name, entry = write_args(p, sh, start)
+            if p.settings.check and entry:
+                try_imports(p, sh, entry)
+            if start is not starts[-1]:
+                sh.run(f"cp -p {b}/.new/base.zip {b}/.new/next.zip")
+            sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/base.zip .args)")
+            sh.run(f"mv {b}/.new/base.zip {b}/.new/{name}")
+            if start is not starts[-1]:
+                sh.run(f"mv {b}/.new/next.zip {b}/.new/base.zip")
+            if p.settings.smoke is not None:
+                try_executable(p, sh, name)
+            names.append(name)
+        paths = [place(p, sh, name) for name in names]
+        if not sh.dry:
+            note_build(p, sh.run(f"sh {b}/python --version").stdout.strip(), paths)
 
 
-def run_phases(c: Context, options: dict[str, str], last: str) -> None:
-    """Run the phases up to the last one with these options, which no later task sees."""
-    config = c.config.clone()
-    config.update({OPTIONS: {**c.config.get(OPTIONS, {}), **options}})
-    Executor(cosmo, config).execute(last)
+def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
+    """List what the executables start: one, or with COSMO_ENTRY=* each command."""
+    if p.starts[0].entry != "*":
+        return p.starts
+    line = f'sh {quote(p.build)}/python -IB {quote(p.build)}/.inside.py commands "$DIR_SITE"'
+    names = list(p.project.get("scripts") or ()) if sh.dry else sh.run(line).stdout.split("\n")[:-1]
+    if not any(names):
+        problem = "cannot be printed before it is built" if sh.dry else "finds no commands"
+        raise RecipeError(f"COSMO_ENTRY=* {problem}; name a command, or module:function")
+    return tuple(Start(name, name) for name in names)
 
 
-@task(
-    optional=["upgrade"],
-    help={
-        "check": "Write nothing: end with status 1 if it is not for what is required now.",
-        "script": "The script to lock, in place of the project.",
-        "upgrade": "Take current versions of all dependencies, or of these: --upgrade=rich,httpx.",
-    },
-)
-def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool = False) -> None:
-    """Write pylock.cosmo.toml: the interpreter and dependencies that builds take from now on."""
-    options = {"COSMO_SCRIPT": script} if script else {}
-    if check:
-        check_lock(load_project(options))
-        return
-    with session(c, "lock", options) as (p, sh):
-        p.lock = None
-        write_lock(p, sh, fetch_tools(p, sh), upgrade)
+def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
+    """Write `.args`; return the result's name, and the module that starts, as shell words."""
+    b, s, words = quote(p.build), p.settings, p.settings.args
+    options = ["-I"] if s.isolated else []
+    options += ["-" + "O" * s.optimize] if s.source and s.optimize else []
+    if words is None and p.way == "article" and start.entry == f"-m {p.module}":
+        words = (*options, "-m", p.module, "...")
+    touch = f"touch -t {touch_time(p.epoch)} {b}/.args"
+    if words is None:
+        target = shlex.join([start.entry, start.name, *options])
+        line = f'sh {b}/python -IB {b}/.inside.py start "$DIR_SITE" {b} {target}'
+        sh.run(f"{line} && {touch}", "what starts is not known", "")
+        name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
+        return name, f'"$(cat {b}/.start)"'
+    # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
+    form = r"\n".join(["%s"] * len(words))
+    shown = " ".join('"$PKG"' if word == s.pkg else shlex.quote(word) for word in words)
+    if words[-1] == "...":
+        form, shown = f"{form[:-2]}...", shown[:-4]
+    sh.run(f"printf '{form}' {shown} > {b}/.args && chmod 644 {b}/.args && {touch}")
+    entry = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    return quote(start.name), quote(entry) if entry else ""
 
 
-@task(help={"prune": "Remove what no build used for so many days (0: all)."})
-def cache(c: Context, prune: str = "") -> None:
-    """Print what the user's cache holds, and its size; --prune DAYS makes it smaller."""
-    if prune and not prune.isdecimal():
-        raise RecipeError(f"--prune={prune!r}: write a number of days")
-    if prune:
-        prune_cache(int(prune))
-    folder = cache_folder()
-    sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
-    print_result(f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB")
+def try_imports(p: Project, sh: Shell, entry: str) -> None:
+    """Let the new executable, which has no .args yet, import what it will when it starts."""
+    trial = " --help" if p.options.app else ""
+    line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside{trial} < /dev/null"
+    failed = f"{p.label} cannot start"
+    shown = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
+    for remark in re.findall("(?m)^remark: (.*)$", shown.stdout):
+        sh.log("check", remark)
 
 
-@task(
-    name="settings",
-    help={"json": "Print them as JSON, for a machine.", "explain": "Also print what each means."},
-)
-def show_settings(c: Context, json: bool = False, explain: bool = False) -> None:
-    """Print each setting, its value and where that comes from."""
-    p = load_project()
-    values = {name: p.value(name) for name in SETTINGS}
-    here = values["COSMO_PROJECT"]._replace(text=str(p.root), source=p.location.source)
-    values["COSMO_PROJECT"] = here
-    wide = max(len(value.text or "") for value in values.values())
-    lines = []
-    for name, value in values.items():
-        lines.append(f"{name:<15}{value.text or '':<{wide}}  {value.source}")
-        lines += [f"    {line}" for line in wrap(SETTINGS[name].meaning, 76) if explain]
-    rows = [{"name": n, "value": v.text, "source": v.source} for n, v in values.items()]
-    print_result(dumps(rows, indent=2) if json else "\n".join(lines))
+def try_executable(p: Project, sh: Shell, name: str) -> None:
+    """Start the new executable with the arguments in COSMO_SMOKE, in an empty folder."""
+    b, words = quote(p.build), shlex.join(p.settings.smoke or ())
+    sh.log("smoke", words)
+    failed = f"{p.label} does not pass COSMO_SMOKE ({words})"
+    sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
+    env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
+    line = f"(cd {b}/.new/try && {env} sh ../{name} {words} < /dev/null)"
+    sh.run(line, failed, smoke_remedy(p), reason=show_all)
 
 
-cosmo = Collection(
-    "cosmo",
-    *(clean, setup, fetch, deps, check, compile_site, update, build),
-    *(report, script, app, lock, cache, show_settings),
-)
+def place(p: Project, sh: Shell, name: str) -> str:
+    """Put a whole executable in its place, by one rename; return its path."""
+    b, folder = quote(p.build), "dist" if p.options.app else p.build
+    path, target = p.settings.out or "", f"{quote(folder)}/{name}"
+    if p.settings.out:
+        folder, target = os.path.dirname(path) or ".", quote(path)
+    elif not sh.dry:
+        dynamic = p.path(f"{p.build}/.name").read_text("utf-8") if name[0] == '"' else ""
+        path = os.path.join(folder, dynamic or shlex.split(name)[0])
+    if not sh.dry:
+        check_target(p, path)
+    if folder == p.build:
+        sh.run(f"mv -f {b}/.new/{name} {target}")  # the article: mv $PKG.zip $PKG
+    else:  # it may be on another disk, where mv copies
+        part = f"{quote(folder)}/.cosmo.part"
+        line = f"mkdir -p {quote(folder)} && mv -f {b}/.new/{name} {part} && mv -f {part} {target}"
+        sh.run(line, f"{path} cannot be put in place")
+    return path

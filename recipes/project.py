@@ -1,349 +1,370 @@
-"""The project: what its settings and `pyproject.toml` say of its source, and what is made of it."""
+"""The project: where it lies, which of the three ways packages it, and what starts."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
-import subprocess
+import sys
 from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigError
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from .lockfile import Lock, lock_name, read_lock
-from .metadata import (
-    Metadata,
-    args_lines,
-    find_entries,
-    is_entry_point,
-    read_metadata,
-    run_module,
-)
-from .parsers import is_reserved
-from .pyproject import ARTICLE, NAMED_BY, Location, check_names, locate_project, read_toml
-from .settings import SETTINGS, Settings, Table
-from .shell import RecipeError, exit_on_error, log, quote
-from .source import check_source, find_packages, find_source, has_main
+from .lockfile import Lock, lock_command, lock_name, parse_toml, read_lock, table
+from .settings import Settings, Table, check_names, find, is_reserved, read_settings
+from .shell import RecipeError, exit_on_error
 
+ARTICLE = "[tool.ds.scripts] _.env"
 FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 """The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
 
-WORK_FILES = (
-    ".args",
-    ".deps",
-    ".built",
-    ".imports",
-    ".layer",
-    ".lock",
-    ".new",
-    ".smoke",
-    "download",
-    "python.part",
-    "zip.part",
-)
-"""What a build writes in the build folder, beside Lib, the interpreter and the executables."""
-
-APP_MARK = "# Written by `invoke cosmo.app`."
-"""How a script begins that `cosmo.app` wrote."""
-
-CONSTRAINT, FORCE, INPUTS = "constraint", "force", "inputs"
-"""The names under which the options of a task may have versions to resolve with; that nothing of
-an earlier build is to be kept; and the digest of all that the build depends on."""
+SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)*)^# ///$"
+"""Metadata in a script's comments. Source: PEP 723, its reference implementation; may be empty."""
 
 
-class Executable(NamedTuple):
-    """One output file: its name while it is made, its path, its `.args`, and what starts.
+@dataclass(frozen=True)
+class Options:
+    """What the options of a task say.
 
-    `entry` is `module:function`, or a module to run; empty where COSMO_ARGS does not name one.
+    `force` keeps nothing of the last build, and `skip` ends where nothing has changed since.
+    `lock` ignores the lock file, which is to be written. `app` is the requirement, the command, and
+    what else to install.
+    """
+
+    offline: bool = False
+    force: bool = False
+    skip: bool = False
+    lock: bool = False
+    script: str = ""
+    app: tuple[str, str, tuple[str, ...]] | None = None
+
+
+class Uv(NamedTuple):
+    """uv, as a line calls it, and what it says of its version."""
+
+    command: str
+    version: str
+
+
+class Start(NamedTuple):
+    """What an executable starts: its name, and `-m MODULE`, `module:function` or a command.
+
+    `-r MODULE` is a script. Either is empty where the installed entry points say it.
     """
 
     name: str
-    path: str
-    args: tuple[str, ...]
     entry: str
 
 
-class Project(Settings):
-    """A project to package. Its paths are relative to the current directory.
+@dataclass(frozen=True)
+class Project:
+    """A project to package. The paths are relative to `root`, the folder that lines run in.
 
-    What is wrong in a setting or in `pyproject.toml` raises `RecipeError` when it is first used.
-    `faithful` if the article's table configures the build: then it is as the article's.
+    `way` is "article", "wheel" or "copy". `data` is `pyproject.toml`, or what a script says; `name`
+    the distribution's, empty if only a build tells it. `source` is the package or module to copy,
+    empty for a wheel, and `module` what it is called in `DIR_SITE`.
     """
 
-    constraint = ""
-    """Versions, as shell words, that the dependencies are to be resolved with."""
-    force = inputs = ""
-    """Not empty if nothing of an earlier build is to be kept; the digest of what goes in."""
-
-    def __init__(self, location: Location, *given: Table) -> None:
-        super().__init__(location.root, *given, *location.tables)
-        self.location, self.script = location, location.script
-        self.folder = os.path.relpath(location.root)
-        check_names(location, given)
-        if self.find("PKG")[1] in ("not set", *NAMED_BY):
-            self.tables = (*self.infer_pkg(), *self.tables)
-            self.parsed.clear()
-        self.faithful = self.find("PKG")[1] == ARTICLE
-        if self.faithful:
-            self.tables = (
-                *self.tables[:-1],
-                Table(ARTICLE, {"COSMO_ISOLATED": "0"}),
-                self.tables[-1],
-            )
-
-    @property
-    def pkg(self) -> str:
-        """The article's `$PKG`."""
-        return str(self.get("PKG"))
+    root: Path
+    settings: Settings
+    options: Options
+    way: str
+    data: Mapping[str, Any]
+    name: str
+    script: str
+    source: str
+    module: str
+    starts: tuple[Start, ...]
+    epoch: int
+    lock: Lock | None
+    uv: Uv = Uv("uv", "")  # noqa: RUF009 - it is immutable
 
     @property
     def site(self) -> str:
-        """The article's `$DIR_SITE`."""
-        path = os.path.normpath(os.path.join(self.folder, self.get("DIR_SITE")))
-        return f"./{path}" if path.startswith("-") else path
+        """Return the article's `$DIR_SITE`."""
+        return self.settings.dir_site
 
     @property
     def build(self) -> str:
-        """The article's `dist/cosmo`: whatever a build writes lies in it."""
+        """Return the article's `dist/cosmo`: whatever a build writes lies in it."""
         return os.path.dirname(os.path.dirname(self.site))
-
-    @cached_property
-    def metadata(self) -> Metadata:
-        """What `[project]` says."""
-        pyproject = self.location.pyproject
-        backend = "build-system" in pyproject.data or (self.root / "setup.py").is_file()
-        return read_metadata(pyproject, backend)
-
-    @cached_property
-    def source(self) -> Path:
-        """The package's folder, or the module or script, that goes in."""
-        _ = self.pkg
-        return self.script or find_source(self.root, self.get("COSMO_SRC"), self.value("PKG"))
-
-    @property
-    def top(self) -> str:
-        """The name of the program's package or module in DIR_SITE."""
-        is_module = self.source.suffix == ".py" or self.source == self.script
-        return self.pkg.partition(".")[0] + (".py" if is_module else "")
-
-    @cached_property
-    def is_app(self) -> bool:
-        """Whether it is a script that `cosmo.app` wrote."""
-        return self.script is not None and self.script.read_bytes().startswith(APP_MARK.encode())
-
-    @cached_property
-    def beside(self) -> list[Path]:
-        """What else an installation brings, where the source's folder holds packages alone."""
-        folder = self.source.parent
-        if self.script or folder.resolve() == self.root or not self.metadata.dist_info:
-            return []
-        return [
-            path
-            for path in sorted(folder.iterdir())
-            if path != self.source and path.stem.isidentifier() and not path.is_symlink()
-            if path.suffix == ".py" or (path.is_dir() and any(path.rglob("*.py")))
-        ]
-
-    @cached_property
-    def executables(self) -> tuple[Executable, ...]:
-        """The executables to make: one, but for `COSMO_ENTRY=*`."""
-        entry, words, out = self.value("COSMO_ENTRY"), self.get("COSMO_ARGS"), self.out
-        by_default = self.value("COSMO_ISOLATED").source == "default"
-        isolated = self.get("COSMO_ISOLATED") and not (words is not None and by_default)
-        options = ("-I",) if isolated else ()
-        if self.get("COSMO_SOURCE") and self.get("COSMO_OPTIMIZE"):
-            options += ("-" + "O" * self.get("COSMO_OPTIMIZE"),)
-        if words is not None and entry.text is not None:
-            raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
-        scripts, entries = self.metadata.scripts, {self.pkg: ""}
-        if words is None:
-            main = has_main(self.source, self.pkg, scripts, self.get("COSMO_EXCLUDE"))
-            preferred = None if self.faithful and main else self.metadata.main_script(self.pkg)
-            entry = entry._replace(text=preferred) if entry.text is None else entry
-            entries = find_entries(entry, scripts, self.pkg, main)
-        if self.script and len(entries) == 1 and not is_reserved(self.script.stem):
-            entries = {self.script.stem: entries.popitem()[1]}
-        if out and len(entries) > 1:
-            problem = f"cannot name {len(entries)} executables; set it for one entry"
-            raise RecipeError(f"COSMO_OUT={out} {problem}")
-        given, made = self.value("COSMO_ARGS"), []
-        for name, call in entries.items():
-            lines = args_lines(given, words, options, self.pkg, call, bool(self.script))
-            start = call or (self.pkg if words is None else run_module(words))
-            made.append(Executable(name, out or os.path.join(self.build, name), lines, start))
-        return tuple(made)
-
-    @property
-    def entry_source(self) -> str:
-        """What says which function starts, in parentheses; empty where none does."""
-        if not any(":" in executable.entry for executable in self.executables):
-            return ""
-        text = self.value("COSMO_ENTRY").text
-        return " (COSMO_ENTRY)" if is_entry_point(text or "") else " ([project.scripts])"
-
-    @property
-    def out(self) -> str:
-        """The path in COSMO_OUT, empty where it is not set; not one the build folder needs."""
-        out = self.get("COSMO_OUT")
-        path = os.path.relpath(os.path.join(self.folder, out)) if out else ""
-        first, *rest = os.path.relpath(path or ".", self.build).split(os.sep)
-        if out and first != ".." and (rest or is_reserved(first)):
-            raise self.value("COSMO_OUT").error(" is a name that the build folder needs itself")
-        return path
 
     @property
     def lock_file(self) -> Path:
-        """Where the lock lies: beside `pyproject.toml`, or beside a script, under its name."""
-        return Path(self.folder, lock_name(self.script))
+        """Return the lock's path: beside `pyproject.toml`, or a script, under its name."""
+        return self.root / lock_name(self.script)
 
     @property
     def lock_command(self) -> str:
-        """The command that writes the lock."""
-        script = f" --script {quote(os.path.relpath(self.script))}" if self.script else ""
-        return f"invoke cosmo.lock{script}"
+        """Return the command that writes the lock."""
+        return lock_command(self.script)
 
-    @cached_property
-    def lock(self) -> Lock | None:
-        """What is locked, None where nothing is. COSMO_SHA256 must agree with it."""
-        old = f"{self.script.stem}.cosmo.lock" if self.script else "cosmo.lock"
-        lock = read_lock(self.lock_file, old, self.lock_command)
-        if lock and self.get("COSMO_SHA256") not in ("", lock.sha256):
-            problem = f" is not what is locked, {lock.sha256}; remove one of them"
-            raise self.value("COSMO_SHA256").error(problem)
-        return lock
+    @property
+    def label(self) -> str:
+        """Return what messages call the program."""
+        requirement = self.options.app[0] if self.options.app else ""
+        return requirement or self.name or self.script or self.module or self.root.name
+
+    @property
+    def project(self) -> Mapping[str, Any]:
+        """Return the table `[project]`."""
+        return table(self.data, "project")
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Return what `[project]` or the script requires, as far as it says so itself."""
+        return tuple(map(str, self.project.get("dependencies") or ()))
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Tell whether only the build backend knows what is required."""
+        dynamic = self.project.get("dynamic") or ()
+        return self.way == "wheel" and (not self.project or "dependencies" in dynamic)
 
     @property
     def installs(self) -> bool:
-        """Whether there are, or may be, dependencies to install."""
-        deps, metadata = self.get("COSMO_DEPS"), self.metadata
-        return deps != "none" and bool(deps or metadata.built or metadata.dependencies)
+        """Tell whether there are, or may be, dependencies to install."""
+        asked = bool(self.requires or self.is_dynamic or self.options.app)
+        return asked if self.settings.deps is None else self.settings.deps != "none"
 
     @property
-    def layer(self) -> str:
-        """The folder for the installed dependencies; empty where there are none."""
-        packages = self.lock is None or self.lock.packages
-        return os.path.join(self.build, ".layer") if self.installs and packages else ""
+    def renamed(self) -> str:
+        """Return the name that the source has in `DIR_SITE`, as a shell word, if it is another."""
+        top = self.module.partition(".")[0] + (".py" if self.path(self.source).is_file() else "")
+        return "" if os.path.basename(self.source) == top else f"/{top}"
 
     @property
-    def writes_metadata(self) -> bool:
-        """Whether there are dependencies to install, or metadata to write.
+    def beside(self) -> str:
+        """Return the folder that the program's module is in, from which COSMO_INCLUDE names."""
+        folder = self.settings.src or ("src" if self.path("src").is_dir() else ".")
+        return (os.path.dirname(self.source) or ".") if self.source else folder
 
-        The article knows neither: where its table configures the build, and there is nothing to
-        install, the executable holds what the article puts in.
-        """
-        bare = self.get("COSMO_DEPS") == "none" or self.faithful or not self.metadata.dist_info
-        return self.installs or not bare
-
-    @cached_property
-    def uses_uv_lock(self) -> bool:
-        """Whether the project's own `uv.lock` says what to install, for lack of another."""
-        if not self.installs or self.get("COSMO_DEPS") or self.script or self.lock:
-            return False
-        if (self.root / "uv.lock").is_file():
-            return True
-        for folder in (path for path in self.root.parents if (path / "uv.lock").is_file()):
-            with suppress(RecipeError):  # what is not this project's own is none of its errors
-                keys = ("tool", "uv", "workspace")
-                workspace = read_toml(folder / "pyproject.toml").table(*keys)
-                member, excluded = (
-                    any(self.root in folder.glob(pattern) for pattern in workspace.strings(key))
-                    for key in ("members", "exclude")
-                )
-                if member and not excluded:
-                    return True
-        return False
-
-    @property
-    def excluded(self) -> list[str]:
-        """The tests of `find` for what COSMO_EXCLUDE names below the folder that it runs in."""
-        return [f"-path ./{shlex.quote(pattern)}" for pattern in self.get("COSMO_EXCLUDE")]
-
-    @cached_property
-    def epoch(self) -> int:
-        """The time, in seconds since 1970, of all that goes in.
-
-        SOURCE_DATE_EPOCH, else the time of the last commit, else 1980; kept to what a zip and a
-        `.pyc` can hold. Source: the specification of SOURCE_DATE_EPOCH, reproducible-builds.org.
-        """
-        given = os.environ.get("SOURCE_DATE_EPOCH")
-        if given is not None and not re.fullmatch("[0-9]{1,18}", given):
-            rule = "write a time in seconds since 1970, or unset it"
-            raise RecipeError(f"SOURCE_DATE_EPOCH={given!r}: {rule}")
-        seconds = int(given) if given is not None else last_commit(self.root)
-        return min(max(seconds, FIRST_TIME), LAST_TIME)
-
-    def check(self) -> None:
-        """Check all settings, the source, the lock, and that no folder is in a result's place."""
-        with exit_on_error("the settings cannot be read"):
-            for name in SETTINGS:
-                self.get(name)
-            for path in (self.source, *self.beside):
-                check_source(path, Path(self.build), self.get("COSMO_EXCLUDE"))
-        results = [executable.path for executable in self.executables]
-        for result in (*results, f"{self.build}/python", f"{self.build}/zip"):
-            if Path(result).is_dir():
-                raise RecipeError(f"{result} is a folder, in the place of a file to make; move it")
-        _ = self.lock, self.epoch
-
-    def check_build_folder(self) -> None:
-        """Check that nothing a build writes leads out of the build folder."""
-        build = Path(self.build)
-        paths = [*(build / name for name in WORK_FILES), *(build / "download").rglob("*")]
-        for path in (*paths, *build.glob(".ape*"), *build.glob(".layer/*")):
-            if path.is_symlink():
-                problem = "is a symbolic link, and a build would write through it; remove it"
-                raise RecipeError(f"{path} {problem}")
-
-    def infer_pkg(self) -> list[Table]:
-        """PKG from what starts, where the project's name, if it has one, is no package's."""
-        pkg, entry = self.value("PKG"), self.value("COSMO_ENTRY")
-        if pkg.text is not None:
-            with suppress(RecipeError):
-                _ = self.script or find_source(self.root, self.get("COSMO_SRC"), pkg)
-                return []
-        scripts, where = self.metadata.scripts, "COSMO_ENTRY"
-        if entry.text is None:
-            entry, where = entry._replace(text="*" if scripts else None), "[project.scripts]"
-        entries = find_entries(entry, scripts, "", True).values()
-        tops = {re.split("[.:]", target)[0] for target in entries} - {""}
-        if not tops and not scripts and not self.script:
-            tops, where = set(find_packages(self.root / "src")), "the only package in src"
-        return [Table(where, {"PKG": tops.pop()})] if len(tops) == 1 else []
+    def path(self, relative: str) -> Path:
+        """Return a path of the project from the root of the file system."""
+        return self.root / relative
 
 
-def load_project(options: Mapping[str, str] | None = None) -> Project:
-    """The project that the options of a task, the environment or the current directory name."""
-    with exit_on_error("the settings cannot be read"):
-        given = (Table("option", options or {}), Table("environment", os.environ))
-        project = Project(locate_project(Path.cwd(), *given), *given)
-        values = [(options or {}).get(name, "") for name in (CONSTRAINT, FORCE, INPUTS)]
-        project.constraint, project.force, project.inputs = values
-        return project
+def read_script(path: Path) -> dict[str, Any]:
+    """Read the metadata in a script's comments; dependencies stand as those of `[project]`."""
+    text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    blocks = [match["content"] for match in re.finditer(SCRIPT_BLOCK, text)]
+    if len(blocks) > 1 or (not blocks and re.search("(?m)^# /// script$", text)):
+        problem = "several `# /// script` blocks" if blocks else "a `# /// script` without an end"
+        raise RecipeError(f"{path} has {problem}; write one, which ends with `# ///`")
+    content = re.sub("(?m)^# ?", "", "".join(blocks)).encode()
+    data = parse_toml(f"the `# /// script` block of {path}", content)
+    keys = {"dependencies", "requires-python"} & data.keys()
+    return {**data, "project": {key: data[key] for key in keys}}
 
 
-@lru_cache
-def last_commit(folder: Path) -> int:
-    """The time of the last commit where a project lies, in seconds; 0 where git has none.
+class Location(NamedTuple):
+    """Where a project lies: its folder, what `pyproject.toml` or the script says, its settings."""
 
-    The environment's GIT_* variables make no difference; git's own safeguards hold.
+    root: Path
+    data: Mapping[str, Any]
+    tables: tuple[Table, ...]
+    script: str = ""
+
+
+def read_location(path: Path) -> Location:
+    """Read the project in a folder, or a script."""
+    root, script = (path.parent, path.name) if path.is_file() else (path, "")
+    file = path if script else path / "pyproject.toml"
+    with exit_on_error(f"{file} cannot be read"):
+        content = b"" if script or not file.exists() else file.read_bytes()
+        data = read_script(path) if script else parse_toml(file, content)
+    for key in table(data, "tool", "cosmo").keys() - {"env"}:
+        raise RecipeError(f"{file}: tool.cosmo.{key} is not read; write it under [tool.cosmo.env]")
+    tables, article = [], ("tool", "ds", "scripts", "_", "env")
+    for origin, keys in (("[tool.cosmo.env]", ("tool", "cosmo", "env")), (ARTICLE, article)):
+        texts = {}
+        for name, value in table(data, *keys).items():
+            if isinstance(value, (str, int, float)):
+                texts[name] = str(int(value) if isinstance(value, bool) else value)
+            elif name.startswith("COSMO_") or name in ("PKG", "DIR_SITE"):
+                raise RecipeError(f"{file}: {origin} {name} must be a string; correct it there")
+        tables.append(Table(origin, texts))
+    return Location(root, data, tuple(tables), script)
+
+
+def locate(here: Path, given: tuple[Table, ...]) -> Location:
+    """Find the script or project that COSMO_SCRIPT or COSMO_PROJECT names, else the nearest one.
+
+    The nearest `pyproject.toml` may itself send on with one of these, once.
     """
-    env = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
-    git = ["git", "-c", "log.showSignature=false", "log", "-1", "--format=%ct"]
-    try:
-        done = subprocess.run(  # no shell, and no value of a setting
-            git,
-            cwd=folder,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+    location = locate_named(here, given)
+    if location is None:
+        nearest = read_location(nearest_project(here, given))
+        location = locate_named(nearest.root, (*given, *nearest.tables)) or nearest
+    return location
+
+
+def locate_named(base: Path, tables: tuple[Table, ...]) -> Location | None:
+    """Read the script or project that a setting names, if one does; its path begins at `base`."""
+    for name, kind in (("COSMO_SCRIPT", "file"), ("COSMO_PROJECT", "folder")):
+        value = find(name, tables, base)
+        if value.text is not None:
+            path = (base / Path(value.text).expanduser()).resolve()
+            if not value.text or not (path.is_file() if kind == "file" else path.is_dir()):
+                raise value.error(f": no such {kind}: {path}; correct it")
+            return read_location(path)
+    return None
+
+
+def nearest_project(here: Path, given: tuple[Table, ...]) -> Path:
+    """Find the nearest folder of a project, at `here` or above; `here` itself if PKG is in it."""
+    top = (find("PKG", given, here).text or "").partition(".")[0]
+    own = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
+    for names in (["pyproject.toml"], [] if own else ["setup.py", "setup.cfg", "tasks.py"]):
+        for folder in (here, *here.parents):
+            if any((folder / name).is_file() for name in names):
+                return folder
+    return here
+
+
+def load_project(options: Options | None = None) -> Project:
+    """Load the project that the options, the environment or the current directory name, once.
+
+    Raises `RecipeError` for what is wrong with its settings, its files or its lock.
+    """
+    options = options or Options()
+    with exit_on_error("the settings cannot be read"):
+        chosen = {"COSMO_SCRIPT": options.script} if options.script else {}
+        chosen.update({"COSMO_OFFLINE": "1"} if options.offline else {})
+        given = (Table("option", chosen), Table("environment", os.environ))
+        root, data, tables, script = locate(Path.cwd().resolve(), given)
+        if options.app:
+            data, tables, script = {}, (), ""
+        else:
+            check_names((*given, *tables), tables[0], root / (script or "pyproject.toml"))
+        way = find_way(root, data, script, options)
+        if way == "article":
+            tables = (*tables, Table(ARTICLE, {"COSMO_ISOLATED": "0"}))
+        settings, name = read_settings(root, (*given, *tables)), distribution_name(root, data)
+        source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
+        starts = find_starts(settings, data, name, script, module, options)
+        ignored = options.lock or options.app
+        lock = None if ignored else read_lock(root / lock_name(script), lock_command(script))
+        return Project(
+            *(root, settings, options, way, data, name, script, source, module, starts),
+            *(read_epoch(), lock),
         )
-    except OSError:
-        return 0
-    if done.returncode and any((path / ".git").exists() for path in (folder, *folder.parents)):
-        reason = (done.stderr.strip().splitlines() or ["git does not say why"])[0]
-        log(f"epoch    1980, for git has no last commit here: {reason}")
-    return int(done.stdout) if done.stdout.strip().isdigit() else 0
+
+
+def find_way(root: Path, data: Mapping[str, Any], script: str, options: Options) -> str:
+    """Choose the way: the article's table, a project that can be built, or a copy."""
+    if script:
+        return "copy"
+    if options.app:
+        return "wheel"
+    if "PKG" in table(data, "tool", "ds", "scripts", "_", "env"):
+        return "article"
+    uv = table(data, "tool", "uv").get("package") is True
+    built = "build-system" in data or uv or (root / "setup.py").is_file() or setup_name(root)
+    return "wheel" if built else "copy"
+
+
+def setup_name(root: Path) -> str:
+    """Read the name in `setup.cfg`, empty where there is none."""
+    parser = ConfigParser(interpolation=None)
+    with suppress(ConfigError, UnicodeError):
+        parser.read(root / "setup.cfg", "utf-8")
+        return parser.get("metadata", "name", fallback="")
+    return ""
+
+
+def distribution_name(root: Path, data: Mapping[str, Any]) -> str:
+    """Find the distribution's name where it is written, empty where only a build tells it."""
+    names = table(data, "project").get("name"), table(data, "tool", "poetry").get("name")
+    name = next((str(name) for name in names if name), "") or setup_name(root)
+    return name if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name) else ""
+
+
+def find_source(
+    root: Path, settings: Settings, script: str, data: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Find the package or module to copy: its path, and the module that it becomes.
+
+    It is PKG's, the one that `[project]` is called like, or the one that its command is in.
+    """
+    if script:
+        return script, settings.pkg or script_module(Path(script).stem)
+    folders = [settings.src] if settings.src else ["src", "."]
+    named = re.sub(r"[-.]", "_", str(table(data, "project").get("name") or ""))
+    entries = map(str, table(data, "project", "scripts").values())
+    names = (
+        [settings.pkg] if settings.pkg else [named, *(re.split("[.:]", one)[0] for one in entries)]
+    )
+    for name in filter(None, names):
+        top = name.partition(".")[0]
+        for path in (Path(folder, one) for folder in folders for one in (top, f"{top}.py")):
+            if (root / path).is_file() if path.suffix else (root / path).is_dir():
+                return str(path), name
+    if any(names):
+        top = next(filter(None, names)).partition(".")[0]
+        places = " nor ".join(os.path.normpath(Path(folder, top)) for folder in folders)
+        where = settings.values["PKG"].origin if settings.pkg else "[project]"
+        remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
+        raise RecipeError(
+            f"PKG={top} ({where}): there is neither {places}, nor such a .py; {remedy}"
+        )
+    file = root / "pyproject.toml"
+    there = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
+    remedy = "or name the package to run, as in `PKG=name invoke cosmo`"
+    raise RecipeError(f"PKG is not set{there[file.exists()]}, {remedy}")
+
+
+def script_module(stem: str) -> str:
+    """Name the module that a script becomes: as the script, if Python allows and lacks it."""
+    name = re.sub(r"\W", "_", stem)
+    here = (path.stem for path in Path(os.__file__).parent.iterdir())  # before Python 3.10
+    library = getattr(sys, "stdlib_module_names", None) or set(here)
+    taken = is_reserved(name) or name in library or not name.isidentifier()
+    return f"script_{name}" if taken else name
+
+
+def find_starts(
+    s: Settings, data: Mapping[str, Any], name: str, script: str, module: str, options: Options
+) -> tuple[Start, ...]:
+    """Find what starts; of a wheel the installed entry points say it, unless a setting does."""
+    scripts = {key: str(one) for key, one in table(data, "project", "scripts").items()}
+    if s.args is not None and s.entry:
+        raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
+    if s.entry == "*" and s.out:
+        raise RecipeError(
+            f"COSMO_OUT={s.out} cannot name several executables; set it for one entry"
+        )
+    if s.args is not None:
+        return (Start(s.pkg or module or name or os.path.basename(s.out or "program"), ""),)
+    if not module:
+        entry = options.app[1] if options.app else s.entry
+        return (Start(s.pkg or "", entry or (f"-m {s.pkg}" if s.pkg else "")),)
+    stem = Path(script).stem
+    result = stem if script and not is_reserved(stem) else module
+    if s.entry == "*" and scripts:
+        return tuple(Start(key, one) for key, one in scripts.items())
+    if s.entry and s.entry not in scripts and ":" not in s.entry:
+        known = f"[project.scripts] has {', '.join(scripts)}" if scripts else "there are no scripts"
+        problem = f" is neither `module:function` nor a command; {known}; correct it"
+        raise s.values["COSMO_ENTRY"].error(problem)
+    if s.entry:
+        return (Start(result, scripts.get(s.entry, s.entry)),)
+    if len(scripts) == 1 and not s.pkg:
+        return (Start(*next(iter(scripts.items()))),)
+    return (Start(result, f"-r {module}" if script else f"-m {module}"),)
+
+
+def read_epoch() -> int:
+    """Read SOURCE_DATE_EPOCH, the time of all that goes in, in seconds since 1970; else 1980.
+
+    It is kept to what a zip and a `.pyc` can hold. Source: the specification of SOURCE_DATE_EPOCH,
+    reproducible-builds.org.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not re.fullmatch("[0-9]{1,18}", given):
+        rule = "write a time in seconds since 1970, or unset it"
+        raise RecipeError(f"SOURCE_DATE_EPOCH={given!r}: {rule}")
+    return min(max(int(given), FIRST_TIME), LAST_TIME)

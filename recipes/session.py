@@ -1,101 +1,136 @@
-"""Build-folder lock and signal handling for one task."""
+"""One build: the project, loaded once, alone in its build folder; its variables and its shell."""
 
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
-from .project import FIRST_TIME, Project, load_project
-from .shell import LineRunner, RecipeError, Shell, exit_on_error
+from .project import Options, Project, Uv, load_project
+from .shell import RecipeError, Shell, exit_on_error, handle_signals, lock_build_folder, quote
 
-OPTIONS = "cosmo_recipes"
-"""Where, in Invoke's configuration, the options of a task stand for the tasks that it runs."""
-
-LOCKED_DIRS: dict[str, int] = {}
-"""The build folders that this process has locked until it ends, and the open file of each lock."""
+PROJECT = "cosmo_recipes_project"
+"""Where, in Invoke's configuration, `invoke cosmo` hands the project on to the phases."""
 
 
 @contextmanager
-def session(
-    c: Context, task: str, options: Mapping[str, str] | None = None
-) -> Iterator[tuple[Project, Shell]]:
-    """The project and the shell for one task, with its options, alone in the build folder.
+def session(c: Context, task: str) -> Iterator[tuple[Project, Shell]]:
+    """Yield the project and the shell for one task, alone in the build folder.
 
-    The lines get the article's settings, and what zip, Python and the sorting of names must not
-    depend on; and TMPDIR, where an Actually Portable Executable writes its loader. Source for that:
-    Cosmopolitan, `ape/ape.S`.
+    The project is the one that `invoke cosmo` loaded, if it runs the task.
     """
-    with handle_signals(), exit_on_error(f"cosmo.{task} cannot go on"):
-        p = load_project({**c.config.get(OPTIONS, {}), **(options or {})})
-        p.check_build_folder()
-        article = {
-            "SOURCE_DATE_EPOCH": str(p.epoch),
-            "PKG": p.value("PKG").text or "",
-            "DIR_SITE": p.site,
-        }
-        fixed = {"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"}
-        # with which Python writes no time into a `.pyc`. Source: py_compile's documentation
-        fixed["SOURCE_DATE_EPOCH"] = os.environ.get("SOURCE_DATE_EPOCH") or str(FIRST_TIME)
-        sh = Shell(c, task, {**article, **fixed, "TMPDIR": p.build})
-        if not sh.dry:
-            lock_build_folder(Path(p.build))
-        yield p, sh
-
-
-def lock_build_folder(build: Path) -> None:
-    """Keep other builds out of the build folder until this process ends, however it does."""
-    path = build.resolve() / ".lock"
-    if str(path) in LOCKED_DIRS:
+    loaded = c.config.get(PROJECT)
+    if loaded:
+        yield loaded, make_shell(c, task, loaded)
         return
-    build.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError), (build / ".gitignore").open("x") as file:
-        file.write("*\n")
-    number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-    LOCKED_DIRS[str(path)] = number
-    try:
-        with suppress(ImportError):  # no POSIX system
-            import fcntl
-
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(LOCKED_DIRS.pop(str(path)))
-        problem = "is in use by another build; run this again when that has ended"
-        raise RecipeError(f"{build} {problem}") from None
-    except OSError:
-        pass  # a file system without locks
+    with build_session(c, Options()) as p:
+        yield p, make_shell(c, task, p)
 
 
 @contextmanager
-def handle_signals() -> Iterator[None]:
-    """While it lasts, a signal ends the line that runs, and all it started, with one message."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-    before = {number: signal.getsignal(number) for number in numbers}
-    handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+def build_session(c: Context, options: Options) -> Iterator[Project]:
+    """Load the project, check and lock its build folder; a dry run prints the variables."""
+    with handle_signals(), exit_on_error("cosmo cannot go on"):
+        p = load_project(options)
+        if c.config.run.dry:
+            make_shell(c, "", p).announce()
+            yield p
+            return
+        if needs_uv(p):
+            p = replace(p, uv=find_uv(p))
+        check_build_folder(p.path(p.build))
+        with lock_build_folder(p.path(p.build)):
+            yield p
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        for other in handled:
-            signal.signal(other, signal.SIG_IGN)
-        LineRunner.end_all()
-        name = signal.Signals(number).name
-        message = f"cosmo: interrupted by {name}; what a build made before is whole; run it again"
-        raise Exit(message, code=128 + number)
 
-    try:
-        for number in handled:
-            signal.signal(number, stop)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def find_uv(p: Project) -> Uv:
+    """Find uv on PATH, beside this Python, or the one that started it; ask its version once.
+
+    Raises `RecipeError` where it is missing, or older than 0.13, with which the lines were tried;
+    below 0.12 it believes the paths in a RECORD. Source of UV: uv's documentation of `uv run`.
+    """
+    places = ("uv", str(Path(sys.executable).with_name("uv")), os.environ.get("UV", ""))
+    path = next((place for place in places if place and shutil.which(place)), "")
+    remedy = "get it with `pip install -U 'uv>=0.13'` or `uv self update`"
+    if not path:
+        raise RecipeError(f"{p.label} cannot be installed: there is no uv on PATH; {remedy}")
+    with exit_on_error("uv cannot be started"):
+        line = [path, "--version"]
+        shown = subprocess.run(line, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    match = re.match(r"uv (\d+)\.(\d+)\S*", shown)
+    if not match or (int(match[1]), int(match[2])) < (0, 13):
+        raise RecipeError(f"uv is too old: it says {shown.strip()!r}; {remedy}")
+    return Uv("uv" if path == "uv" else quote(path), match[0])
+
+
+def needs_uv(p: Project) -> bool:
+    """Tell whether a build calls uv: to build the wheel, or to install something."""
+    return p.way == "wheel" or p.installs
+
+
+def make_shell(c: Context, task: str, p: Project) -> Shell:
+    """Make the shell whose lines have the article's variables, and no others that matter.
+
+    Neither zip, Python nor the sorting of names may depend on the user's. TMPDIR is where an APE
+    file writes its loader. Source for that: Cosmopolitan, `ape/ape.S`.
+    """
+    pkg = p.settings.pkg or p.module
+    exports = {
+        "SOURCE_DATE_EPOCH": str(p.epoch),
+        **({"PKG": pkg} if pkg else {}),
+        "DIR_SITE": p.site,
+    }
+    exports.update({"LC_ALL": "C", "TZ": "UTC0", "ZIP": "", "ZIPOPT": "", "PYTHONHASHSEED": "0"})
+    exports["TMPDIR"] = f"$PWD/{p.build}"
+    if needs_uv(p):
+        exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never")
+        exports.update(UV_LINK_MODE="copy", UV_NO_EDITABLE="1")
+        exports.update({"UV_OFFLINE": "1"} if p.settings.offline else {})
+        exports["DIST_EXTRA_CONFIG"] = f"$PWD/{p.build}/.setuptools/setup.cfg"
+    return Shell(c, f"cosmo.{task}", exports, p.root)
+
+
+def check_build_folder(build: Path) -> None:
+    """Check that a build would write into plain files and folders, and through no link."""
+    paths = [build, *(build.iterdir() if build.is_dir() else ()), build / "Lib/site-packages"]
+    for path in paths:
+        kind = path.lstat().st_mode if path.exists() or path.is_symlink() else stat.S_IFDIR
+        if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
+            problem = "is a symbolic link" if stat.S_ISLNK(kind) else "is not a plain file"
+            raise RecipeError(f"{path} {problem}, and a build would write through it; remove it")
+    for name in ("python", "zip", ".args", ".inside.py", ".target", ".made.json", ".digest"):
+        if (build / name).is_dir():
+            raise RecipeError(f"{build / name} is a folder, in the place of a file; remove it")
+
+
+def inside_text(p: Project) -> str:
+    """Return the command that prints the programs of `inside`, which the interpreter runs."""
+    vendored = __name__ != "recipes.session"  # they are the last section of this file
+    path = Path(__file__) if vendored else Path(__file__).with_name("inside")
+    shown = quote(min(os.path.relpath(path, p.root), str(path), key=len))
+    return f"sed '1,/^# inside$/d' {shown}" if vendored else f"sed '/^from \\./d' {shown}/*.py"
+
+
+def zip_command(p: Project, folder: str = ".") -> str:
+    """Return how a line in `folder` calls zip: the one on PATH, else the one that was fetched."""
+    return "zip" if shutil.which("zip") else f"sh ./{quote(os.path.relpath(p.build, folder))}/zip"
+
+
+def compile_command(p: Project, build: str) -> str:
+    """Return how the interpreter compiles below `Lib`, so that tracebacks name files in /zip.
+
+    With SOURCE_DATE_EPOCH no `.pyc` carries a time. Where the `.py` is shipped too, its `.pyc` goes
+    to `__pycache__`, and is never checked against it: Python ignores one beside a `.py`.
+    """
+    options = f" -{'O' * p.settings.optimize}" if p.settings.optimize else ""
+    form = "--invalidation-mode unchecked-hash" if p.settings.source else "-b"
+    return f"sh {build}/python{options} -m compileall {form} -p /zip/Lib"

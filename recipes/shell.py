@@ -1,4 +1,4 @@
-"""One line for the shell, its echo and its failure; messages and progress bars."""
+"""One line for the shell, its echo and its failure; messages, progress, the lock, signals."""
 
 from __future__ import annotations
 
@@ -9,27 +9,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from types import FrameType
+from typing import Any, NamedTuple, NoReturn
 
 from invoke.context import Context
 from invoke.exceptions import CommandTimedOut, Exit
 from invoke.runners import Local, Result
 from invoke.watchers import StreamWatcher
-from tqdm import tqdm
-
-TIMEOUT = 3.0
-"""For how many seconds the programs of a line may go on after they were told to end."""
 
 FIXED = {"warn": True, "hide": "both", "echo_format": "{command}", "replace_env": True}
 FIXED.update(dict.fromkeys(("pty", "asynchronous", "disown", "in_stream"), False))
 """What the recipes need of Invoke's options, whatever its configuration says."""
-
-SHOWN_LINES = 20
-"""How many of the last lines of a tool that failed are shown."""
 
 
 class RecipeError(Exit):
@@ -40,7 +34,7 @@ class RecipeError(Exit):
 
 
 def printable(text: str) -> str:
-    """A text as it can be printed in one line: what a terminal would obey is spelt out."""
+    """Spell out the characters that a terminal would obey."""
     letters = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     return "".join(letters)
 
@@ -60,9 +54,8 @@ def log(message: str) -> None:
 
 
 def print_result(text: str) -> None:
-    """Print what was asked for; what standard output's encoding lacks is spelt out."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print_bytes([f"{text}\n".encode(encoding, "backslashreplace")])
+    """Print what was asked for; spell out what standard output's encoding lacks."""
+    print_bytes([f"{text}\n".encode(sys.stdout.encoding or "utf-8", "backslashreplace")])
 
 
 def print_bytes(blocks: Iterable[bytes]) -> None:
@@ -81,158 +74,145 @@ def print_bytes(blocks: Iterable[bytes]) -> None:
             raise RecipeError(f"the result cannot be printed: {error}; run it again") from error
 
 
+def quote(path: str) -> str:
+    """Quote a path for the shell, so that a leading dash cannot be taken for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many there are: `1 file`, `2 files`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class LineRunner(Local):
-    """Runs a line without input; one that takes too long is ended with all that it started."""
+    """Run a line in a folder, without input, in a session of its own that can be ended whole."""
 
     input_sleep = 0.001  # seconds between two looks at whether it has ended; Invoke's is 0.01
-    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+    folder: Path
 
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
-        """Start the line; what Invoke reads of it is as in its own runner."""
-        null, pipe = subprocess.DEVNULL, subprocess.PIPE
-        line = [shell, "-c", command]
-        self.process = subprocess.Popen(line, env=env, stdin=null, stdout=pipe, stderr=pipe)
-        LineRunner.started.append(self.process)
+        """Start the line. It inherits the lock of the build folder, which outlives a killed us."""
+        self.process = subprocess.Popen(
+            [shell, "-c", command],
+            cwd=self.folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            close_fds=False,
+        )
 
     def kill(self) -> None:
-        """End the line, as Invoke does where it takes too long."""
-        end_processes([self.process.pid], timeout=0)
-
-    @classmethod
-    def end_all(cls) -> None:
-        """End the lines that run, and all that they started."""
-        end_processes([one.pid for one in cls.started if one.poll() is None])
-
-
-def processes() -> dict[int, int]:
-    """The parent of each process that has not ended. Source: proc(5), and `ps` in POSIX."""
-    proc, rows = Path("/proc"), []
-    for number in filter(str.isdigit, os.listdir(proc) if proc.is_dir() else ()):
-        with suppress(OSError):  # it has ended since
-            stat = (proc / number / "stat").read_text(errors="replace")
-            state, parent, *_ = stat.rpartition(")")[2].split()
-            rows.append([number, parent, state])
-    if not rows:
-        ps = ["ps", "-A", "-o", "pid=,ppid=,state="]
-        shown = subprocess.run(ps, capture_output=True, text=True, check=False).stdout
-        rows = [line.split() for line in shown.splitlines()]
-    return {int(number): int(parent) for number, parent, state in rows if state[0] != "Z"}
-
-
-def end_processes(roots: Iterable[int], timeout: float = TIMEOUT) -> None:
-    """End these processes, and all that they started; after `timeout` seconds by force."""
-    parents, tree = processes(), list(roots)
-    for number in tree:
-        tree += [child for child, parent in parents.items() if parent == number]
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        for number in tree:
+        """End the line and all that it started; after three seconds by force."""
+        for number in (signal.SIGTERM, signal.SIGKILL) if hasattr(self, "process") else ():
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(number, signal_number)
-        end = time.monotonic() + timeout
-        while tree and time.monotonic() < end:
-            time.sleep(0.02)
-            left = processes()
-            tree = [number for number in tree if number in left]
+                os.killpg(self.process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(3)
 
 
-def line_environment(c: Context) -> dict[str, str]:
-    """The user's environment, and Invoke's `run.env`."""
-    return {**os.environ, **c.config.run.env}
+class Bar(NamedTuple):
+    """A progress bar: each line of output that matches `pattern` moves it on by `scale` units."""
+
+    name: str
+    total: int | None
+    unit: str
+    pattern: str
+    scale: int = 1
+
+
+class Progress(StreamWatcher):
+    """Move a bar on. Each of Invoke's threads has a watcher, made with the same arguments."""
+
+    def __init__(self, bar: Any, pattern: str) -> None:
+        super().__init__()
+        self.bar, self.pattern, self.read = bar, pattern, 0
+
+    def submit(self, stream: str) -> Iterable[str]:
+        """Move the bar on; answer nothing."""
+        end = stream.rfind("\n") + 1
+        self.bar.update(len(re.findall(f"(?m)^{self.pattern}", stream[self.read : end])))
+        self.read = max(self.read, end)
+        return ()
+
+
+@contextmanager
+def watch(shown: Bar | None) -> Iterator[list[StreamWatcher]]:
+    """Show a progress bar on standard error while a line runs, on a terminal only."""
+    if shown is None or not sys.stderr.isatty():
+        yield []
+        return
+    from tqdm import tqdm  # imported here, as it takes a tenth of `invoke --list`
+
+    name, total, unit, pattern, scale = shown
+    scaled = scale if scale > 1 else False
+    with tqdm(desc=name, total=total, unit=unit, unit_scale=scaled, leave=False) as bar:
+        yield [Progress(bar, pattern)]
 
 
 class Shell:
-    """Runs the lines of one task through Invoke; a dry run prints them as a script.
+    """Runs the lines of one task through Invoke, in one folder; a dry run prints them.
 
     `exports` are the variables that the lines expand, and those on which what is built must not
     depend. No `PYTHON*` variable of the user reaches a line.
     """
 
-    exported: ClassVar[dict[str, str]] = {}
-
-    def __init__(self, c: Context, task: str, exports: Mapping[str, str]) -> None:
-        self.c, self.task, self.exports = c, task, dict(exports)
-        self.dry, self.comment = bool(c.config.run.dry), f"# cosmo.{task}"
-
-    def environment(self) -> dict[str, str]:
-        """The environment of a line: the user's, Invoke's `run.env`, and `exports`."""
-        env = line_environment(self.c)
-        for name in [name for name in env if name.startswith("PYTHON") or name == "CDPATH"]:
-            del env[name]
-        return {**env, **self.exports, "TMPDIR": os.path.abspath(self.exports["TMPDIR"])}
+    def __init__(self, c: Context, task: str, exports: Mapping[str, str], folder: Path) -> None:
+        self.c, self.task, self.exports, self.folder = c, task, exports, folder
+        self.dry, self.comment = bool(c.config.run.dry), f"# {task}"
+        self.env = {**os.environ, **c.config.run.env}
+        for name in [name for name in self.env if name.startswith("PYTHON") or name == "CDPATH"]:
+            del self.env[name]
+        self.env.update((name, text.replace("$PWD", str(folder))) for name, text in exports.items())
 
     def announce(self) -> None:
-        """Print the exports that are new to the script, and the task's name as a comment."""
-        if not Shell.exported:
-            print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
-        new = dict(self.exports.items() - Shell.exported.items())
-        words = [f"{name}={quote(new[name])}" for name in self.exports if name in new]
-        words = [word.replace("TMPDIR=", 'TMPDIR="$PWD"/', 1) for word in words]
-        lines = ["export"]
-        for word in words:
+        """Print how a script of the lines begins: its folder, and the variables."""
+        folder, lines = os.path.relpath(self.folder), ["export"]
+        print(f"cd {quote(folder)}\n" * (folder != "."), end="")
+        print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
+        for name, text in self.exports.items():
+            inner = text.startswith("$PWD")
+            word = f'{name}="$PWD"{quote(text[4:])}' if inner else f"{name}={quote(text)}"
             lines += ["export"] if len(lines[-1]) + len(word) > 100 else []
             lines[-1] += f" {word}"
-        print(*lines if words else (), sep="\n", end="\n" if words else "")
-        Shell.exported.update(self.exports)
-        if self.comment:
-            print(self.comment)
-            self.comment = ""
+        print(*lines, sep="\n")
 
     def run(
         self,
         line: str,
         failed: str = "",
         remedy: str = "fix this and run it again",
-        at: str = "",
-        progress: Progress | None = None,
+        bar: Bar | None = None,
         reason: Callable[[Result], str] | None = None,
     ) -> Result:
-        """Run one POSIX line, in the folder `at` if given.
+        """Run one POSIX line.
 
         Where it fails, `RecipeError` says what `failed`, why, and the remedy. `reason` says why;
         else one line of output does, and more of it is shown before the error. Invoke's
         configuration chooses the shell, the echo and the timeout.
         """
-        failed = failed or f"cosmo.{self.task} failed"
-        if at:  # whichever symbolic links lead to the current folder
-            folder = '"$DIR_SITE"' if at == self.exports["DIR_SITE"] else quote(at)
-            line = f"(cd {'-P ' if at.startswith('..') else ''}{folder} && {line})"
-        elif " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
-            line = f"({line})"
-        if self.dry and hasattr(signal, "SIGPIPE"):
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that stops ends the script
-        if self.dry or self.c.config.run.echo:
-            self.announce()
+        if (self.dry or self.c.config.run.echo) and self.comment:
+            if self.dry and hasattr(signal, "SIGPIPE"):
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader may stop early
+            print(self.comment)
+            self.comment = ""
         shell = shutil.which(str(self.c.config.run.shell or "sh")) or "/bin/sh"
-        options = {
-            "shell": shell,
-            "env": self.environment(),
-            "watchers": [progress] * bool(progress),
-        }
-        with exit_on_error(failed):
-            try:
-                result: Result = self.c._run(LineRunner(self.c), line, **FIXED, **options)
-            except CommandTimedOut as error:
-                why = f"it took longer than {error.timeout} seconds"
-                raise RecipeError(f"{failed}: {why}; {remedy}") from error
-        if result.failed:
-            why = reason(result) if reason else show_output(result, progress)
+        failed, runner = failed or f"{self.task} failed", LineRunner(self.c)
+        runner.folder = self.folder
+        try:
+            with exit_on_error(failed), watch(None if self.dry else bar) as watchers:
+                result = runner.run(line, shell=shell, env=self.env, watchers=watchers, **FIXED)
+        except CommandTimedOut as error:
+            why = f"it took longer than {error.timeout} seconds"
+            raise RecipeError(f"{failed}: {why}; {remedy}") from error
+        except BaseException:
+            runner.kill()
+            raise
+        if result is None or result.failed:
+            why = reason(result) if reason else show_output(result)
             raise RecipeError(f"{failed}: {why}" + (f"; {remedy}" if remedy else ""))
         return result
-
-    def remove(self, folder: str, tests: list[str]) -> None:
-        """Run the line that removes, below a folder, what passes one of these tests of `find`.
-
-        It runs there, for to `-path` the folder would be a part of the pattern.
-        """
-        find = rf"find . -depth \( {' -o '.join(tests)} \) -exec rm -rf {{}} +"
-        if tests:
-            self.run(find, at=folder)
-
-    def exclude(self, folder: str, tests: list[str]) -> None:
-        """Remove so, and what is empty then: to Python an empty folder is a package."""
-        self.remove(folder, tests)
-        if tests:
-            self.run("find . -depth -type d -exec rmdir {} + 2>/dev/null || :", at=folder)
 
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
@@ -240,57 +220,61 @@ class Shell:
             log(f"{phase:<9}" + printable(re.sub(r"\s", " ", message)))
 
 
-def show_output(result: Result, progress: Progress | None) -> str:
-    """Show the last lines of a tool that failed; return the reason, for a line of ours."""
-    output = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
-    counted = [bool(progress and progress.pattern.match(line)) for line in (*output, "")]
-    counted[-1] = True  # of the lines that are counted, one stays before others: it may name a file
-    lines = [line for at, line in enumerate(output) if not (counted[at] and counted[at + 1])]
+def show_output(result: Result) -> str:
+    """Show the last 20 lines of a tool that failed; return the reason, for a line of ours."""
+    lines = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+    lines = [line for line in lines if not re.match(r"Compiling |Listing |\s*adding: ", line)]
     if len(lines) == 1:
         return re.sub(r"^\S*sh: (line )?\d+: ", "", lines[0])
-    for line in lines[-SHOWN_LINES:]:
+    for line in lines[-20:]:
         log(printable(line.expandtabs()))
     return "see above" if lines else f"exit status {result.exited}"
 
 
-def quote(path: str) -> str:
-    """`path`, quoted for the shell; one that begins with a dash cannot be taken for an option."""
-    return shlex.quote(f"./{path}" if path.startswith("-") else path)
+@contextmanager
+def lock_build_folder(build: Path) -> Iterator[None]:
+    """Keep other builds out of the build folder, also while a line of a killed build still runs.
+
+    Each line inherits the open file that is locked, and the system unlocks it when none is left.
+    """
+    build.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError), (build / ".gitignore").open("x") as file:
+        file.write("*\n")
+    number = os.open(build / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        os.set_inheritable(number, True)
+        with suppress(ImportError):  # no POSIX system
+            import fcntl
+
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        problem = "is in use by another build; run this again when that has ended"
+        raise RecipeError(f"{build} {problem}") from None
+    finally:
+        os.close(number)
 
 
 @contextmanager
-def progress_bar(name: str, total: int | None, unit: str) -> Iterator[tqdm[NoReturn]]:
-    """A progress bar on standard error, on a terminal only. The unit `B` is scaled (kB, MB)."""
-    scaled, silent = unit == "B", not sys.stderr.isatty()
-    bar: tqdm[NoReturn] = tqdm(
-        desc=name, total=total, unit=unit, unit_scale=scaled, disable=silent, leave=False
-    )
-    with bar:
-        yield bar
-        bar.total = bar.n
-        bar.refresh()
+def handle_signals() -> Iterator[None]:
+    """While it lasts, a signal ends the line that runs, and all it started, with one message."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {number: signal.getsignal(number) for number in numbers}
+    handled = [number for number, handler in before.items() if handler != signal.SIG_IGN]
 
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        for other in handled:
+            signal.signal(other, signal.SIG_IGN)
+        name = signal.Signals(number).name
+        message = f"cosmo: interrupted by {name}; what a build made before is whole; run it again"
+        raise Exit(message, code=128 + number)
 
-class Progress(StreamWatcher):
-    """Moves a bar on by one for each line with the first group of `start`, or by a folder's size.
-
-    Each of Invoke's threads has a watcher of its own, made with the same arguments.
-    """
-
-    def __init__(self, bar: tqdm[NoReturn], start: str, folder: str = "") -> None:
-        super().__init__()
-        self.bar, self.pattern, self.folder, self.read = bar, re.compile(start), folder, 0
-
-    def submit(self, stream: str) -> Iterable[str]:
-        """Move the bar on; nothing is ever answered."""
-        whole = stream.rfind("\n") + 1
-        lines = stream[self.read : whole].splitlines()
-        self.read = max(self.read, whole)
-        if self.folder:
-            with suppress(OSError):
-                files = Path(self.folder).iterdir()
-                self.bar.update(sum(path.stat().st_size for path in files) - self.bar.n)
-        else:
-            matches = map(self.pattern.match, lines)
-            self.bar.update(sum(1 for match in matches if match and match[1]))
-        return ()
+    try:
+        for number in handled:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
