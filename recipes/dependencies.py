@@ -217,7 +217,7 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
 def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     """Resolve the dependencies to `.deps/pylock.toml`, unless they are locked."""
     b, uv, app = quote(p.build), p.uv.command, p.options.app or ("", "", ())
-    line = f"{uv} pip compile -q $(cat {b}/.target) --no-header{upgrade}"
+    line = f"{uv} pip compile -q $(cat {b}/.target){upgrade}"
     name = quote(p.name) if p.name else f"\"$(ls {b}/.wheel | sed 's/-.*//')\""
     if kind in ("none", "lock"):
         return
@@ -229,9 +229,9 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
         line += f" {quote(str(p.settings.deps))}"
     elif kind == "script":  # with -p it is not narrowed to the host's Python
         python = f"\"<=$(cut -d ' ' -f 2 {b}/.target)\""
-        line = f"{uv} export -q --no-header --script {quote(p.script)} -p {python}"
+        line = f"{uv} export -q --script {quote(p.script)} -p {python}"
     elif kind == "uv.lock":  # it may be for another Python than the host's
-        line = f"unset UV_PYTHON; {uv} export -q --no-header --frozen --no-default-groups"
+        line = f"env -u UV_PYTHON {uv} export -q --frozen --no-default-groups"
         line += " --no-emit-project"
     else:  # of the program that was installed already
         pins = r"sed -n 's/-\([^-]*\)\.dist-info$/==\1/p'"
@@ -239,17 +239,13 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
         sh.run(f"printf '%s\\n' {shlex.join([app[0], *app[2]])} > {b}/.deps/app.txt")
         line += f' --no-emit-package "$(cut -d = -f 1 {b}/.deps/pins.txt)"'
         line += f" -c {b}/.deps/pins.txt {b}/.deps/app.txt"
-    line = (
-        f"({line} -o {b}/.deps/pylock.all.toml)"
-        if ";" in line[:20]
-        else f"{line} -o {b}/.deps/pylock.all.toml"
-    )
+    line += f" -o {b}/.deps/pylock.all.toml"
     sh.run(line, f"the dependencies of {p.label} cannot be resolved", network_remedy(p))
     # uv refuses a file that is not for the host's own Python
-    sh.run(f"sed '/^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")
+    sh.run(f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")
     # of a folder uv keeps what it built, until its metadata changes
-    folders = r"sed -n '/^name/h; /^directory/{g; s/name = /--refresh-package /; s/\"//gp;}'"
-    sh.run(f"{folders} {b}/.deps/pylock.toml > {b}/.deps/refresh")
+    names = """sed -n '/^name/h; /^directory/{g; s/name =/--refresh-package/; s/"//gp;}'"""
+    sh.run(f"(cd {b}/.deps && {names} pylock.toml > refresh)")
 
 
 def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
@@ -265,10 +261,10 @@ def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
     sh.run(line, f"the dependencies of {p.label} cannot be installed", network_remedy(p))
     exclude(p, sh, site)
     lib = f"cd {b}/.deps/Lib"
-    sh.run(f"({lib} && find site-packages -name '*.py' -print0 > ../sources)")
-    files = 0 if sh.dry else p.path(f"{p.build}/.deps/sources").read_bytes().count(b"\0")
+    sh.run(f"({lib} && find site-packages -name '*.py' -print0 > ../py)")
+    files = 0 if sh.dry else p.path(f"{p.build}/.deps/py").read_bytes().count(b"\0")
     # a template need not compile: then compileall ends with 1, and xargs with 123
-    line = f"xargs -0 -r -P 4 -n 400 {compile_command(p, '../..')} < ../sources"
+    line = f"xargs -0r -P4 -n400 {compile_command(p, '../..')} < ../py"
     sh.run(f"({lib} && {line}) || [ $? -lt 124 ]", bar=Bar("deps", files, "files", "Compiling "))
     fit(p, sh, site)
 

@@ -64,7 +64,7 @@ WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
 """The article's `wget -N`, with options that wget and wget2 take. TLS is verified, no `.wgetrc`
 is read, and nothing is written to the home folder."""
 
-IGNORED = "__pycache__ *.egg-info .DS_Store *~ .#* #*# .*.sw[op]"
+IGNORED = ("__pycache__ *.egg-info .DS_Store", "*~ .#* #*# .*.sw[op]")
 """What is not copied: the host's bytecode, what an editable install left, and editors' files."""
 
 
@@ -75,7 +75,7 @@ def clean(c: Context) -> None:
         b = quote(p.build)
         sh.log("clean", p.site)
         # the article: rm -rf $DIR_SITE
-        sh.run(f'rm -rf "$DIR_SITE" {b}/Lib {b}/.deps {b}/.new {b}/.wheel {b}/.setuptools')
+        sh.run(f'rm -rf "$DIR_SITE" {b}/Lib {b}/.deps {b}/.new {b}/.wheel {b}/.build')
 
 
 @task(pre=[clean])
@@ -84,20 +84,23 @@ def setup(c: Context) -> None:
     with session(c, "setup") as (p, sh):
         b = quote(p.build)
         # the article: mkdir -p $DIR_SITE
-        sh.run(f'mkdir -p "$DIR_SITE" {b}/.new {b}/.deps/Lib/site-packages {b}/.setuptools')
+        sh.run(f'mkdir -p "$DIR_SITE" {b}/.new {b}/.deps/Lib/site-packages {b}/.build')
         sh.run(f"{inside_text(p)} > {b}/.inside.py && echo '{{}}' > {b}/.new/notes.json")
         if p.source:
             sh.log("setup", f"{p.source} -> {p.site}")
             # the article: cp -r src/$PKG $DIR_SITE
             sh.run(f'cp -RL {quote(p.source)} "$DIR_SITE"{p.renamed} && chmod -R u+w "$DIR_SITE"')
             include(p, sh)
-            names = " -o ".join(f"-name {shlex.quote(name)}" for name in IGNORED.split())
-            sh.run(rf'find "$DIR_SITE" -depth \( {names} \) -exec rm -rf {{}} +')
+            for names in IGNORED:
+                tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
+                sh.run(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
             sh.run(f"ls -A {quote(p.beside)} > {b}/.new/beside")
         elif not p.options.app:
             sh.log("setup", f"a wheel of {p.label}, by its build backend")
-            where = rf'build_base = %s\n[egg_info]\negg_base = %s\n" {b}/.setuptools/build "$PWD"'
-            sh.run(rf'printf "[build]\n{where}/{b}/.setuptools > {b}/.setuptools/setup.cfg')
+            # setuptools leaves no litter, and takes nothing that an earlier build left
+            sh.run(rf"printf '[build]\nbuild_base = %s\n' {b}/.build/lib > {b}/.build/setup.cfg")
+            form, folder = r"[egg_info]\negg_base = %s\n", f'"$PWD"/{b}/.build'
+            sh.run(f"printf '{form}' {folder} >> {b}/.build/setup.cfg")
             line = f"{p.uv.command} build --wheel --out-dir {b}/.wheel ."
             remedy = "correct [build-system], or what it builds"
             sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
@@ -277,7 +280,7 @@ def update(c: Context) -> None:
         for start in starts:
             name, entry = write_args(p, sh, start)
             if p.settings.check and entry:
-                try_imports(p, sh, entry)
+                check_imports(p, sh, entry)
             if start is not starts[-1]:
                 sh.run(f"cp -p {b}/.new/base.zip {b}/.new/next.zip")
             sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/base.zip .args)")
@@ -296,7 +299,7 @@ def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
     """List what the executables start: one, or with COSMO_ENTRY=* each command."""
     if p.starts[0].entry != "*":
         return p.starts
-    line = f'sh {quote(p.build)}/python -IB {quote(p.build)}/.inside.py commands "$DIR_SITE"'
+    line = f"(cd {quote(p.build)} && sh ./python -IB .inside.py commands Lib/site-packages)"
     names = list(p.project.get("scripts") or ()) if sh.dry else sh.run(line).stdout.split("\n")[:-1]
     if not any(names):
         problem = "cannot be printed before it is built" if sh.dry else "finds no commands"
@@ -311,24 +314,24 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
     options += ["-" + "O" * s.optimize] if s.source and s.optimize else []
     if words is None and p.way == "article" and start.entry == f"-m {p.module}":
         words = (*options, "-m", p.module, "...")
-    touch = f"touch -t {touch_time(p.epoch)} {b}/.args"
+    end = f"touch -t {touch_time(p.epoch)} .args)"
     if words is None:
         target = shlex.join([start.entry, start.name, *options])
-        line = f'sh {b}/python -IB {b}/.inside.py start "$DIR_SITE" {b} {target}'
-        sh.run(f"{line} && {touch}", "what starts is not known", "")
+        line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
+        sh.run(f"{line} && {end}", "what starts is not known", "")
         name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
-        return name, f'"$(cat {b}/.start)"'
+        return name, '"$(cat ../.start)"'
     # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
     form = r"\n".join(["%s"] * len(words))
     shown = " ".join('"$PKG"' if word == s.pkg else shlex.quote(word) for word in words)
     if words[-1] == "...":
         form, shown = f"{form[:-2]}...", shown[:-4]
-    sh.run(f"printf '{form}' {shown} > {b}/.args && chmod 644 {b}/.args && {touch}")
+    sh.run(f"(cd {b} && printf '{form}' {shown} > .args && chmod 644 .args && {end}")
     entry = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     return quote(start.name), quote(entry) if entry else ""
 
 
-def try_imports(p: Project, sh: Shell, entry: str) -> None:
+def check_imports(p: Project, sh: Shell, entry: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
     trial = " --help" if p.options.app else ""
     line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside{trial} < /dev/null"
@@ -364,6 +367,6 @@ def place(p: Project, sh: Shell, name: str) -> str:
         sh.run(f"mv -f {b}/.new/{name} {target}")  # the article: mv $PKG.zip $PKG
     else:  # it may be on another disk, where mv copies
         part = f"{quote(folder)}/.cosmo.part"
-        line = f"mkdir -p {quote(folder)} && mv -f {b}/.new/{name} {part} && mv -f {part} {target}"
-        sh.run(line, f"{path} cannot be put in place")
+        sh.run(f"mkdir -p {quote(folder)} && mv -f {b}/.new/{name} {part}")
+        sh.run(f"mv -f {part} {target}", f"{path} cannot be put in place")
     return path

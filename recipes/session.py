@@ -95,7 +95,7 @@ def make_shell(c: Context, task: str, p: Project) -> Shell:
         exports.update(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never")
         exports.update(UV_LINK_MODE="copy", UV_NO_EDITABLE="1")
         exports.update({"UV_OFFLINE": "1"} if p.settings.offline else {})
-        exports["DIST_EXTRA_CONFIG"] = f"$PWD/{p.build}/.setuptools/setup.cfg"
+        exports["DIST_EXTRA_CONFIG"] = f"$PWD/{p.build}/.build/setup.cfg"
     return Shell(c, f"cosmo.{task}", exports, p.root)
 
 

@@ -3,45 +3,32 @@
 Runs in the new executable, which has no sources: `FILE check ENTRY [NOTES [BESIDE [ARGUMENTS]]]`.
 """
 
-import builtins
+import contextlib
 import dis
+import glob
 import importlib.machinery
+import importlib.metadata
 import importlib.util
+import itertools
 import json
 import os
 import re
 import runpy
-import select
 import shlex
 import signal
 import sys
 import tempfile
-import time
-import traceback
 import types
-from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, Optional
+from typing import Any, Callable
 
 NO_NETWORK = "the start check has no network"
-UNKNOWN_VALUE = object()  # of a name in compiled code
-
-FORMER_LIBRARY = """aifc asynchat asyncore audioop cgi cgitb chunk crypt distutils imghdr imp lib2to3
-mailcap nntplib pipes smtpd sndhdr spwd sunau telnetlib uu xdrlib""".split()
-"""What Python 3.12 and 3.13 removed. Source: "What's New", of both."""
-
-KEEPING_STEPS = "MAKE_FUNCTION SET_FUNCTION_ATTRIBUTE PUSH_NULL SWAP ROT_TWO POP_TOP".split()
-"""Instructions between one that makes a value and one that stores or calls it."""
-
-
-class StartProblem(Exception):
-    """A reason why the program cannot start that no exception of its own tells."""
 
 
 class StandIn(type):
-    """The type of a class that stands for a module: its attributes, calls and items are such too."""
+    """The type of classes that stand for a module: what they hold and return is one too."""
 
-    def __getattr__(cls, name: str) -> "StandIn":
+    def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return StandIn(name, (), {})
@@ -53,169 +40,352 @@ class StandIn(type):
 
 
 class CompiledCode:
-    """The instructions of a code object; `ranges` are those that an exception leaves for a handler.
+    """The instructions of a code object, and where they do not run one after the other.
 
-    Code that runs whenever the program's own `__name__` is `__main__` counts as unconditional.
+    What lies between two offsets of `skips` may not run. Between the first two of `ranges`, an
+    exception leads to the third. `__name__` counts as `__main__`.
     """
 
     def __init__(self, code: types.CodeType) -> None:
-        self.names, self.jumps, self.ranges = set(code.co_names), [], []
         steps = dis.get_instructions(code)
         self.steps = [step for step in steps if step.opname not in ("EXTENDED_ARG", "CACHE")]
+        self.code, self.skips, self.ranges, end = code, [], [], len(code.co_code)
         for index, step in enumerate(self.steps):
-            before = [one.argval for one in self.steps[max(index - 3, 0) : index]]
-            is_main = "__name__" in before and "__main__" in before and "==" in before
-            if step.opname.startswith("SETUP_"):  # before Python 3.11; a table since
+            before = {str(one.argval) for one in self.steps[max(index - 3, 0) : index]}
+            if step.opname.startswith("SETUP_"):  # before Python 3.11; since, there is a table
                 self.ranges.append((step.offset, step.argval, step.argval))
-            elif step.opcode in {*dis.hasjrel, *dis.hasjabs} and not is_main:
-                self.jumps.append((step.offset, step.argval))
+            elif step.opname.startswith("RETURN_"):
+                self.skips.append((step.offset, end))
+            elif step.opcode in {*dis.hasjrel, *dis.hasjabs} and not before >= {"__name__", "=="}:
+                self.skips.append((step.offset, step.argval))
         for entry in getattr(dis.Bytecode(code), "exception_entries", ()):
             self.ranges.append((entry.start, entry.end, entry.target))
-
-    def in_handler(self, offset: int) -> bool:
-        """Tell whether an exception leads here: by a jump over it, since 3.11 behind all else."""
-        new = sys.version_info >= (3, 11)
-        targets = [target for _, _, target in self.ranges if target <= offset]
-        return any(new or any(at < t and offset < to for at, to in self.jumps) for t in targets)
+            self.skips.append((entry.target - 1, end))  # handlers lie behind all other code
 
     def is_certain(self, offset: int) -> bool:
         """Tell whether an instruction surely runs, and an ImportError in it is not caught."""
-        ends = [step.offset for step in self.steps if step.opname.startswith("RETURN")]
-        crossed = any(at < offset < to for at, to in self.jumps)
-        if crossed or min(ends, default=offset) < offset or self.in_handler(offset):
-            return False
         places = [offset]
-        for place in places:  # a handler lies in the range of the next one
-            inner = [target for start, end, target in self.ranges if start <= place < end]
-            places += [target for target in inner if target not in places]
-        return not any(map(self.catches_import_error, places[1:]))
+        for place in places:  # a handler may lie in the range of the next one
+            found = [target for start, end, target in self.ranges if start <= place < end]
+            places += [target for target in found if target not in places]
+        is_skipped = any(start < offset < end for start, end in self.skips)
+        return not is_skipped and not any(map(self.catches_import_error, places[1:]))
 
     def catches_import_error(self, target: int) -> bool:
         """Tell whether a handler names ImportError or a class above it, or is bare."""
         guards = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
-        loaded: set[Any] = set()
-        steps = iter([step for step in self.steps if step.offset >= target])
-        for step in steps:
-            if step.opname in ("CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH"):
-                jump = step if step.opname.startswith("JUMP") else next(steps)
-                return bool(loaded & guards) or self.catches_import_error(jump.argval)
-            if step.opname.startswith("LOAD_"):
-                loaded.add(step.argval)
-            elif step.opname == "WITH_EXCEPT_START":
-                return bool(self.names & {"suppress", *guards})
-            elif step.opname not in ("PUSH_EXC_INFO", "DUP_TOP", "BUILD_TUPLE", "NOP"):
-                return step.opname == "POP_TOP" and not loaded
-        return False
+        ignored = ("PUSH_EXC_INFO", "DUP_TOP", "NOP")
+        steps = [one for one in self.steps if one.offset >= target and one.opname not in ignored]
+        is_class = re.compile("LOAD_|BUILD_TUPLE").match
+        loaded = [*itertools.takewhile(lambda step: is_class(step.opname), steps)]
+        step, *behind = steps[len(loaded) :]
+        if step.opname in ("CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH"):
+            other = behind[0] if step.opname == "CHECK_EXC_MATCH" else step
+            is_guard = any(one.argval in guards for one in loaded)
+            return is_guard or self.catches_import_error(other.argval)
+        if step.opname == "WITH_EXCEPT_START":
+            return bool({"suppress", *guards} & {*self.code.co_names})
+        return step.opname == "POP_TOP" and not loaded
 
     def is_called(self, index: int) -> bool:
-        """Tell whether what an instruction loads is called next; since 3.11 a NULL marks that."""
-        step, depth = self.steps[index], 1
-        if sys.version_info >= (3, 11) or step.opname == "LOAD_METHOD":
-            near = self.steps[index + 1 if sys.version_info >= (3, 13) else index - 1].opname
-            return "NULL" in step.argrepr or near == "PUSH_NULL" or step.opname == "LOAD_METHOD"
-        for step in self.steps[index + 1 :]:
-            depth += dis.stack_effect(step.opcode, step.arg, jump=False)
-            if depth < 2 and (depth < 1 or step.opname.startswith("CALL_")):
-                return depth == 1
-        return False
+        """Tell whether an instruction loads what is called next; since 3.11 a NULL marks that."""
+        step, is_between = self.steps[index], (3, 11) <= sys.version_info < (3, 13)
+        near = self.steps[index - 1 if is_between else index + 1]
+        is_marked = near.opname in ("PUSH_NULL", "CALL_FUNCTION") and not near.arg
+        return is_marked or "NULL" in step.argrepr or step.opname == "LOAD_METHOD"
 
 
 class StartTrial:
-    """One try to import what starts. `misses` tells who asked for a module that was not found."""
+    """One try to import what starts. `optional` are the imports that are needed in some cases."""
 
-    def __init__(self, entry: str, notes: dict[str, Any], stand_ins: list[str]) -> None:
+    def __init__(self, entry: str, notes: dict[str, Any]) -> None:
         self.module, _, self.function = entry.partition(":")
-        self.notes, self.stand_ins, self.seen = notes, stand_ins, {0}
-        self.misses: dict[str, list[Any]] = {}
-        self.optional: list[tuple[int, int, bool, Callable[[], None]]] = []
-        library = [path for path in sys.path for end in ("", "c") if os.path.exists(f"{path}/os.py{end}")]
-        sites = [os.path.abspath(path) + "/" for path in sys.path if path not in library]
-        self.sites = sorted(sites, key=len, reverse=True)
-        files = notes.get("removed", {})
-        modules = [re.fullmatch(r"([\w/]+)\.[^/]+", file) for file in files]
-        self.removed = {one[1].replace("/", "."): files[one[0]] for one in modules if one}
-        sys.meta_path.insert(0, types.SimpleNamespace(find_spec=self.find_stand_in))
-        sys.meta_path.append(types.SimpleNamespace(find_spec=self.note_miss))
+        files = notes.get("removed", {}).items()
+        self.removed = {re.sub(r"\..*", "", file).replace("/", "."): dist for file, dist in files}
+        self.beside, self.seen = notes.get("beside", []), {0}
+        self.optional: list[Callable[[], None]] = []
 
-    def find_stand_in(self, name: str, *_: Any) -> Any:
-        """Find a module that the trial has a stand-in for."""
-        if not any(f"{name}.".startswith(f"{one}.") for one in self.stand_ins):
-            return None
-        loader = types.SimpleNamespace(exec_module=id, create_module=lambda spec: StandIn(name, (), {}))
-        return importlib.machinery.ModuleSpec(name, loader, is_package=True)
-
-    def note_miss(self, name: str, *_: Any) -> None:
-        """Note who asks for a module that no finder has found."""
-        self.misses[name] = self.places(traceback.walk_stack(sys._getframe()))[::-1]
-
-    def relative(self, file: str) -> str:
-        """Name a file of the program or a dependency from its site folder on; others are empty."""
-        return next((file[len(site) :] for site in self.sites if file.startswith(site)), "")
-
-    def places(self, walk: Iterable[tuple[types.FrameType, int]]) -> list[Any]:
-        """List the file, line, code and instruction of the frames in the program or a dependency."""
-        rows = [(frame.f_code.co_filename, line, frame.f_code, frame.f_lasti) for frame, line in walk]
-        return [(self.relative(file), *rest) for file, *rest in rows if self.relative(file)]
-
-    # What starts
+    def load_function(self) -> Any:
+        """Import the module of the function that starts, and return the function."""
+        value: Any = importlib.import_module(self.module)
+        for name in self.function.split("."):
+            if not hasattr(value, name):
+                problem = f"{self.module} has no {self.function}"
+                raise ImportError(f"{problem}; correct COSMO_ENTRY or [project.scripts]")
+            value = getattr(value, name)
+        return value
 
     def import_entry(self) -> None:
         """Import what starts, and what its compiled code imports later."""
-        top, absent = self.module.partition(".")[0], f"there is no module {self.module}"
-        spec = importlib.util.find_spec(top)
-        packed = [site for site in self.sites for end in ("", ".py", ".pyc") if os.path.exists(f"{site}{top}{end}")]
-        if packed and spec and spec.origin and not self.relative(spec.origin):
-            raise StartProblem(f"the interpreter has a module {top} of its own, which would run instead; rename the program")
         if self.function:
-            value = importlib.import_module(self.module)
-            for name in self.function.split("."):
-                value = getattr(value, name, UNKNOWN_VALUE)
-            if value is UNKNOWN_VALUE:
-                raise StartProblem(f"{self.module} has no {self.function}; correct COSMO_ENTRY or [project.scripts]")
-            return self.follow(value, 0)
-        spec = importlib.util.find_spec(self.module)
+            self.follow(self.load_function(), 0)
+            return
+        name, spec = self.module, importlib.util.find_spec(self.module)
         if spec and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{self.module}.__main__")
-            absent += ".__main__"
+            name = f"{self.module}.__main__"
+            spec = importlib.util.find_spec(name)
         if not spec:
-            raise StartProblem(f"{absent}; correct COSMO_ENTRY or PKG")
-        namespace = {"__name__": "__main__", "__package__": spec.parent}
-        self.read(spec.loader.get_code(spec.name), namespace, namespace, 0)
+            raise ImportError(f"there is no module {name}; correct COSMO_ENTRY or PKG")
+        known: dict[str, Any] = {"__name__": "__main__", "__package__": spec.parent}
+        self.read(spec.loader.get_code(name), known, known, 0)  # type: ignore[union-attr]
+
+    def start(self, arguments: str) -> None:
+        """Start the program."""
+        sys.argv += shlex.split(arguments)
+        if self.function:
+            sys.exit(self.load_function()())
+        runpy.run_module(self.module, run_name="__main__", alter_sys=True)
 
     def follow(self, value: Any, depth: int) -> None:
-        """Import what a function imports, if `value` is one that runs when it is called."""
-        is_click = "click" in {base.__module__.partition(".")[0] for base in type(value).__mro__}
-        value = getattr(value, "callback", value) if is_click else value
-        value = getattr(value, "__func__", value)
+        """Import what a function imports, and what those do that it calls, up to five deep."""
+        if hasattr(type(value), "make_context"):  # a command of click
+            value = value.callback
         while isinstance(value, types.FunctionType) and hasattr(value, "__wrapped__"):
             value = value.__wrapped__
-        code = getattr(value, "__code__", None)
-        is_plain = isinstance(value, types.FunctionType) and not code.co_flags & 0x2A0  # a generator or coroutine
-        if is_plain and depth < 6 and id(code) not in self.seen and self.relative(code.co_filename):
+        if not isinstance(value, types.FunctionType) or depth > 5:
+            return
+        code = value.__code__
+        is_plain = not code.co_flags & 0x2A0  # generators and coroutines run later
+        if is_plain and id(code) not in self.seen and site_relative(code.co_filename):
             self.seen.add(id(code))
             self.read(code, value.__globals__, {}, depth)
 
-    def read(self, code: types.CodeType, namespace: dict[str, Any], local: dict[str, Any], depth: int) -> None:
+    def read(self, code: Any, known: dict[str, Any], local: dict[str, Any], depth: int) -> None:
         """Go through compiled code: import what it imports, and follow the functions it calls."""
-        compiled, imported, value = CompiledCode(code), {}, UNKNOWN_VALUE
+        compiled, bound, value = CompiledCode(code), {}, None
         for index, step in enumerate(compiled.steps):
-            kind, name = step.opname.partition("_")[0], step.argval
-            if step.opname == "IMPORT_NAME":
-                imported = self.import_late(compiled, index, namespace)
-                value = imported.get(name.partition(".")[0], UNKNOWN_VALUE)
-            elif step.opname == "IMPORT_FROM" or step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-                found = getattr(value, name, UNKNOWN_VALUE) if isinstance(value, types.ModuleType) else UNKNOWN_VALUE
-                value = imported.get(name, found) if kind == "IMPORT" else found
-            elif kind == "STORE":
+            operation, name = step.opname, step.argval
+            attributes = vars(value) if isinstance(value, types.ModuleType) else {}
+            if operation == "IMPORT_NAME":
+                bound = self.import_late(compiled, index, known)
+                value = bound.get(name.partition(".")[0])
+            elif operation == "IMPORT_FROM":
+                value = bound.get(name, attributes.get(name))
+            elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
+                value = attributes.get(name)
+            elif operation.startswith("STORE_"):
                 local[name] = value
-            elif step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
-                value = local.get(name, UNKNOWN_VALUE)
-            elif step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-                value = {**namespace, **local}.get(name, UNKNOWN_VALUE)
+            elif operation.startswith(("LOAD_FAST", "LOAD_DEREF")):
+                value = local.get(name)
+            elif operation in ("LOAD_GLOBAL", "LOAD_NAME"):
+                value = local.get(name, known.get(name))
             elif isinstance(name, types.CodeType) and not name.co_freevars:
-                value = types.FunctionType(name, namespace)
-            elif step.opname not in KEEPING_STEPS and not (step.opname == "LOAD_CONST" and isinstance(name, str)):
-                value = UNKNOWN_VALUE
-            if kind == "LOAD" and value is not UNKNOWN_VALUE and compiled.is_called(index):
+                value = types.FunctionType(name, known)
+            elif not operation.startswith(("MAKE_", "SET_F", "SWAP", "ROT_", "POP_TOP")):
+                value = value if isinstance(name, str) else None  # a function's name keeps it
+            if value is not None and operation.startswith("LOAD_") and compiled.is_called(index):
                 if compiled.is_certain(step.offset):
                     self.follow(value, depth + 1)
+
+    def import_late(self, compiled: CompiledCode, index: int, known: Any) -> dict[str, Any]:
+        """Execute an import statement that surely runs; return what it binds. Keep others."""
+        level, names, module = (step.argval for step in compiled.steps[index - 2 : index + 1])
+        offset, file = compiled.steps[index].offset, compiled.code.co_filename
+        line = next(row for start, end, row in compiled.code.co_lines() if start <= offset < end)
+        module = "." * level + module
+        text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
+        job = compile("\n" * ((line or 1) - 1) + text, file, "exec", dont_inherit=True)
+        scope = {key: known.get(key) for key in ("__name__", "__package__")}
+        if not compiled.is_certain(offset):
+            self.optional.append(partial(exec, job, scope))
+            return {}
+        exec(job, scope)  # noqa: S102 - the program's own statement
+        return scope
+
+    def explain(self, error: BaseException) -> tuple[str, str]:
+        """Describe why an import failed; name what to stand in for, if a module is missing."""
+        places: list[Any] = []
+        causes: list[BaseException] = []
+        cause: Any = error
+        while cause is not None and cause not in causes:
+            causes.append(cause)
+            places += program_places(cause)
+            leaf = re.search(r"cannot import name '(\w+)'", str(cause))
+            name = cause.name if isinstance(cause, ImportError) else ""
+            name = f"{name}.{leaf[1]}" if leaf else name
+            if name and (isinstance(cause, ModuleNotFoundError) or name in self.removed):
+                return self.explain_missing(name, places)
+            cause = cause.__cause__ or cause.__context__
+        if not places:
+            return str(error), ""
+        file, line, *_ = (program_places(error) or places)[-1]
+        text = f"{file}:{line}: {type(error).__name__}: {error}".partition("\n")[0]
+        top = re.split(r"\W", file)[0]
+        dists = [self.removed[name] for name in self.removed if name.startswith(f"{top}.")]
+        if dists:
+            problem = f"{dists[0]} lacks its extension modules, which cannot run in the executable"
+            return f"{problem} ({text})", top
+        return text, ""
+
+    def explain_missing(self, name: str, places: list[Any]) -> tuple[str, str]:
+        """Describe a module that is missing where the last of `places` asks for it."""
+        if not places:
+            return f"there is no module {self.module}; correct COSMO_ENTRY or PKG", ""
+        (file, line, code, offset), top = places[-1], name.partition(".")[0]
+        place = f"{file}:{line}"
+        if name in self.removed:
+            names = importlib.metadata.packages_distributions()
+            tops = [re.split(r"\W", one[0])[0] for one in places]
+            chain = " -> ".join(dict.fromkeys(names.get(one, [one])[0] for one in tops))
+            place = f"{chain}; {place}" if "->" in chain else place
+            problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
+            return f"{problem} in the executable ({place})", top
+        if top in sys.stdlib_module_names:
+            steps = [step for step in dis.get_instructions(code) if step.offset == offset]
+            asked = steps[0].argval if steps[0].opname == "IMPORT_NAME" else name
+            if asked == name:
+                return f"{place} imports {name}, which this interpreter lacks", top
+            problem = f"{asked} needs {name}, which this interpreter lacks ({place} imports it)"
+            return problem, asked.partition(".")[0]
+        spec = importlib.machinery.PathFinder.find_spec(top)
+        beside = [file for file in self.beside if file in (top, f"{top}.py")]
+        pth = find_pth(top)
+        problem = "is not installed; add it to the dependencies"
+        if spec and spec.origin:
+            problem = f"{top} does not have"
+        elif beside:
+            problem = f"lies beside the program; put it in with COSMO_INCLUDE={beside[0]}"
+        elif pth:
+            problem = f"{pth} would make importable; .pth files do not work in the executable"
+        return f"{place} imports {name}, which {problem}", top
+
+
+def find_pth(top: str) -> str:
+    """Find the .pth file that names a folder with this module; empty if there is none."""
+    for pth in (file for site in sys.path for file in glob.glob(f"{site}/*.pth")):
+        with open(pth, encoding="utf-8", errors="replace") as lines:
+            for line in filter(str.strip, lines):
+                if glob.glob(os.path.join(os.path.dirname(pth), line.strip(), f"{top}*")):
+                    return os.path.basename(pth)
+    return ""
+
+
+def site_relative(file: str) -> str:
+    """Name a file of the program or a dependency from its site folder on; others are empty."""
+    sites = {path for path in sys.path if path} - {os.path.dirname(os.__file__)}
+    found = [site for site in sites if file.startswith(f"{site}/")]
+    return file[len(max(found, key=len)) + 1 :] if found else ""
+
+
+def program_places(error: BaseException) -> list[Any]:
+    """List file, line, code and offset of the frames that are the program's or a dependency's."""
+    places, trace = [], error.__traceback__
+    while trace:
+        code = trace.tb_frame.f_code
+        places.append((site_relative(code.co_filename), trace.tb_lineno, code, trace.tb_lasti))
+        trace = trace.tb_next
+    return [place for place in places if place[0]]
+
+
+def refuse_network(event: str, values: tuple[Any, ...]) -> None:
+    """Refuse what needs a network, as an audit hook; a socket that has a path does not."""
+    is_sent = re.fullmatch(r"socket\.(connect|send(msg|to))", event)
+    if is_sent and not isinstance(values[-1], (str, bytes)):
+        raise ConnectionRefusedError(NO_NETWORK)
+    if re.fullmatch(r"socket\.get(addrinfo|hostby(name|addr)|nameinfo)", event):
+        raise sys.modules["_socket"].gaierror(NO_NETWORK)
+
+
+def try_start(trial: StartTrial, arguments: str, report: Callable[..., None]) -> None:
+    """Import what starts, or with arguments start it; report what is missing, and remarks."""
+    sys.argv = [trial.module]
+    what = f"{trial.module} {arguments}" if arguments else f"importing {trial.module}"
+    try:
+        trial.start(arguments) if arguments else trial.import_entry()
+    except BaseException as error:
+        text, stand_in = trial.explain(error)
+        is_exit = isinstance(error, SystemExit) and not isinstance(error.__context__, ImportError)
+        is_failure = arguments and getattr(error, "code", 0) not in (None, 0, 2)
+        if NO_NETWORK in text or isinstance(error, EOFError) or (is_exit and is_failure):
+            text = f"{what} fails without network, input and home; try it by hand"
+            return report("remark", text, "")
+        if not is_exit:
+            return report("missing", text, stand_in)
+    report("done", "", "")
+    zones = getattr(sys.modules.get("zoneinfo"), "available_timezones", None)
+    if not arguments and zones and not zones():
+        report("remark", "zoneinfo finds no time zones; require tzdata", "")
+    for run in trial.optional:
+        try:
+            run()
+        except Exception as error:
+            report("remark", f"needed only in some cases: {trial.explain(error)[0]}", "")
+    return None
+
+
+def run_forked(work: Callable[..., None], seconds: int) -> tuple[list[list[str]], int]:
+    """Run `work` in a child process; return the rows that it reports, and its exit status.
+
+    The status is negative if a signal ended it: SIGALRM if it took too long.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            signal.alarm(seconds)
+            work(lambda *row: os.write(writing, json.dumps(row).encode() + b"\n"))
+            os.write(writing, b"\n")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        rows = [json.loads(row) for row in itertools.takewhile(str.strip, pipe)]
+    with contextlib.suppress(OSError):
+        os.killpg(child, signal.SIGKILL)  # with what it has started
+    return rows, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def find_problems(entry: str, notes: dict[str, Any], arguments: str) -> list[str]:
+    """Return a line for each thing that is missing, and for each remark.
+
+    Behind what is missing, a stand-in for it shows what else is; what fails otherwise ends that.
+    """
+    trial, stand_ins, lines = StartTrial(entry, notes), {}, []
+    rows, status = run_forked(partial(try_start, trial, ""), 60)
+    if not rows:
+        ended = f"signal {-status}" if status < 0 else f"exit status {status}"
+        ended = f"importing {trial.module} ends the interpreter ({ended})"
+        late = "importing what starts takes longer than a minute"
+        rows = [["missing", late if status == -signal.SIGALRM else ended, ""]]
+    elif arguments and rows[0][0] == "done":
+        started, status = run_forked(partial(try_start, trial, arguments), 60)
+        if not started and status < 0 and status != -signal.SIGALRM:
+            started = [["missing", f"{trial.module} {arguments} ends with signal {-status}", ""]]
+        rows += started
+    while rows:
+        lines += [f"{kind}: {text}" for kind, text, _ in rows if text]
+        new = {name: StandIn(name, (), {"__path__": []}) for *_, name in rows if name}
+        stand_ins.update(new)
+        sys.modules.update(stand_ins)
+        rows, _ = run_forked(partial(try_start, trial, ""), 20) if new else ([], 0)
+        rows = [row for row in rows if row[2] and row[2] not in stand_ins and len(stand_ins) < 10]
+    return lines
+
+
+def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = "") -> None:
+    """Print a line for each reason why `entry` cannot start; exit with status 1 if there is one.
+
+    `notes` and `beside` are files: what `fit` noted, and the names of what lies beside the program.
+    """
+    noted: dict[str, Any] = {}
+    if os.path.isfile(notes):
+        with open(notes, encoding="utf-8") as file:
+            noted = json.load(file)
+    if os.path.isfile(beside):
+        with open(beside, encoding="utf-8", errors="replace") as file:
+            noted["beside"] = file.read().split("\n")
+    output, null = os.dup(1), os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    sys.addaudithook(refuse_network)
+    for name in os.environ.keys() - {"PATH", "TMPDIR"}:
+        del os.environ[name]
+    with tempfile.TemporaryDirectory() as home:
+        os.environ.update(HOME=home, TERM="dumb")
+        os.chdir(home)
+        lines = find_problems(entry, noted, arguments)
+        os.chdir("/")
+    os.write(output, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+    if any(line.startswith("missing: ") for line in lines):
+        sys.exit(1)

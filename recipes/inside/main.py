@@ -2,7 +2,7 @@
 
     target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
     fit SITE NOTES [SUFFIX]        make an installed tree fit for the executable
-    start SITE BUILD ENTRY NAME [OPTION ...]
+    start SITE ENTRY NAME [OPTION ...]
                                    write .args, and the names of the result and of what starts
     commands SITE                  print the commands that the program installs
     check ENTRY NOTES BESIDE [ARGUMENTS]
@@ -104,9 +104,9 @@ def has_main_module(site: str, name: str) -> bool:
     return os.path.isfile(main) or os.path.isfile(f"{main}c")
 
 
-def write_start(site: str, build: str, entry: str, name: str, *options: str) -> None:
-    """Write `.args` in the build folder; `.name`, the result's; and `.start`, what it starts."""
-    command, target = choose_start(site, os.path.join(build, ".new/notes.json"), entry)
+def write_start(site: str, entry: str, name: str, *options: str) -> None:
+    """Write `.args`, `.name`, the result's, and `.start`, what it starts, in the build folder."""
+    command, target = choose_start(site, ".new/notes.json", entry)
     name = name or command
     if not re.fullmatch(r"\w[\w.-]*", name) or RESERVED.match(name):
         sys.exit(f"the executable cannot be called {name!r}; name it with COSMO_OUT")
@@ -130,7 +130,7 @@ def write_start(site: str, build: str, entry: str, name: str, *options: str) -> 
         (".name", [name]),
         (".start", [module]),
     ):
-        with open(os.path.join(build, file), "w", encoding="utf-8", newline="\n") as out:
+        with open(file, "w", encoding="utf-8", newline="\n") as out:
             out.write("\n".join(lines))
 
 

@@ -1,5 +1,0 @@
-"""Stub."""
-
-
-def check_start(*a):
-    pass
