@@ -47,7 +47,7 @@ def has_uv_lock(p: Project) -> bool:
         return True
     if not any((folder / "uv.lock").is_file() for folder in p.root.parents):
         return False
-    line = ["/bin/sh", "-c", f"{p.uv.command} workspace dir"]
+    line = ["/bin/sh", "-c", f"{p.uv} workspace dir"]
     found = subprocess.run(line, cwd=p.root, capture_output=True, text=True, check=False)  # noqa: S603
     return found.returncode == 0 and Path(found.stdout.strip(), "uv.lock").is_file()
 
@@ -108,7 +108,7 @@ def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
         if not hashes or not all(hashes) or {"directory", "vcs"} & package.keys():
             return ""
     if packages:
-        parts += [resolved_file(p).read_bytes(), p.uv.version, uv_configuration(p)]
+        parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p)]
         parts += [p.path(p.settings.deps).read_bytes()] if p.settings.deps else []
     return digest_of(*parts)
 
@@ -208,7 +208,7 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
     """Install the program alone: its wheel, or what `cosmo.app` was given."""
     if not (sh.dry or p.options.app):
         wheel_file(p)
-    line = f'{p.uv.command} pip install -q --no-deps --target "$DIR_SITE"'
+    line = f'{p.uv} pip install -q --no-deps --target "$DIR_SITE"'
     line += f" $(cat {quote(p.build)}/.target) {requirement}"
     sh.run(line, f"{p.label} cannot be installed", network_remedy(p))
     include(p, sh)
@@ -216,7 +216,7 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
 
 def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     """Resolve the dependencies to `.deps/pylock.toml`, unless they are locked."""
-    b, uv, app = quote(p.build), p.uv.command, p.options.app or ("", "", ())
+    b, uv, app = quote(p.build), p.uv, p.options.app or ("", "", ())
     line = f"{uv} pip compile -q $(cat {b}/.target){upgrade}"
     name = quote(p.name) if p.name else f"\"$(ls {b}/.wheel | sed 's/-.*//')\""
     if kind in ("none", "lock"):
@@ -251,7 +251,7 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
 def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
     """Install what is resolved or locked; compile it; remove what cannot run."""
     b, site = quote(p.build), f"{quote(p.build)}/.deps/Lib/site-packages"
-    install = f"{p.uv.command} pip install -q --target"
+    install = f"{p.uv} pip install -q --target"
     line = f"(cd {b}/.deps && {install} Lib/site-packages $(cat ../.target refresh) -r pylock.toml)"
     if kind == "lock":
         line = f"{install} {site} $(cat {b}/.target) -r {quote(p.lock_file.name)}"

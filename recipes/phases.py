@@ -101,7 +101,7 @@ def setup(c: Context) -> None:
             sh.run(rf"printf '[build]\nbuild_base = %s\n' {b}/.build/lib > {b}/.build/setup.cfg")
             form, folder = r"[egg_info]\negg_base = %s\n", f'"$PWD"/{b}/.build'
             sh.run(f"printf '{form}' {folder} >> {b}/.build/setup.cfg")
-            line = f"{p.uv.command} build --wheel --out-dir {b}/.wheel ."
+            line = f"{p.uv} build --wheel --out-dir {b}/.wheel ."
             remedy = "correct [build-system], or what it builds"
             sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
 

@@ -42,13 +42,6 @@ class Options:
     app: tuple[str, str, tuple[str, ...]] | None = None
 
 
-class Uv(NamedTuple):
-    """uv, as a line calls it, and what it says of its version."""
-
-    command: str
-    version: str
-
-
 class Start(NamedTuple):
     """What an executable starts: its name, and `-m MODULE`, `module:function` or a command.
 
@@ -65,7 +58,7 @@ class Project:
 
     `way` is "article", "wheel" or "copy". `data` is `pyproject.toml`, or what a script says; `name`
     the distribution's, empty if only a build tells it. `source` is the package or module to copy,
-    empty for a wheel, and `module` what it is called in `DIR_SITE`.
+    empty for a wheel, and `module` what it is called in `DIR_SITE`. `uv` is how a line calls uv.
     """
 
     root: Path
@@ -80,7 +73,8 @@ class Project:
     starts: tuple[Start, ...]
     epoch: int
     lock: Lock | None
-    uv: Uv = Uv("uv", "")  # noqa: RUF009 - it is immutable
+    uv: str = "uv"
+    uv_version: str = ""
 
     @property
     def site(self) -> str:
@@ -262,24 +256,18 @@ def find_way(root: Path, data: Mapping[str, Any], script: str, options: Options)
         return "wheel"
     if "PKG" in table(data, "tool", "ds", "scripts", "_", "env"):
         return "article"
-    uv = table(data, "tool", "uv").get("package") is True
-    built = "build-system" in data or uv or (root / "setup.py").is_file() or setup_name(root)
-    return "wheel" if built else "copy"
-
-
-def setup_name(root: Path) -> str:
-    """Read the name in `setup.cfg`, empty where there is none."""
-    parser = ConfigParser(interpolation=None)
-    with suppress(ConfigError, UnicodeError):
-        parser.read(root / "setup.cfg", "utf-8")
-        return parser.get("metadata", "name", fallback="")
-    return ""
+    asked = "build-system" in data or table(data, "tool", "uv").get("package") is True
+    setup = (root / "setup.py").is_file() or ("project" not in data and distribution_name(root, {}))
+    return "wheel" if asked or setup else "copy"
 
 
 def distribution_name(root: Path, data: Mapping[str, Any]) -> str:
     """Find the distribution's name where it is written, empty where only a build tells it."""
-    names = table(data, "project").get("name"), table(data, "tool", "poetry").get("name")
-    name = next((str(name) for name in names if name), "") or setup_name(root)
+    parser = ConfigParser(interpolation=None)
+    with suppress(ConfigError, UnicodeError):
+        parser.read(root / "setup.cfg", "utf-8")
+    names = [table(data, *keys).get("name") for keys in (("project",), ("tool", "poetry"))]
+    name = next((str(one) for one in names if one), parser.get("metadata", "name", fallback=""))
     return name if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name) else ""
 
 

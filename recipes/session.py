@@ -15,7 +15,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from .project import Options, Project, Uv, load_project
+from .project import Options, Project, load_project
 from .shell import RecipeError, Shell, exit_on_error, handle_signals, lock_build_folder, quote
 
 PROJECT = "cosmo_recipes_project"
@@ -45,18 +45,18 @@ def build_session(c: Context, options: Options) -> Iterator[Project]:
             make_shell(c, "", p).announce()
             yield p
             return
-        if needs_uv(p):
-            p = replace(p, uv=find_uv(p))
+        p = find_uv(p) if needs_uv(p) else p
         check_build_folder(p.path(p.build))
         with lock_build_folder(p.path(p.build)):
             yield p
 
 
-def find_uv(p: Project) -> Uv:
-    """Find uv on PATH, beside this Python, or the one that started it; ask its version once.
+def find_uv(p: Project) -> Project:
+    """Return the project with uv: on PATH, beside this Python, or the one that started it.
 
-    Raises `RecipeError` where it is missing, or older than 0.13, with which the lines were tried;
-    below 0.12 it believes the paths in a RECORD. Source of UV: uv's documentation of `uv run`.
+    Its version is asked once. Raises `RecipeError` where it is missing, or older than 0.13, with
+    which the lines were tried; below 0.12 it believes the paths in a RECORD. Source of UV: uv's
+    documentation of `uv run`.
     """
     places = ("uv", str(Path(sys.executable).with_name("uv")), os.environ.get("UV", ""))
     path = next((place for place in places if place and shutil.which(place)), "")
@@ -69,7 +69,7 @@ def find_uv(p: Project) -> Uv:
     match = re.match(r"uv (\d+)\.(\d+)\S*", shown)
     if not match or (int(match[1]), int(match[2])) < (0, 13):
         raise RecipeError(f"uv is too old: it says {shown.strip()!r}; {remedy}")
-    return Uv("uv" if path == "uv" else quote(path), match[0])
+    return replace(p, uv="uv" if path == "uv" else quote(path), uv_version=match[0])
 
 
 def needs_uv(p: Project) -> bool:

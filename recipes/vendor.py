@@ -25,10 +25,10 @@ MODULES = (
 HEAD = '''\
 """Package this project into one executable for Linux, macOS and Windows: `invoke cosmo`.
 
-This file is cosmo-recipes {version}, as its `invoke vendor` wrote it: the phases first, the settings
-behind them, then what they call, and last the programs that run in the fetched Python. With Invoke,
-tqdm and uv installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; with only uv,
-`uv run {name} cosmo` does the same.
+This file is cosmo-recipes {version}, as its `invoke vendor` wrote it: the phases first, then the
+settings, what they call, and last the programs that run in the fetched Python. With Invoke, tqdm
+and uv installed (and tomli, before Python 3.11), `invoke --list` shows the tasks; with only uv, `uv
+run {name} cosmo` does the same.
 
 To update it, run `invoke vendor FOLDER` in a clone of cosmo-recipes; with `--check`, that shows
 whether it is current. A copy that was edited is not overwritten.
