@@ -1,269 +1,258 @@
-"""Look into an executable, ours or another, and change it: its entries, its `.args`, its parts."""
+"""Look into an executable, check it, and change it."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from difflib import get_close_matches
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.parser import HeaderParser
 from fnmatch import fnmatchcase
 from json import dumps
 from pathlib import Path
+from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from .archive import SITE, Archive, find_executable
-from .interpreter import file_sha256
-from .session import handle_signals
-from .shell import RecipeError, Shell, exit_on_error, print_bytes, print_result, printable, quote
-from .treemap import Part, write_treemap
-from .trial import try_executables, verify_executable
+from .executable import Made, read_made
+from .fetch import file_sha256, is_ape
+from .project import Project, load_project
+from .shell import RecipeError, Shell, handle_signals, print_bytes, print_result, printable, quote
 
-MAX_DEPTH = 50
-"""How many folders deep a tree is shown."""
-
-HELP = {
-    "file": "The executable (default: the project's own).",
-    "json": "Print JSON, for a machine.",
-    "also": "One more, as the first; may be given several times.",
-}
-
-
-@task(
-    name="ls",
-    help={
-        "tree": "Indent what is in a folder, and give its size as a whole.",
-        "glob": "Only names that match, as in 'Lib/site-packages/*'.",
-        "json": HELP["json"],
-        "file": HELP["file"],
-    },
-)
-def list_entries(
-    c: Context, tree: bool = False, glob: str = "*", json: bool = False, file: str = ""
-) -> None:
-    """List what is in an executable: bytes unpacked, bytes packed, name."""
-    entries = [one for one in find_executable(file).entries if fnmatchcase(one.filename, glob)]
-    rows = [(one.filename, one.file_size, one.compress_size) for one in entries]
-    if json:
-        keys = ("name", "size", "packed")
-        print_result(dumps([dict(zip(keys, row)) for row in rows], indent=2))
-        return
-    flat = [(printable(name), size, packed) for name, size, packed in rows]
-    lines = tree_rows(rows) if tree else flat
-    print_result("\n".join(f"{size:>13,} {packed:>13,}  {name}" for name, size, packed in lines))
-
-
-def tree_rows(rows: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-    """Rows of a tree: each folder before what is in it, with the sum of its sizes."""
-    sums: dict[tuple[str, ...], tuple[int, int]] = {}
-    for name, size, packed in rows:
-        parts = tuple(f"{part}/" for part in name.split("/")[:-1][:MAX_DEPTH])
-        leaf = (name.rpartition("/")[2],) * (not name.endswith("/"))
-        for end in range(1, len(parts + leaf) + 1):
-            total = sums.get((parts + leaf)[:end], (0, 0))
-            sums[(parts + leaf)[:end]] = total[0] + size, total[1] + packed
-    return [("  " * (len(path) - 1) + printable(path[-1]), *sums[path]) for path in sorted(sums)]
-
-
-@task(help={"name": "The entry's name, as `bundle.ls` lists it.", "file": HELP["file"]})
-def cat(c: Context, name: str, file: str = "") -> None:
-    """Print the content of one entry."""
-    archive = find_executable(file)
-    if name not in archive.first:
-        near = get_close_matches(name, archive.first, 1)
-        also = f"; did you mean {printable(near[0])}?" if near else "; `invoke bundle.ls` lists all"
-        raise RecipeError(f"{archive.path} has no entry {printable(name)}{also}")
-    print_bytes(archive.blocks(name))
-
-
-@task(help={"set": "The new lines, as shell words, as in '-m almanac ...'.", "file": HELP["file"]})
-def args(c: Context, set_: str | None = None, file: str = "") -> None:
-    """Print the lines of .args, which say what starts, or set them."""
-    if set_ is None:
-        print_result("\n".join(find_executable(file).args))
-        return
-    with exit_on_error(f"--set={set_}"):
-        words = shlex.split(set_)
-    if not all(words) or re.search(r"[\n\r]|\\n", set_) or words[-1:] != ["..."]:
-        rule = "give lines that are not empty, of which the last is ..., for the user's arguments"
-        raise RecipeError(f"--set={set_}: {rule}")
-    with changed_copy(c, "args", file) as (sh, work):
-        form = r"\n".join(["%s"] * len(words))
-        sh.run(f"mkdir {work}/files && printf '{form}' {shlex.join(words)} > {work}/files/.args")
-        sh.run(f"(cd {work}/files && zip -q -X -g ../copy.zip .args)")
-
-
-@task(
-    iterable=["also"],
-    help={
-        "path": "A file or folder.",
-        "dest": "The folder in the executable, as in 'Lib/site-packages/almanac'.",
-        "also": HELP["also"],
-        "file": HELP["file"],
-    },
-)
-def add(
-    c: Context, path: str, dest: str = "", also: list[str] | None = None, file: str = ""
-) -> None:
-    """Add files to an executable, in place of those of the same name."""
-    if dest.startswith("/") or ".." in dest.split("/") or not dest.isprintable():
-        raise RecipeError(f"--dest={dest}: name a folder in the zip, as in `Lib/site-packages`")
-    paths = " ".join(map(quote, (path, *(also or ()))))
-    with changed_copy(c, "add", file) as (sh, work):
-        target = f"{work}/files/{shlex.quote(dest)}" if dest else f"{work}/files"
-        sh.run(f"mkdir -p {target} && cp -RL {paths} {target}", f"{path} cannot be added")
-        failed = f"{path} cannot be added"
-        sh.run(f"(cd {work}/files && zip -q -r -X -D -g ../copy.zip .)", failed, "name a file")
-
-
-@task(
-    name="rm",
-    iterable=["also"],
-    help={
-        "glob": "The names, as zip's pattern: '*' stands for any text, '/' too.",
-        "also": HELP["also"],
-        "file": HELP["file"],
-    },
-)
-def remove(c: Context, glob: str, also: list[str] | None = None, file: str = "") -> None:
-    """Remove entries from an executable."""
-    patterns = shlex.join([glob, *(also or ())])
-    with changed_copy(c, "rm", file) as (sh, work):
-        failed, remedy = f"{patterns} cannot be removed", "`invoke bundle.ls` lists what there is"
-        sh.run(f"zip -q -d {work}/copy.zip -- {patterns}", failed, remedy)
+FILE = "The executable (default: the first of the last build)."
+OPTIONS = r"(?:-[^cmWX\n]*(?:[WX]\n?.+)?\n)*-[^cmWX\n]*"
+CALL = r'_run_module_as_main\("|\bfrom (?=.* sys\.exit\(([\w.]+)\(\)\)\n)'
+START = re.compile(rf"{OPTIONS}(?:m\n?|c\n?.*(?:{CALL}))([\w.]+)")
+"""Python's options in `.args`, the function that it calls, if any, and the module."""
+SAFE = re.compile(r"((?!\.\.\.\n|.*\\n)[^\n\r]+\n)*\.\.\.")
+"""The `.args` that old and new loaders read alike. Source: Cosmopolitan, LoadZipArgs."""
+RULE = r"its lines must not be empty or hold \n, and the last, but no other, must be `...`"
 
 
 @contextmanager
-def changed_copy(c: Context, name: str, file: str) -> Iterator[tuple[Shell, str]]:
-    """A shell, and a folder with `copy.zip`, which replaces the executable where nothing fails."""
-    with exit_on_error(f"{file or 'the executable'} cannot be changed"):
-        path = Path(os.path.relpath(os.path.realpath(find_executable(file).path)))
-    if not shutil.which("zip"):
-        raise RecipeError("there is no zip on PATH; install zip (apt install zip)")
-    sh = Shell(c, name, {"LC_ALL": "C", "ZIP": "", "ZIPOPT": "", "TMPDIR": str(path.parent)})
-    sh.comment = f"# bundle.{name}"
-    before, folder = path.stat(), path.with_name(f".{path.name}.{'new' if sh.dry else os.getpid()}")
-    own, work, failed = quote(str(path)), quote(str(folder)), f"{path} cannot be changed"
-    with handle_signals():
-        sh.run(f"mkdir {work}", failed)
-        try:
-            sh.run(f"cp -p {own} {work}/copy.zip", failed)
-            yield sh, work
-            if not sh.dry:
-                Archive(folder / "copy.zip")
-            now = path.stat()
-            if (now.st_ino, now.st_mtime_ns) != (before.st_ino, before.st_mtime_ns):
-                raise RecipeError(f"{failed}: something else changed it meanwhile; run it again")
-            sh.run(f"chmod +x {work}/copy.zip && mv -f {work}/copy.zip {own}", failed)
-        finally:
-            sh.run(f"rm -rf {work}")
-    sh.log(name, str(path))
+def exit_on_damage(failed: str) -> Iterator[None]:
+    """Turn every error that a damaged file or zip can cause into a `RecipeError`."""
+    try:
+        yield
+    except RecipeError:
+        raise
+    except Exception as error:  # zipfile, zlib and the system raise many kinds
+        raise RecipeError(f"{failed}: {error}; name another") from error
 
 
-@task(help={"file": HELP["file"]})
-def verify(c: Context, file: str = "") -> None:
-    """Check an executable's zip, .args and start, and print what it is made of."""
-    verify_executable(c, find_executable(file))
+class Archive:
+    """An executable with a zip at its end. Raises `RecipeError` for another file.
 
-
-@task(
-    name="try",
-    help={"args": "The arguments to start it with, as shell words.", "file": HELP["file"]},
-)
-def try_systems(c: Context, args: str = "--version", file: str = "") -> None:
-    """Start an executable as other systems would, and print what ran."""
-    with exit_on_error(f"--args={args}"):
-        words = shlex.split(args)
-    try_executables(c, find_executable(file), words)
-
-
-@task(
-    name="diff",
-    help={"a": "An executable.", "b": "Another one.", "json": HELP["json"]},
-)
-def compare(c: Context, a: str, b: str, json: bool = False) -> None:
-    """List the entries in which two executables differ.
-
-    A `-` stands before what only the first has, a `+` before what only the second has, and a `~`
-    before what is not the same in both.
+    `first` maps a name to its first entry, the one that the executable sees. `native` is set if
+    it was assimilated: it begins as an ELF or Mach-O file.
     """
-    archives = find_executable(a), find_executable(b)
-    contents = [
-        {name: (e.file_size, e.CRC, e.external_attr >> 16) for name, e in one.first.items()}
-        for one in archives
-    ]
-    rows = []
-    for name in sorted(contents[0].keys() | contents[1].keys()):
-        sizes = [content[name][0] if name in content else None for content in contents]
-        if contents[0].get(name) != contents[1].get(name):
-            change = "+" if sizes[0] is None else "-" if sizes[1] is None else "~"
-            rows.append({"change": change, "name": name, "before": sizes[0], "after": sizes[1]})
-    heads = [one.path.open("rb").read(one.start) for one in archives]
-    if heads[0] != heads[1]:
-        rows.append({"change": "~", "name": "the interpreter, before the zip"})
-    elif not rows and file_sha256(archives[0].path) != file_sha256(archives[1].path):
-        rows.append({"change": "~", "name": "how the zip was written"})
-    lines = [f"{one['change']} {printable(str(one['name']))}" for one in rows]
-    print_result(dumps(rows, indent=2) if json else "\n".join(lines or ["no difference"]))
+
+    def __init__(self, path: Path) -> None:
+        with exit_on_damage(f"cannot read {path}"):
+            if not path.is_file():
+                problem = "is not a file" if path.exists() else "does not exist"
+                raise RecipeError(f"{path} {problem}; make it with `invoke cosmo`, or name another")
+            with path.open("rb") as file:
+                self.head = file.read(8192)
+            self.native = self.head.startswith((b"\x7fELF", b"\xcf\xfa\xed\xfe"))
+            if not self.native and not is_ape(path):
+                problem = f"is not an APE file (it begins with {self.head[:6]!r})"
+                raise RecipeError(f"{path} {problem}; name another")
+            self.path, self.zip = path, zipfile.ZipFile(path)
+        self.entries = self.zip.infolist()
+        for entry in self.entries:
+            with suppress(UnicodeError):  # the program zip writes UTF-8 and does not say so
+                entry.filename = entry.filename.encode("cp437").decode()
+        self.first = {entry.filename: entry for entry in reversed(self.entries)}
+        library = re.compile(r"Lib/os\.pyc?$|lib/python3[^/]*/")
+        self.is_python = any(map(library.match, self.first))
+        self.args = self.read(".args").decode("utf-8", "replace").rstrip("\r\n")
+
+    def read(self, name: str) -> bytes:
+        """Return the content of an entry, b"" if there is none of that name."""
+        with exit_on_damage(f"cannot read {name} in {self.path}"):
+            return self.zip.read(self.first[name]) if name in self.first else b""
+
+    def describe(self) -> dict[str, Any]:
+        """Return its size, sha256, processors, what `.args` says, and its distributions."""
+        texts = re.findall(rb"printf '(\\177ELF[^']*)", self.head)  # in an APE's shell script
+        octal = re.compile(rb"\\([0-7]{1,3})")
+        headers = [octal.sub(lambda found: bytes([int(found[1], 8) % 256]), one) for one in texts]
+        machines = [one[18:19] for one in ([self.head] if self.native else headers)]
+        names = {b">": "x86-64", b"\xb7": "aarch64"}  # ELF's e_machine, 62 and 183
+        infos = sorted(name for name in self.first if name.endswith(".dist-info/METADATA"))
+        return {
+            "size": self.path.stat().st_size,
+            "sha256": file_sha256(self.path),
+            "processors": [names.get(one, "unknown") for one in dict.fromkeys(machines)],
+            "args": self.args.splitlines(),
+            "isolated": bool(re.match(f"{OPTIONS}I", self.args)),
+            "dependencies": [read_metadata(self.read(name)) for name in infos],
+        }
 
 
-@task(
-    help={
-        "svg": "Draw it as a treemap, in a file (needs squarify: pip install squarify).",
-        "json": HELP["json"],
-        "file": HELP["file"],
-    }
-)
-def size(c: Context, svg: str = "", json: bool = False, file: str = "") -> None:
-    """Print where the bytes are: interpreter, standard library, dependencies, program."""
-    archive = find_executable(file)
-    parts = list(measure(archive))
-    if svg:
-        write_treemap(parts, archive.path.name, Path(svg))
-    if json:
-        print_result(dumps([one.row() for one in parts], indent=2))
+def read_metadata(content: bytes) -> dict[str, str]:
+    """Return the canonical name, the version and the license in a METADATA file."""
+    headers = HeaderParser().parsestr(content.decode("utf-8", "replace"))
+    classifiers = [str(line).split(" :: ") for line in headers.get_all("Classifier", [])]
+    licenses = ", ".join(words[-1] for words in classifiers if words[0] == "License")
+    text = headers["License-Expression"] or licenses or headers["License"] or ""
+    name = re.sub(r"[-_.]+", "-", headers["Name"] or "").lower()
+    text = text if "\n" not in text else ""  # some hold the whole licence
+    return {"name": name, "version": headers["Version"] or "", "license": text}
+
+
+def find_made(project: Project) -> Made:
+    """Return what the last build noted; `RecipeError` if it made nothing."""
+    made = read_made(project)
+    if made is None or not made.executables:
+        raise RecipeError("the project's executable does not exist; make it with `invoke cosmo`")
+    return made
+
+
+def open_executable(file: str) -> Archive:
+    """Open the file that an option names, else the first executable of the last build."""
+    if not file:
+        project = load_project()
+        file = os.path.relpath(project.path(next(iter(find_made(project).executables))))
+    return Archive(Path(file))
+
+
+@task(name="ls", help={"glob": "Only these names.", "json": "Print JSON.", "file": FILE})
+def list_entries(c: Context, glob: str = "*", json: bool = False, file: str = "") -> None:
+    """List the entries: bytes unpacked, bytes packed, name."""
+    entries = [one for one in open_executable(file).entries if fnmatchcase(one.filename, glob)]
+    rows = [{"name": e.filename, "size": e.file_size, "packed": e.compress_size} for e in entries]
+    lines = [f"{e.file_size:>13,} {e.compress_size:>13,}  {printable(e.filename)}" for e in entries]
+    print_result(dumps(rows, indent=2) if json else "\n".join(lines))
+
+
+@task(help={"name": "The entry's name, as `bundle.ls` lists it.", "file": FILE})
+def cat(c: Context, name: str, file: str = "") -> None:
+    """Print the content of one entry."""
+    archive = open_executable(file)
+    if name not in archive.first:
+        raise RecipeError(f"{archive.path} has no entry {name}; `invoke bundle.ls` lists them")
+    print_bytes([archive.read(name)])
+
+
+@task(help={"json": "Print JSON.", "file": FILE})
+def size(c: Context, json: bool = False, file: str = "") -> None:
+    """Print how many bytes each part takes, the largest first."""
+    archive = open_executable(file)
+    start = min((entry.header_offset for entry in archive.entries), default=0)
+    parts = Counter({"interpreter": start})
+    for name, entry in archive.first.items():
+        library = "standard library" if name.startswith(("Lib/", "lib/")) else "other data"
+        part = name.split("/")[2] if name.startswith("Lib/site-packages/") else library
+        parts[part] += entry.compress_size
+    parts["zip headers"] = archive.path.stat().st_size - sum(parts.values())
+    lines = [f"{packed:>13,}  {printable(part)}" for part, packed in parts.most_common()]
+    print_result(dumps(dict(parts.most_common()), indent=2) if json else "\n".join(lines))
+
+
+@task(help={"file": FILE})
+def verify(c: Context, file: str = "") -> None:
+    """Print what an executable is; check its zip, .args and start."""
+    archive = open_executable(file)
+    facts = archive.describe()
+    facts["dependencies"] = [f"{one['name']} {one['version']}" for one in facts["dependencies"]]
+    if archive.native:
+        facts["assimilated"] = "runs on this platform only"
+    for name, value in facts.items():
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        print_result(f"{name:<13} {printable(text) or 'none'}")
+    for entry in archive.entries:
+        name, kind = entry.filename, entry.external_attr >> 28
+        archive.read(name)
+        if archive.first[name] is not entry:
+            raise RecipeError(f"{archive.path}: {name} is there twice; remove it by `bundle.rm`")
+        if name.startswith("Lib/") and not entry.is_dir() and kind != 8:  # as `/zip` has it
+            problem = "has no file type in its mode, so Python does not see it; pack it with zip"
+            raise RecipeError(f"{archive.path}: {name} {problem}")
+    print_result(f"zip           ok, {len(archive.entries):,} entries")
+    if not archive.is_python:
+        print_result("start         not tried: the zip holds no Python library")
         return
-    total = archive.path.stat().st_size
-    whole = Part("", "the whole file", total, sum(part.size for part in parts))
-    rows = [
-        f"{one.packed:>13,} {one.packed / total:>6.1%} {one.size:>13,}  {one.name}"
-        for one in (*parts, whole)
-    ]
-    print_result("\n".join([f"{'packed':>13} {'':>6} {'unpacked':>13}", *rows]))
+    if not SAFE.fullmatch(archive.args):
+        raise RecipeError(f"{archive.path}: .args is not safe: {RULE}; set it by `bundle.args`")
+    print_result(".args         ok")
+    print_result(f"start         {printable(try_start(c, archive))}")
 
 
-def measure(archive: Archive) -> Iterator[Part]:
-    """The parts of an executable, of which each has what is in it, and the largest comes first."""
-    program = SITE + archive.module.partition(".")[0]
-    owners = {
-        file: f"{dist.name} {dist.version}"
-        for dist in archive.dists
-        if not any(re.match(rf"{re.escape(program)}(/|\.pyc?$)", file) for file in dist.files)
-        for file in dist.files
-    }
-    parts: dict[tuple[str, str], Part] = {}
-    for name, entry in {one.header_offset: (one.filename, one) for one in archive.entries}.values():
-        if not name.startswith(SITE):
-            library = name.startswith(("Lib/", "lib/"))
-            key = ("library", "standard library") if library else ("data", "interpreter's data")
-            top = name.split("/")[1 if library else 0]
-        else:
-            key = ("dependency", owners[name]) if name in owners else ("program", "program")
-            top = name[len(SITE) :].split("/")[0]
-        part = parts.setdefault(key, Part(*key))
-        part.add(top, entry.compress_size, entry.file_size)
-    rest = archive.path.stat().st_size - archive.start - sum(p.packed for p in parts.values())
-    head = Part("interpreter", "interpreter", archive.start, archive.start)
-    names = Part("data", "zip's own headers", rest, rest)
-    yield from sorted((head, names, *parts.values()), key=lambda part: -part.packed)
+def try_start(c: Context, archive: Archive) -> str:
+    """Run a build's start check in a copy without `.args`; return the version and remarks."""
+    found, inside = START.match(archive.args), quote(str(Path(__file__).with_name("inside")))
+    clean = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD" sh -c'
+    with handle_signals(), tempfile.TemporaryDirectory() as folder:
+        sh = Shell(c, "bundle.verify", {"LC_ALL": "C", "ZIPOPT": ""}, Path(folder))
+        failed = f"{archive.path} cannot start"
+        sh.run(f"cp {quote(str(archive.path.absolute()))} copy.zip && chmod +x copy.zip", failed)
+        sh.run(rf"sed '/^from \./d' {inside}/*.py > inside.py && zip -q -d copy.zip .args", failed)
+        version = sh.run(f"{clean} './copy.zip -V'", failed).stdout.strip()
+        if not found:
+            return f"{version}; not tried: .args names no module to import"
+        entry = ":".join(filter(None, (found[2], found[1])))
+        line = f"{clean} './copy.zip -I inside.py check {entry}'"
+        shown = sh.run(line, failed, "correct the program").stdout
+        return "; ".join([f"ok, {version} can import {entry}", *re.findall("remark: .*", shown)])
 
 
-bundle = Collection(
-    "bundle",
-    *(list_entries, cat, args, add, remove, verify, compare, size, try_systems),
-)
+@task(help={"set": "The new lines, as shell words: '-m almanac ...'.", "file": FILE})
+def args(c: Context, set_: str = "", file: str = "") -> None:
+    """Print the lines of .args, or set what starts."""
+    if not set_:
+        print_result("\n".join(map(printable, open_executable(file).args.splitlines())))
+        return
+    with exit_on_damage(f"--set={set_}"):
+        words = shlex.split(set_)
+    if not SAFE.fullmatch("\n".join(words)) or any("\n" in word for word in words):
+        raise RecipeError(f"--set={set_}: {RULE}")
+    form = r"\n".join(["%s"] * len(words))
+    change_copy(c, "args", file, f"printf '{form}' {shlex.join(words)} > \"$NEW/files/.args\"")
+
+
+@task(help={"path": "A file or folder.", "dest": "A folder in the zip.", "file": FILE})
+def add(c: Context, path: str, dest: str = "", file: str = "") -> None:
+    """Add a file or folder; it replaces entries of the same names."""
+    if dest.startswith("/") or ".." in dest.split("/") or not dest.isprintable():
+        raise RecipeError(f"--dest={dest} is not a folder in the zip, as Lib/site-packages is")
+    folder = f'"$NEW/files"/{shlex.quote(dest)}'
+    change_copy(c, "add", file, f"mkdir -p {folder} && cp -RL {quote(path)} {folder}")
+
+
+@task(name="rm", help={"glob": "The names: '*' is any text, '/' too.", "file": FILE})
+def remove(c: Context, glob: str, file: str = "") -> None:
+    """Remove entries."""
+    change_copy(c, "rm", file, f'zip -q -d "$NEW/copy.zip" -- {shlex.quote(glob)}')
+
+
+def change_copy(c: Context, name: str, file: str, line: str) -> None:
+    """Run a line that changes $NEW/copy.zip, add what it left in $NEW/files, rename the copy."""
+    path = open_executable(file).path.resolve()
+    before, new = path.stat().st_mtime_ns, path.with_name(f".{path.name}.{os.getpid()}")
+    exports = {"FILE": str(path), "NEW": str(new), "LC_ALL": "C", "ZIP": "", "ZIPOPT": ""}
+    sh, failed = Shell(c, f"bundle.{name}", exports, Path.cwd()), f"cannot change {path}"
+    if sh.dry:
+        sh.announce()
+    with handle_signals():
+        sh.run('mkdir "$NEW"', failed)
+        try:
+            sh.run('mkdir "$NEW/files" && cp -p "$FILE" "$NEW/copy.zip"', failed)
+            sh.run(line, failed)
+            if name != "rm":
+                sh.run('(cd "$NEW/files" && zip -q -r -X -D -g ../copy.zip .)', failed)
+            if path.stat().st_mtime_ns != before:
+                raise RecipeError(f"{failed}: it was changed meanwhile; run this again")
+            sh.run('chmod +x "$NEW/copy.zip" && mv -f "$NEW/copy.zip" "$FILE"', failed)
+        finally:
+            sh.run('rm -rf "$NEW"')
+
+
+bundle = Collection("bundle", list_entries, cat, args, add, remove, verify, size)

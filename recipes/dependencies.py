@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ def requirements_kind(p: Project) -> str:
         return "script"
     if has_uv_lock(p):
         return "uv.lock"
-    return "project" if p.way == "wheel" else "pyproject"
+    return "project" if p.way == "wheel" or p.is_dynamic else "pyproject"
 
 
 def has_uv_lock(p: Project) -> bool:
@@ -114,16 +116,23 @@ def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
 
 
 def cached_base(key: str) -> Path | None:
-    """Find the base archive in the cache."""
+    """Find the base archive in the cache; leave one that is damaged."""
     path = cache_folder() / "base" / f"{key}.zip"
-    return path if key and use_file(path.with_suffix(".json")) and use_file(path) else None
+    note = path.with_suffix(".json")
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if key and use_file(note) and use_file(path):
+            if json.loads(note.read_text("utf-8"))["base"] == file_sha256(path):
+                return path
+    return None
 
 
 def store_base(p: Project, key: str) -> None:
-    """Keep the base archive that was made in the cache, its notes first."""
-    for name in ("notes.json", "base.zip") if key else ():
-        target = cache_folder() / "base" / f"{key}{Path(name).suffix}"
-        keep_file(p.path(f"{p.build}/.new/{name}"), target)
+    """Keep the base archive that was made in the cache, and what was removed of it."""
+    base, note = p.path(f"{p.build}/.new/base.zip"), p.path(f"{p.build}/.new/notes.json")
+    notes = {**json.loads(note.read_text("utf-8")), "base": file_sha256(base)}
+    note.write_text(json.dumps(notes), "utf-8")
+    for file in (note, base):
+        keep_file(file, cache_folder() / "base" / f"{key}{file.suffix}")
 
 
 def wheel_file(p: Project) -> Path:
@@ -144,7 +153,7 @@ def lock_inputs(p: Project) -> tuple[str, ...]:
     if p.settings.deps and p.installs:
         digest = file_sha256(p.path(p.settings.deps))
         return (f"requirements {Path(p.settings.deps).name} sha256:{digest}", *inputs)
-    if not (p.is_dynamic and p.installs):
+    if not (p.is_dynamic and p.installs) or p.source:
         return (*p.requires, *inputs) if p.installs else ()
     with exit_on_error("the wheel cannot be read"), zipfile.ZipFile(wheel_file(p)) as archive:
         info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))

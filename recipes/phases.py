@@ -84,7 +84,7 @@ def setup(c: Context) -> None:
     with session(c, "setup") as (p, sh):
         b = quote(p.build)
         # the article: mkdir -p $DIR_SITE
-        sh.run(f'mkdir -p "$DIR_SITE" {b}/.new {b}/.deps/Lib/site-packages {b}/.build')
+        sh.run(f'mkdir -p "$DIR_SITE" {b}/.new/out {b}/.deps/Lib/site-packages {b}/.build')
         sh.run(f"{inside_text(p)} > {b}/.inside.py && echo '{{}}' > {b}/.new/notes.json")
         if p.source:
             sh.log("setup", f"{p.source} -> {p.site}")
@@ -204,7 +204,8 @@ def deps(c: Context) -> None:
             if installs:
                 install_dependencies(p, sh, kind)
             make_base(p, sh, installs)
-            store_base(p, key)
+            if key:
+                store_base(p, key)
         if not (p.source or p.options.app):
             install_program(p, sh, f"{b}/.wheel/*.whl")
 
@@ -281,12 +282,9 @@ def update(c: Context) -> None:
             name, entry = write_args(p, sh, start)
             if p.settings.check and entry:
                 check_imports(p, sh, entry)
-            if start is not starts[-1]:
-                sh.run(f"cp -p {b}/.new/base.zip {b}/.new/next.zip")
-            sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/base.zip .args)")
-            sh.run(f"mv {b}/.new/base.zip {b}/.new/{name}")
-            if start is not starts[-1]:
-                sh.run(f"mv {b}/.new/next.zip {b}/.new/base.zip")
+            sh.run(f"cp -p {b}/.new/base.zip {b}/.new/new.zip")
+            sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/new.zip .args)")
+            sh.run(f"mv {b}/.new/new.zip {b}/.new/out/{name}")
             if p.settings.smoke is not None:
                 try_executable(p, sh, name)
             names.append(name)
@@ -348,7 +346,7 @@ def try_executable(p: Project, sh: Shell, name: str) -> None:
     failed = f"{p.label} does not pass COSMO_SMOKE ({words})"
     sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
-    line = f"(cd {b}/.new/try && {env} sh ../{name} {words} < /dev/null)"
+    line = f"(cd {b}/.new/try && {env} sh ../out/{name} {words} < /dev/null)"
     sh.run(line, failed, smoke_remedy(p), reason=show_all)
 
 
@@ -364,9 +362,9 @@ def place(p: Project, sh: Shell, name: str) -> str:
     if not sh.dry:
         check_target(p, path)
     if folder == p.build:
-        sh.run(f"mv -f {b}/.new/{name} {target}")  # the article: mv $PKG.zip $PKG
+        sh.run(f"mv -f {b}/.new/out/{name} {target}")  # the article: mv $PKG.zip $PKG
     else:  # it may be on another disk, where mv copies
         part = f"{quote(folder)}/.cosmo.part"
-        sh.run(f"mkdir -p {quote(folder)} && mv -f {b}/.new/{name} {part}")
+        sh.run(f"mkdir -p {quote(folder)} && mv -f {b}/.new/out/{name} {part}")
         sh.run(f"mv -f {part} {target}", f"{path} cannot be put in place")
     return path

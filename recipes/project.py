@@ -115,8 +115,8 @@ class Project:
     @property
     def is_dynamic(self) -> bool:
         """Tell whether only the build backend knows what is required."""
-        dynamic = self.project.get("dynamic") or ()
-        return self.way == "wheel" and (not self.project or "dependencies" in dynamic)
+        dynamic = "dependencies" in (self.project.get("dynamic") or ())
+        return (self.way == "wheel" and not self.project) or (self.way != "copy" and dynamic)
 
     @property
     def installs(self) -> bool:
@@ -257,7 +257,7 @@ def find_way(root: Path, data: Mapping[str, Any], script: str, options: Options)
     if "PKG" in table(data, "tool", "ds", "scripts", "_", "env"):
         return "article"
     asked = "build-system" in data or table(data, "tool", "uv").get("package") is True
-    setup = (root / "setup.py").is_file() or ("project" not in data and distribution_name(root, {}))
+    setup = (root / "setup.py").is_file() or distribution_name(root, {})
     return "wheel" if asked or setup else "copy"
 
 

@@ -19,8 +19,9 @@ import signal
 import sys
 import tempfile
 import types
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Callable
+from typing import Any
 
 NO_NETWORK = "the start check has no network"
 
@@ -60,7 +61,11 @@ class CompiledCode:
                 self.skips.append((step.offset, step.argval))
         for entry in getattr(dis.Bytecode(code), "exception_entries", ()):
             self.ranges.append((entry.start, entry.end, entry.target))
-            self.skips.append((entry.target - 1, end))  # handlers lie behind all other code
+            if sys.version_info >= (
+                3,
+                12,
+            ):  # handlers lie behind all else; before, a jump skips them
+                self.skips.append((entry.target - 1, end))
 
     def is_certain(self, offset: int) -> bool:
         """Tell whether an instruction surely runs, and an ImportError in it is not caught."""
@@ -89,10 +94,11 @@ class CompiledCode:
 
     def is_called(self, index: int) -> bool:
         """Tell whether an instruction loads what is called next; since 3.11 a NULL marks that."""
-        step, is_between = self.steps[index], (3, 11) <= sys.version_info < (3, 13)
-        near = self.steps[index - 1 if is_between else index + 1]
-        is_marked = near.opname in ("PUSH_NULL", "CALL_FUNCTION") and not near.arg
-        return is_marked or "NULL" in step.argrepr or step.opname == "LOAD_METHOD"
+        step, after = self.steps[index], enumerate(self.steps[index + 1 : index + 5])
+        counts = [(count, one.arg) for count, one in after if one.opname == "CALL_FUNCTION"]
+        near = self.steps[index - 1 if (3, 11) <= sys.version_info < (3, 13) else index + 1]
+        is_marked = near.opname == "PUSH_NULL" or "NULL" in step.argrepr
+        return is_marked or step.opname == "LOAD_METHOD" or any(a == b for a, b in counts[:1])
 
 
 class StartTrial:
@@ -103,7 +109,16 @@ class StartTrial:
         files = notes.get("removed", {}).items()
         self.removed = {re.sub(r"\..*", "", file).replace("/", "."): dist for file, dist in files}
         self.beside, self.seen = notes.get("beside", []), {0}
+        self.stand_ins: list[str] = []
         self.optional: list[Callable[[], None]] = []
+
+    def find_spec(self, name: str, *_: Any) -> Any:
+        """Find a module that is to be stood in for, as a finder of `sys.meta_path` does."""
+        if not any(f"{name}.".startswith(f"{top}.") for top in self.stand_ins):
+            return None
+        module = StandIn(name, (), {})
+        loader: Any = types.SimpleNamespace(create_module=lambda spec: module, exec_module=id)
+        return importlib.machinery.ModuleSpec(name, loader, is_package=True)
 
     def load_function(self) -> Any:
         """Import the module of the function that starts, and return the function."""
@@ -155,7 +170,7 @@ class StartTrial:
         compiled, bound, value = CompiledCode(code), {}, None
         for index, step in enumerate(compiled.steps):
             operation, name = step.opname, step.argval
-            attributes = vars(value) if isinstance(value, types.ModuleType) else {}
+            attributes: Any = vars(value) if isinstance(value, types.ModuleType) else {}
             if operation == "IMPORT_NAME":
                 bound = self.import_late(compiled, index, known)
                 value = bound.get(name.partition(".")[0])
@@ -219,8 +234,10 @@ class StartTrial:
 
     def explain_missing(self, name: str, places: list[Any]) -> tuple[str, str]:
         """Describe a module that is missing where the last of `places` asks for it."""
-        if not places:
+        if not places and f"{self.module}.".startswith(f"{name}."):
             return f"there is no module {self.module}; correct COSMO_ENTRY or PKG", ""
+        if not places:
+            return f"{self.module} needs {name}, which cannot be imported", ""
         (file, line, code, offset), top = places[-1], name.partition(".")[0]
         place = f"{file}:{line}"
         if name in self.removed:
@@ -261,10 +278,13 @@ def find_pth(top: str) -> str:
 
 
 def site_relative(file: str) -> str:
-    """Name a file of the program or a dependency from its site folder on; others are empty."""
+    """Name a file of the program or a dependency from its site folder on; others are empty.
+
+    Bytecode may have been compiled in another folder than it is in.
+    """
     sites = {path for path in sys.path if path} - {os.path.dirname(os.__file__)}
-    found = [site for site in sites if file.startswith(f"{site}/")]
-    return file[len(max(found, key=len)) + 1 :] if found else ""
+    ends = [len(site) + 1 for site in sites if file.startswith(f"{site}/")]
+    return file[max(ends) :] if ends else file.partition("site-packages/")[2]
 
 
 def program_places(error: BaseException) -> list[Any]:
@@ -289,6 +309,7 @@ def refuse_network(event: str, values: tuple[Any, ...]) -> None:
 def try_start(trial: StartTrial, arguments: str, report: Callable[..., None]) -> None:
     """Import what starts, or with arguments start it; report what is missing, and remarks."""
     sys.argv = [trial.module]
+    sys.meta_path.insert(0, trial)
     what = f"{trial.module} {arguments}" if arguments else f"importing {trial.module}"
     try:
         trial.start(arguments) if arguments else trial.import_entry()
@@ -297,19 +318,18 @@ def try_start(trial: StartTrial, arguments: str, report: Callable[..., None]) ->
         is_exit = isinstance(error, SystemExit) and not isinstance(error.__context__, ImportError)
         is_failure = arguments and getattr(error, "code", 0) not in (None, 0, 2)
         if NO_NETWORK in text or isinstance(error, EOFError) or (is_exit and is_failure):
-            text = f"{what} fails without network, input and home; try it by hand"
-            return report("remark", text, "")
+            return report("remark", f"{what} fails without network, input and home; try it by hand")
         if not is_exit:
             return report("missing", text, stand_in)
-    report("done", "", "")
+    report("done")
     zones = getattr(sys.modules.get("zoneinfo"), "available_timezones", None)
     if not arguments and zones and not zones():
-        report("remark", "zoneinfo finds no time zones; require tzdata", "")
+        report("remark", "zoneinfo finds no time zones; require tzdata")
     for run in trial.optional:
         try:
             run()
         except Exception as error:
-            report("remark", f"needed only in some cases: {trial.explain(error)[0]}", "")
+            report("remark", f"needed only in some cases: {trial.explain(error)[0]}")
     return None
 
 
@@ -319,48 +339,48 @@ def run_forked(work: Callable[..., None], seconds: int) -> tuple[list[list[str]]
     The status is negative if a signal ended it: SIGALRM if it took too long.
     """
     reading, writing = os.pipe()
+    signal.alarm(seconds + 30)  # for a pipe that stays open in what the child leaves behind
     child = os.fork()
     if child == 0:
         try:
             os.setsid()
             signal.alarm(seconds)
-            work(lambda *row: os.write(writing, json.dumps(row).encode() + b"\n"))
+            work(lambda *row: os.write(writing, json.dumps([*row, "", ""]).encode() + b"\n"))
             os.write(writing, b"\n")
         finally:
             os._exit(0)
     os.close(writing)
     with open(reading, encoding="utf-8") as pipe:
-        rows = [json.loads(row) for row in itertools.takewhile(str.strip, pipe)]
+        rows = [json.loads(row)[:3] for row in itertools.takewhile(str.strip, pipe)]
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)  # with what it has started
     return rows, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def find_problems(entry: str, notes: dict[str, Any], arguments: str) -> list[str]:
-    """Return a line for each thing that is missing, and for each remark.
+def find_problems(trial: StartTrial, arguments: str) -> Iterator[str]:
+    """Yield a line for each thing that is missing, and for each remark.
 
     Behind what is missing, a stand-in for it shows what else is; what fails otherwise ends that.
     """
-    trial, stand_ins, lines = StartTrial(entry, notes), {}, []
     rows, status = run_forked(partial(try_start, trial, ""), 60)
     if not rows:
         ended = f"signal {-status}" if status < 0 else f"exit status {status}"
         ended = f"importing {trial.module} ends the interpreter ({ended})"
         late = "importing what starts takes longer than a minute"
-        rows = [["missing", late if status == -signal.SIGALRM else ended, ""]]
-    elif arguments and rows[0][0] == "done":
+        yield f"missing: {late if status == -signal.SIGALRM else ended}"
+    if arguments and rows and rows[0][0] == "done":
         started, status = run_forked(partial(try_start, trial, arguments), 60)
         if not started and status < 0 and status != -signal.SIGALRM:
-            started = [["missing", f"{trial.module} {arguments} ends with signal {-status}", ""]]
+            yield f"missing: {trial.module} {arguments} ends with signal {-status}"
         rows += started
     while rows:
-        lines += [f"{kind}: {text}" for kind, text, _ in rows if text]
-        new = {name: StandIn(name, (), {"__path__": []}) for *_, name in rows if name}
-        stand_ins.update(new)
-        sys.modules.update(stand_ins)
-        rows, _ = run_forked(partial(try_start, trial, ""), 20) if new else ([], 0)
-        rows = [row for row in rows if row[2] and row[2] not in stand_ins and len(stand_ins) < 10]
-    return lines
+        yield from (f"{kind}: {text}" for kind, text, _ in rows if text)
+        absent = [name for *_, name in rows if name]
+        if not absent or len(trial.stand_ins) == 10:
+            return
+        trial.stand_ins += absent
+        rows, _ = run_forked(partial(try_start, trial, ""), 20)
+        rows = [row for row in rows if row[2] not in ("", *trial.stand_ins)]
 
 
 def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = "") -> None:
@@ -368,13 +388,12 @@ def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = 
 
     `notes` and `beside` are files: what `fit` noted, and the names of what lies beside the program.
     """
-    noted: dict[str, Any] = {}
-    if os.path.isfile(notes):
-        with open(notes, encoding="utf-8") as file:
-            noted = json.load(file)
-    if os.path.isfile(beside):
-        with open(beside, encoding="utf-8", errors="replace") as file:
-            noted["beside"] = file.read().split("\n")
+    texts = [""] * 2
+    for number, path in enumerate((notes, beside)):
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                texts[number] = file.read()
+    trial = StartTrial(entry, {"beside": texts[1].split("\n"), **json.loads(texts[0] or "{}")})
     output, null = os.dup(1), os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)
@@ -384,7 +403,7 @@ def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = 
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, TERM="dumb")
         os.chdir(home)
-        lines = find_problems(entry, noted, arguments)
+        lines = list(find_problems(trial, arguments))
         os.chdir("/")
     os.write(output, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
     if any(line.startswith("missing: ") for line in lines):
