@@ -120,16 +120,12 @@ def mirror(interpreter: Path) -> Iterator[Mirror]:
 
 @pytest.fixture(params=["imported", pytest.param("vendored", marks=pytest.mark.vendored)])
 def tasks(request: pytest.FixtureRequest, tmp_path: Path) -> Tasks:
-    """A `tasks.py` that imports the recipes, or one that holds them and can import none.
-
-    The latter holds the optional collections that the test's module names as `COLLECTIONS`.
-    """
+    """A `tasks.py` that imports the recipes, or one that holds them and can import none."""
     if request.param == "imported":
         return IMPORTED
     (tmp_path / "none").mkdir()
     (tmp_path / "none/recipes.py").write_text("raise SystemExit('the recipes were imported')\n")
-    chosen = getattr(request.module, "COLLECTIONS", [])
-    return Tasks(vendored("tasks.py", chosen), str(tmp_path / "none"))
+    return Tasks(vendored("tasks.py"), str(tmp_path / "none"))
 
 
 @pytest.fixture

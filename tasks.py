@@ -1,6 +1,7 @@
 """The recipes, and the tasks for those who work on them: `invoke --list`."""
 
 import os
+import re
 import shlex
 import sys
 import threading
@@ -17,6 +18,7 @@ from invoke.tasks import task
 
 try:
     from recipes import ns
+    from recipes.settings import TABLE
     from recipes.vendor import vendor
 except ImportError as error:
     if (error.name or "").partition(".")[0] != "recipes":
@@ -31,31 +33,31 @@ PYTHON = shlex.quote(sys.executable)
 
 
 def run(c: Context, line: str, **how: Any) -> None:
-    """Run a line where this file lies."""
+    """Run a line in the folder that this file is in."""
     with c.cd(str(ROOT)):
-        c.run(line, shell="/bin/sh", **how)  # noqa: S604 - a path, no truth
+        c.run(line, shell="/bin/sh", **how)  # noqa: S604 - the path of a shell
 
 
 def run_module(c: Context, module: str, words: str, **how: Any) -> None:
-    """Run a module of the tools that the extra `test` installs."""
+    """Run one of the tools that the extra `test` installs."""
     if find_spec(module) is None:
         raise Exit(f"cosmo: {module} is not installed; pip install '.[test]'", code=1)
     run(c, f"{PYTHON} -m {module} {words}", **how)
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder and logs nothing."""
+    """Serve a folder and log nothing."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Say nothing: the recipe tells what it fetches."""
+        """Print nothing: the recipes say what they fetch."""
 
 
 @task(
     iterable=["without", "with_"],
     help={
         "out": "The file to write (default dist/standin/python).",
-        "without": "An extension module to leave out, besides those that the real one lacks.",
-        "with": "An extension module to put back, where the running Python has it.",
+        "without": "One more extension module to leave out; may be given several times.",
+        "with": "An extension module to put back, if the running Python has it; likewise.",
     },
 )
 def standin(
@@ -64,7 +66,7 @@ def standin(
     without: Optional[list[str]] = None,
     with_: Optional[list[str]] = None,
 ) -> None:
-    """Make an interpreter from the Python that is running, where the real one is out of reach."""
+    """Make an interpreter from the Python that is running."""
     words = [out, *(f"--without={name}" for name in without or ())]
     words += [f"--with={name}" for name in with_ or ()]
     run(c, f"{PYTHON} tests/standin {shlex.join(words)}", hide=False)
@@ -72,15 +74,17 @@ def standin(
 
 @task
 def demo(c: Context) -> None:
-    """Package sample_project with a stand-in served on 127.0.0.1, and run the result."""
+    """Package sample_project with a stand-in, and run it."""
     os.chdir(ROOT)
     site, program = Path("dist/demo"), Path("sample_project/dist/cosmo/almanac")
-    # Like the real interpreter, a stand-in writes a file at its first start.
-    quiet = {"TMPDIR": str(ROOT / site), "no_proxy": "127.0.0.1"}
+    # A stand-in is served on 127.0.0.1 as if it were the download. All that the demo writes lies in
+    # dist: the cache too, and the file that an interpreter writes to TMPDIR at its first start.
+    fixed = {"TMPDIR": str(ROOT / site), "XDG_CACHE_HOME": str(ROOT / site / "cache")}
+    fixed["no_proxy"] = "127.0.0.1"
 
     def show(words: str, line: str = "", **env: str) -> None:
         print("\n$", *(f"{name}={value}" for name, value in env.items()), words, flush=True)
-        run(c, line or words, env={**quiet, **env}, hide=False, in_stream=False)
+        run(c, line or words, env={**fixed, **env}, hide=False, in_stream=False)
 
     line = f"invoke standin --out {site}/pub/cosmos/bin/python"
     show(line, f"{PYTHON} -m {line}")
@@ -100,31 +104,31 @@ def demo(c: Context) -> None:
         for name in archive.namelist():
             if name == ".args" or name.startswith("Lib/site-packages/"):
                 print(f"  {name}")
-    print("\nA stand-in runs only where its Python is. With network, this makes the real thing:")
-    print("  invoke cosmo")
+    print("\nThis one runs only where the stand-in's Python is. With network, `invoke cosmo`")
+    print("makes one that runs on Linux, macOS and Windows.")
 
 
 @task(
     help={
-        "vendored": "Run those that go through the recipes once more, with a vendored tasks.py.",
-        "options": "What to pass on to pytest, as in --options='-k fetch'.",
+        "vendored": "Run only those that build, with a vendored tasks.py.",
+        "options": "What to pass on to pytest, as in --options='--interpreter=FILE -k fetch'.",
     }
 )
 def test(c: Context, vendored: bool = False, options: str = "") -> None:  # noqa: PT028 - no test
-    """Run the tests; --options=--interpreter=FILE puts another interpreter through them."""
+    """Run the tests, also with another interpreter."""
     which = "-m vendored" if vendored else ""
     run_module(c, "pytest", f"{which} {options}", pty=sys.stdout.isatty())
 
 
 @task(help={"options": "What to pass on to pytest, as in --options='-k flask'."})
 def prove(c: Context, options: str = "") -> None:
-    """Package and run real releases from PyPI, and print a table of what each took."""
+    """Package and run real releases from PyPI; print a table."""
     run_module(c, "pytest", f"-m prove {options}", pty=sys.stdout.isatty())
 
 
 @task(help={"options": "What to pass on to pytest, as in --options='-k SIGKILL'."})
 def faults(c: Context, options: str = "") -> None:
-    """Break builds in many ways, and print a table of what each left behind."""
+    """Break builds in many ways; print what each left behind."""
     run_module(c, "pytest", f"-m faults {options}", pty=sys.stdout.isatty())
 
 
@@ -133,9 +137,9 @@ def faults(c: Context, options: str = "") -> None:
     help={
         "interpreter": "The interpreter file to build with (default: a stand-in).",
         "only": "What to measure: compare, growth or check (default: compare, then check).",
-        "runs": "How many rounds (default 5); of the large project and of growth half as many.",
-        "pad": "How many MB to pad the interpreter's file to (default 40; 0: not).",
-        "env": "A setting for this project's builds, as in --env COSMO_SLIM=1.",
+        "runs": "How many rounds (default 5); half as many of the large project and of growth.",
+        "pad": "Size in MB to pad the interpreter's file to (default 40; 0: no padding).",
+        "env": "A setting for the builds with these recipes, as in --env COSMO_CHECK=0.",
         "svg": "The picture of the comparison (default docs/bench.svg).",
     },
 )
@@ -148,9 +152,9 @@ def bench(
     env: Optional[list[str]] = None,
     svg: str = "docs/bench.svg",
 ) -> None:
-    """Compare builds with those of other tools, and with the start check and without, as ratios."""
+    """Compare builds with those of ds and cosmofy, as ratios."""
     if only not in ("", "compare", "growth", "check"):
-        raise Exit(f"cosmo: --only={only} is none of compare, growth and check; correct it", code=1)
+        raise Exit(f"cosmo: --only={only} is not one of compare, growth and check", code=1)
     if not interpreter:
         interpreter = "dist/standin/python"
         standin(c, interpreter)
@@ -167,6 +171,26 @@ def bench(
 
 
 @task
+def docs(c: Context) -> None:
+    """Write anew what is quoted from the recipes, and vendor them."""
+    vendor(c, str(ROOT / "sample_project"))
+    line = f"env -u COSMO_URL SOURCE_DATE_EPOCH=315532800 {PYTHON} -m invoke --dry cosmo"
+    with c.cd(str(ROOT / "sample_project")):
+        shown = c.run(line, hide=True).stdout
+    rows = []
+    for name, one in TABLE.items():
+        default = f"`{one.metadata['default']}`" if one.metadata["default"] else ""
+        rows.append(f"| `{name}` | {default} | {one.metadata['meaning']} |")
+    for path, pattern, text in (
+        ("README.md", r"(?s)(?<=```console\n)unset CDPATH.*?(?=```)", shown),
+        ("docs/settings.md", r"(?s)\| `PKG` .*?(?=\n\n)", "\n".join(rows)),
+    ):
+        old = (ROOT / path).read_text("utf-8")
+        new = re.sub(pattern, lambda _: text, old, count=1)  # noqa: B023 - it is called at once
+        (ROOT / path).write_text(new, "utf-8")
+
+
+@task
 def lint(c: Context) -> None:
     """Check style and layout with ruff."""
     run_module(c, "ruff", "check .")
@@ -175,10 +199,10 @@ def lint(c: Context) -> None:
 
 @task
 def types(c: Context) -> None:
-    """Check types with mypy --strict, of the vendored file too."""
+    """Check types with mypy --strict."""
     run_module(c, "mypy", "")
     run_module(c, "mypy", "sample_project/tasks.py")
 
 
-for own_task in (vendor, standin, demo, test, prove, faults, bench, lint, types):
+for own_task in (vendor, docs, standin, demo, test, prove, faults, bench, lint, types):
     ns.add_task(own_task)  # type: ignore[arg-type]

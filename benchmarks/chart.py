@@ -1,4 +1,4 @@
-"""The results as a picture: one bar for each ratio, beside what it is compared with."""
+"""Draw the results as a picture: one bar for each ratio, beside its target."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 WIDTH, MARGIN, LABEL, GAP = 1080.0, 24.0, 176.0, 28.0
-"""The picture's width, what is around it, the width of a row's label, and between two columns."""
+"""The width of the picture, of its margin, of a row's label, and of the gap between columns."""
 
 TOP, HEIGHT, BAR = 104.0, 50.0, 12.0
-"""The height of what is above the rows, of a row, and of its bar."""
+"""The heights of the head, of a row, and of a bar."""
 
 LIMIT = 2.0
 """The ratio at which a bar is cut off."""
 
 PAPER, INK, FAINT, TRACK = "#fbfbfa", "#22272c", "#66707a", "#e4e7ea"
 COLOURS = {True: "#2f7d5b", False: "#c8642b", None: "#5b6c7f"}
-"""Of a bar whose target is met, of one whose target is not, and of one without."""
+"""The colours of bars: with the target met, not met, and without a target."""
 
 
 class Cell(NamedTuple):
-    """One result: a ratio, what it is over, and the ratio to reach."""
+    """One result: a ratio, the tool that it is over, and the ratio to reach."""
 
     row: str
     column: str
@@ -32,41 +32,41 @@ class Cell(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met, as far as it is printed; None without one."""
+        """Tell whether the target is met, rounded as it is printed; None without a target."""
         return None if self.target is None else round(self.ratio, 2) <= self.target
 
     @property
-    def words(self) -> str:
-        """The ratio, and what it is over."""
+    def text(self) -> str:
+        """Format the ratio, and the tool that it is over."""
         return f"{self.ratio:.2f} \N{MULTIPLICATION SIGN} {self.over}"
 
     def __str__(self) -> str:
         target = "" if self.target is None else f" (≤ {self.target}) {'✗✓'[bool(self.met)]}"
-        return self.words + target
+        return self.text + target
 
 
 def text(x: float, y: float, words: str, size: int = 13, fill: str = INK, more: str = "") -> str:
-    """A line of text."""
+    """Draw a line of text."""
     start = f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{fill}"'
     return f"{start}{more}>{escape(words)}</text>"
 
 
 def rectangle(x: float, y: float, width: float, height: float, fill: str) -> str:
-    """A bar, or a part of one."""
+    """Draw a bar, or a part of one."""
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
     return f'<rect {place} rx="1.5" fill="{fill}"/>'
 
 
 def line(x: float, top: float, bottom: float, colour: str, width: float) -> str:
-    """An upright line."""
+    """Draw an upright line."""
     points = f'x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"'
     return f'<line {points} stroke="{colour}" stroke-width="{width:.1f}"/>'
 
 
 def draw_cell(cell: Cell, x: float, y: float, width: float) -> Iterator[str]:
-    """One result: its words, and below them its bar, with the others at 1 and the target."""
+    """Draw one result: its text, and below it the bar, with marks at 1 and at the target."""
     unit, top = width / LIMIT, y + 20
-    yield text(x, y + 13, cell.words, more=' font-weight="600"')
+    yield text(x, y + 13, cell.text, more=' font-weight="600"')
     if cell.target is not None:
         end = f"target {cell.target}"
         yield text(x + width, y + 13, end, 11, COLOURS[cell.met], ' text-anchor="end"')
@@ -84,7 +84,7 @@ def draw_cell(cell: Cell, x: float, y: float, width: float) -> Iterator[str]:
 
 
 def draw_legend(y: float) -> Iterator[str]:
-    """What the marks mean."""
+    """Draw the legend of the marks."""
     x = MARGIN
     for met, words in ((True, "target reached"), (False, "not reached"), (None, "no target")):
         yield rectangle(x, y - 9, 18, 10, COLOURS[met])
@@ -99,7 +99,7 @@ def draw_legend(y: float) -> Iterator[str]:
 
 
 def lines_of(cells: Sequence[Cell]) -> dict[tuple[str, int], dict[str, Cell]]:
-    """The picture's rows: a second one where a column has two results for one measure."""
+    """Arrange the cells in rows: two rows where a column has two results for one measure."""
     rows: dict[tuple[str, int], dict[str, Cell]] = {}
     for row in dict.fromkeys(cell.row for cell in cells):
         for cell in (cell for cell in cells if cell.row == row):
@@ -111,7 +111,7 @@ def lines_of(cells: Sequence[Cell]) -> dict[tuple[str, int], dict[str, Cell]]:
 
 
 def picture(cells: Sequence[Cell], title: str, note: str) -> Iterable[str]:
-    """The lines of the picture."""
+    """Draw the picture; yield its lines."""
     rows, columns = lines_of(cells), [*dict.fromkeys(cell.column for cell in cells)]
     width = (WIDTH - 2 * MARGIN - LABEL) / max(1, len(columns)) - GAP
     places = {name: MARGIN + LABEL + at * (width + GAP) + GAP for at, name in enumerate(columns)}

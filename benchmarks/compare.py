@@ -1,11 +1,11 @@
-"""This project beside `ds cosmo`, the script that it prints, and cosmofy: ratios, no times.
+"""Compare `invoke cosmo` with `ds cosmo`, cosmofy and its own dry run as a script: ratios alone.
 
 `invoke bench` runs this. All tools package the same three projects with the same interpreter file,
 each in its own folder, in turn; a ratio is the median of those of the rounds. It needs uv and the
-network, once, for the dependencies.
+network, for the dependencies.
 
-Every tool has a warm download: it has the interpreter's file already, and asks the server on
-127.0.0.1 whether that is current. Everything else that it made is removed before a full build.
+Every tool has the interpreter's file already, and asks the server on 127.0.0.1 whether that is
+current. Everything else that it made is removed before a full build.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from chart import Cell, write_chart
 from subjects import MEGABYTE, SUBJECTS, Subject, write_program
 from workspace import INVOKE, ONLINE, Run, Tool, Workspace, open_workspace
 
-FULL, CHANGED, NOTHING = "full build", "after one changed line", "nothing changed"
+FULL, FRESH = "full build", "fresh clone, base archive in the cache"
+CHANGED, NOTHING = "after one changed line", "nothing changed"
+UNLOCKED = "nothing changed, nothing locked"
 START, SIZE, MEMORY = "start-up", "size", "peak memory"
 COMPILED = "cosmofy + compile"
 STARTS = 3
@@ -33,30 +35,37 @@ Goal = tuple[str, Optional[float]]
 """What `invoke cosmo` is compared with, and the ratio to reach."""
 
 GOALS: dict[str, tuple[Goal, Goal, Goal]] = {
-    FULL: (("ds", 1.5), ("cosmofy", 0.7), (COMPILED, 0.7)),
-    CHANGED: (("ds", 1.2), ("cosmofy", 0.3), ("cosmofy", 0.15)),
-    NOTHING: (("invoke --list", 1.2),) * 3,
-    START: (("ds", 1.0), ("cosmofy", 0.5), ("cosmofy", 0.4)),
+    FULL: (("ds", 1.6), ("cosmofy", 1.8), (COMPILED, 1.0)),
+    FRESH: (("ds", 1.6), ("cosmofy", 0.8), (COMPILED, 0.25)),
+    CHANGED: (("ds", 1.6), ("cosmofy", 0.35), ("cosmofy", 0.2)),
+    NOTHING: (("invoke --list", 1.2), ("invoke --list", 2.0), ("invoke --list", 2.0)),
+    UNLOCKED: (("invoke --list", 1.5), ("invoke --list", 3.0), ("invoke --list", 3.0)),
+    START: (("ds", 1.0), ("cosmofy", 0.5), ("cosmofy", 0.3)),
     SIZE: (("ds", 1.0), ("cosmofy", 0.8), ("cosmofy", 0.8)),
     MEMORY: (("ds", None), ("cosmofy", None), ("cosmofy", None)),
 }
 LARGE_OVER_TINY = 1.2
-"""How much longer than in the tiny project a build after a changed line may take in the large."""
+"""The ratio to reach of builds after a changed line: the large project's over the tiny one's."""
+
+COMPARED_WITH = {FRESH: FULL, UNLOCKED: NOTHING}
+"""What a measure of ours is compared with, if it is another measure of the other tool."""
 
 NOTES = """\
 A full build has the interpreter's file already (`dist/cosmo/python`, or in the tool's own cache),
-and asks 127.0.0.1 whether it is current; uv's cache is filled, and what else builds made is gone.
-For `ds` the dependencies are installed beforehand; the others install them. `cosmofy + compile` is
-cosmofy, then the interpreter's compileall over the same installed tree. A start-up lasts from a
-shell until the program has ended; the bare interpreter's is that of `-c pass`. Peak memory is that
-of the largest single process of a full build."""
+and asks 127.0.0.1 whether it is current; uv's cache is filled, and what else builds made is gone. A
+fresh clone has a base archive too, and is compared with the other tool's full build. Both, and a
+build after a changed line, are locked. With nothing locked, uv asks the package index. For `ds` the
+dependencies are installed beforehand; the others install them. `cosmofy + compile` is cosmofy, then
+the interpreter's compileall over the same installed tree. A start-up is timed from the shell to the
+end of the program; the bare interpreter's is that of `-c pass`. Peak memory is that of the largest
+single process of a full build."""
 
 OTHERS = ("ds", "script", "cosmofy", COMPILED)
 GROWTH = (10, 100, 1_000, 10_000)
 
 
 class Results:
-    """What was measured, by project, tool and measure, in the order of the rounds."""
+    """The measured values, by project, tool and measure, in the order of the rounds."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
@@ -66,14 +75,15 @@ class Results:
         self.values[subject.name, tool, measure].append(value)
 
     def ratio(self, subject: str, tool: str, over: str, measure: str) -> float | None:
-        """The median of the rounds' ratios; None where one of the two is not measured."""
-        ours, theirs = (self.values.get((subject, name, measure)) for name in (tool, over))
+        """Compute the median of the rounds' ratios; None if one of the two was not measured."""
+        ours = self.values.get((subject, tool, measure))
+        theirs = self.values.get((subject, over, COMPARED_WITH.get(measure, measure)))
         if not ours or not theirs:
             return None
         return median(one / other for one, other in zip(ours, theirs))
 
     def cells(self) -> list[Cell]:
-        """The results beside their targets."""
+        """List the results beside their targets."""
         cells = []
         for row, goals in GOALS.items():
             for subject, (over, target) in zip(SUBJECTS, goals):
@@ -88,7 +98,7 @@ class Results:
 
 
 def say(text: str) -> None:
-    """Say on standard error what goes on."""
+    """Print progress on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -125,13 +135,18 @@ def run_round(
             work.run(line, work.root).seconds + results.values[subject.name, "cosmofy", FULL][-1]
         )
         results.add(subject, COMPILED, FULL, seconds)
+    ours = tools["cosmo"]
+    ours.clear(keep_bases=True)
+    results.add(subject, "cosmo", FRESH, built(work, ours).seconds)
     order = [tool for tool in order if tool.name != "script"]
     for tool in order:
         write_program(tool.folder, subject, at + 1)
         results.add(subject, tool.name, CHANGED, built(work, tool).seconds)
         check_number(work, tool, at + 1)
-    ours = tools["cosmo"]
     results.add(subject, "cosmo", NOTHING, built(work, ours).seconds)
+    with work.unlocked(ours) as tool:
+        built(work, tool)
+        results.add(subject, "cosmo", UNLOCKED, built(work, tool).seconds)
     listed = work.run([*INVOKE, "--list"], ours.folder, ours.env)
     results.add(subject, "invoke --list", NOTHING, listed.seconds)
     for _ in range(STARTS):
@@ -161,13 +176,13 @@ def measure(work: Workspace, subject: Subject, runs: int, results: Results) -> N
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Format a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def goals_table(cells: Sequence[Cell]) -> str:
-    """The results as the table of what is to be reached."""
+    """Format the results beside their targets."""
     rows = []
     for row in GOALS:
         columns = [
@@ -179,7 +194,7 @@ def goals_table(cells: Sequence[Cell]) -> str:
 
 
 def tools_table(results: Results) -> str:
-    """How many times what `invoke cosmo` takes each other tool takes."""
+    """Format the ratios of each other tool over `invoke cosmo`."""
     rows = []
     for subject in SUBJECTS:
         for measure in (FULL, CHANGED, START, SIZE, MEMORY):
@@ -191,7 +206,7 @@ def tools_table(results: Results) -> str:
 
 
 def starts_table(results: Results) -> str:
-    """How many times what the bare interpreter takes each executable takes to start."""
+    """Format the ratios of each executable's start-up over the bare interpreter's."""
     tools, rows = ("cosmo", "ds", "cosmofy"), []
     for subject in SUBJECTS:
         ratios = [results.ratio(subject.name, tool, "bare", START) for tool in tools]
@@ -201,7 +216,7 @@ def starts_table(results: Results) -> str:
 
 def measure_growth(work: Workspace, runs: int) -> str:
     """Build projects of more and more modules; return a table of ratios to the smallest."""
-    tools = {count: work.generated(count) for count in GROWTH}
+    tools = {count: work.generate(count) for count in GROWTH}
     built(work, tools[GROWTH[0]])  # fills the cache
     seconds: dict[int, list[float]] = {count: [] for count in GROWTH}
     peaks: dict[int, list[float]] = {count: [] for count in GROWTH}
@@ -216,7 +231,7 @@ def measure_growth(work: Workspace, runs: int) -> str:
 
 
 def growth_table(seconds: dict[int, list[float]], peaks: dict[int, list[float]]) -> str:
-    """Time and memory of a full build, in all, per module and per further module."""
+    """Format time and memory of a full build: in all, per module and per further module."""
     head = ["modules", "time", "per module", "per further module", "peak memory", "per module"]
     times, memory = ([median(of[count]) for count in GROWTH] for of in (seconds, peaks))
     further = [0.0]

@@ -1,7 +1,7 @@
-"""Run a command, and print how long it took and how much memory it used, as JSON.
+"""Run a command; write its seconds, its peak memory and its status to a file, as JSON.
 
-The measured command is started by a small process of its own: on Linux a process counts the memory
-of the one that started it as its own, and a large one would hide what is measured.
+A small process of its own starts the command: on Linux, the peak of a process includes the memory
+of the one that started it, and a large one would hide that of the command.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the start check costs: each project is built with and without it, in turn.
+"""Measure the cost of the start check: build each project with and without it, in turn.
 
 `invoke bench` runs this, and prints the median of the ratios of a build's whole time. It needs uv
-and the network, but for the first project.
+and the network for all but the first project.
 """
 
 from __future__ import annotations
@@ -34,11 +34,9 @@ if __name__ == "__main__":
 
 
 def build(folder: Path, env: dict[str, str]) -> float:
-    """How many seconds a build of the project in a folder takes, with nothing of one before."""
-    cache = Path(env["XDG_CACHE_HOME"], "cosmo-recipes")
-    for path in (folder / "dist", *cache.glob("*")):
-        if path.name != "uv":  # what uv made, which is warm as its own cache is
-            shutil.rmtree(path, ignore_errors=True)
+    """Build the project in a folder from nothing but uv's cache; return the seconds it takes."""
+    for path in (folder / "dist", Path(env["XDG_CACHE_HOME"], "cosmo-recipes")):
+        shutil.rmtree(path, ignore_errors=True)
     script = folder / "tool.py"
     words = ["cosmo.script", "tool.py"] if script.exists() else ["cosmo"]
     begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""What `compare` packages: three projects, generated ones, and an interpreter file of a size."""
+"""The projects that `compare` packages, generated ones too, and a padded interpreter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MEGABYTE = 2**20
 
 
 class Subject(NamedTuple):
-    """A project: its name, what it requires, and what it imports and does when it starts."""
+    """A project: its name, its requirements, its imports, and the lines of its `main`."""
 
     name: str
     requires: tuple[str, ...] = ()
@@ -84,8 +84,8 @@ _.env.PKG = "hello"
 _.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
 """
 
-# The article's own, but for what its `<...>` stand for: `cosmo-setup` also copies an installed tree
-# of dependencies, and `cosmo-compile` then compiles all of the folder.
+# The article's own lines. With dependencies, `cosmo-setup` also copies their installed `<tree>`,
+# and `cosmo-compile` compiles the whole folder: `<package>` is empty.
 ARTICLE = r'''
 cosmo-clean = "rm -rf $DIR_SITE || true"
 
@@ -200,9 +200,9 @@ def write_modules(folder: Path, count: int) -> None:
 
 
 def write_padded(source: Path, target: Path, size: int) -> None:
-    """Copy an interpreter file; random bytes before its zip bring it to `size` where it is smaller.
+    """Copy an interpreter file; if it is smaller than `size`, put random bytes before its zip.
 
-    They stand for machine code, which nothing packs and nobody prunes. Nothing reads them.
+    They stand for machine code, which no tool can compress or leave out.
     """
     data = source.read_bytes()
     if len(data) >= size:

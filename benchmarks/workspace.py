@@ -1,4 +1,4 @@
-"""A temporary folder in which all tools package the same projects, and what they fetch from."""
+"""A temporary folder in which all tools package the same projects, and the servers they ask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -34,10 +34,7 @@ from subjects import (
 ROOT = Path(__file__).resolve().parent.parent
 
 NETWORK = re.compile(r"(?i)(PIP|UV)_.*|.*_PROXY|SSL_CERT_(FILE|DIR)")
-"""What in the environment says how the package index is reached from this machine."""
-
-DOWNLOADED = ("sha256", "url", "uv")
-"""What of the recipes' cache was downloaded, or is uv's; all else there is a build's own work."""
+"""The variables that say how this machine reaches the package index."""
 
 INVOKE = (sys.executable, "-m", "invoke")
 ONLINE = {"UV_OFFLINE": "0"}
@@ -52,18 +49,22 @@ class Run(NamedTuple):
 
 @dataclass
 class Tool:
-    """A tool and its own copy of a project: what it runs and makes, and the download it keeps."""
+    """A tool with its own copy of a project.
+
+    `line` runs it in `folder`, and makes `executable`. `download` is the interpreter's file that it
+    keeps in that folder, and `bases` the folder of base archives in its cache, if it has one.
+    """
 
     name: str
     folder: Path
     line: Sequence[str]
     executable: Path
     download: str = ""
-    cache: Path | None = None
+    bases: Path | None = None
     env: dict[str, str] = field(default_factory=dict)
 
-    def clear(self) -> None:
-        """Remove all that builds made, but not what was downloaded."""
+    def clear(self, keep_bases: bool = False) -> None:
+        """Remove all that builds made, but not what was downloaded; keep base archives if told."""
         download, aside = self.folder / (self.download or "dist/none"), self.folder / "download"
         if download.exists():
             download.replace(aside)
@@ -71,9 +72,8 @@ class Tool:
         if aside.exists():
             download.parent.mkdir(parents=True)
             aside.replace(download)
-        for path in self.cache.glob("*") if self.cache else ():
-            if path.name not in DOWNLOADED:
-                shutil.rmtree(path)
+        if self.bases and not keep_bases:
+            shutil.rmtree(self.bases, ignore_errors=True)
 
 
 class Workspace:
@@ -112,7 +112,7 @@ class Workspace:
         return Run(values["seconds"], values["peak"])
 
     def said(self) -> str:
-        """What the last command printed."""
+        """Return what the last command printed."""
         return (self.root / "said").read_text(errors="replace")
 
     def start(self, executable: Path, *arguments: str) -> Run:
@@ -137,7 +137,7 @@ class Workspace:
         return tree, (folder / "uv.lock").read_text()
 
     def tools(self, subject: Subject, tree: Path | None, lock: str) -> dict[str, Tool]:
-        """A copy of a project for each tool."""
+        """Make a copy of a project for each tool."""
         folders = {}
         for name in ("cosmo", "ds", "script", "cosmofy"):
             folder = folders[name] = self.root / subject.name / name
@@ -161,46 +161,55 @@ class Workspace:
         return tools
 
     def give_cache(self, tool: Tool) -> None:
-        """Give a tool of this project's a cache of its own, with the downloads of all."""
+        """Give one of our tools a cache of its own."""
         place = self.root / "cache" / tool.name
-        tool.env, tool.cache = {**self.ours, "XDG_CACHE_HOME": str(place)}, place / "cosmo-recipes"
+        tool.env = {**self.ours, "XDG_CACHE_HOME": str(place)}
+        tool.bases = place / "cosmo-recipes/base"
 
     def lock(self, tool: Tool, *others: Tool) -> None:
-        """Lock the interpreter and the dependencies, as who releases a program does."""
+        """Lock the interpreter and the dependencies."""
         self.run([*INVOKE, "cosmo.lock"], tool.folder, {**tool.env, **ONLINE})
         for other in others:
             shutil.copy(tool.folder / "pylock.cosmo.toml", other.folder)
 
+    @contextmanager
+    def unlocked(self, tool: Tool) -> Iterator[Tool]:
+        """Put a tool's lock files aside for a while; its builds may then ask the network."""
+        locks = [tool.folder / "pylock.cosmo.toml", tool.folder / "uv.lock"]
+        for path in locks:
+            path.rename(self.root / path.name)
+        yield replace(tool, env={**tool.env, **ONLINE})
+        for path in locks:
+            (self.root / path.name).rename(path)
+
     def print_script(self, tool: Tool) -> None:
         """Write the script that `invoke --dry cosmo` prints, for a build from nothing."""
         tool.clear()
-        for name in DOWNLOADED:
-            source = self.root / "cache/cosmo/cosmo-recipes" / name
-            if source.exists() and tool.cache:
-                shutil.copytree(source, tool.cache / name, dirs_exist_ok=True)
+        downloaded = self.root / "cache/cosmo/cosmo-recipes/url"
+        if tool.bases and downloaded.exists():
+            shutil.copytree(downloaded, tool.bases.with_name("url"), dirs_exist_ok=True)
         words = [*INVOKE, "--dry", "cosmo"]
         done = subprocess.run(  # noqa: S603 - a benchmark's own line
             words, cwd=tool.folder, env={**self.env, **tool.env}, check=True, capture_output=True
         )
         (tool.folder / "build.sh").write_bytes(done.stdout)
 
-    def generated(self, count: int) -> Tool:
-        """A project of so many modules."""
+    def generate(self, count: int) -> Tool:
+        """Make a project of so many modules."""
         folder = self.root / f"modules{count}"
         write_modules(folder, count)
         tool = Tool("cosmo", folder, [*INVOKE, "cosmo"], folder / "dist/cosmo/hello")
         self.give_cache(tool)
-        tool.env["COSMO_DEPS"] = "none"
         return tool
 
 
 def program(name: str) -> Path:
-    """The path of a program: the one beside this Python, else the one on PATH."""
+    """Return the path of a program: the one beside this Python, else the one on PATH."""
     places = (str(Path(sys.executable).parent), os.environ["PATH"])
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
         sys.exit(
-            f"cosmo: there is no {name}, which is measured; "
+            f"cosmo: {name}, which is compared, is not installed; "
             "with Python 3.10 to 3.12, pip install '.[bench]'"
         )
     return Path(found)

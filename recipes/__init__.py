@@ -4,11 +4,14 @@ import sys
 
 from invoke.collection import Collection
 
+from .bundle import bundle
+from .doctor import doctor
 from .package import cosmo
+from .release import release
 
 __version__ = "0.3.0"
 
-ns = Collection(cosmo)
+ns = Collection(cosmo, bundle, doctor, release)
 
 
 def with_recipes(module: str) -> Collection:

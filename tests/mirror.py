@@ -1,4 +1,4 @@
-"""A download site on 127.0.0.1 that counts what is asked of it, and misbehaves on demand."""
+"""A download site on 127.0.0.1 that counts requests, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PYTHON = "/pub/cosmos/bin/python"
 
 
 class Served(NamedTuple):
-    """A file: its content, its time since the epoch, how much is sent, whether its length is.
+    """A file: its content, its time in seconds since 1970, and how much of it is sent.
 
-    Then, where the server misbehaves: its status, headers of its own, and how it goes on behind
-    the content: it ends, or it is `endless`, or it says no more and is `stalled`.
+    `length` sends its length too. A server misbehaves by `status`, `headers`, and `then`: after the
+    content it goes on without end (`endless`), or keeps the connection open (`stalled`).
     """
 
     data: bytes
@@ -31,9 +31,9 @@ class Served(NamedTuple):
 
 
 class Mirror:
-    """The server: `add` gives it files, `downloads` counts the bodies that it sent of them.
+    """The server: `add` gives it files, and `downloads` counts how often it sent each.
 
-    `asked` counts all requests, and `stalled` is set while an answer is.
+    `asked` counts all requests; `stalled` is set while an answer stalls.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -97,11 +97,11 @@ class Mirror:
         return self.address + path
 
     def lead(self, path: str, to: str) -> str:
-        """Send whoever asks for `path` on to another address; return the URL."""
+        """Redirect `path` to another address; return the URL."""
         return self.add(path, b"", status=302, headers={"Location": to})
 
     def spoil(self, path: str, **how: Any) -> None:
-        """Serve what is at `path` in another way: `how` are values of `Served`."""
+        """Change how `path` is served: `how` are values of `Served`."""
         given = self.files[path]._replace(**how)
         self.files[path] = given if "sent" in how else given._replace(sent=len(given.data))
 

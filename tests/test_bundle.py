@@ -1,388 +1,300 @@
-"""Look into an executable, and change it: `bundle`."""
+"""Look into an executable, check it, and change it: `bundle`."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
-import stat
-import xml.etree.ElementTree as ET
+import shutil
+import subprocess
 import zipfile
-from copy import copy
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 
 import pytest
+from invoke.config import Config
+from invoke.context import Context
+from projects import start
 
-from index import Index
-from projects import Project
+from recipes.bundle import SAFE, START, Archive, bundle
+from recipes.executable import Made
+from recipes.shell import RecipeError
 
-COLLECTIONS = ["bundle"]
-"""What a vendored `tasks.py` holds in these tests, beside `cosmo`."""
+Run = Callable[..., str]
 
-SITE = "Lib/site-packages/"
 HEAD = b"MZqFpD='\n' # not a program\n"
-ELF = rb"printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0{}' "
-SVG = "{http://www.w3.org/2000/svg}"
+SITE = "Lib/site-packages/"
+PROGRAM = {
+    f"{SITE}owl/__init__.py": "",
+    f"{SITE}owl/__main__.py": "",
+    f"{SITE}owl/greeting.txt": "hello\n",
+    f"{SITE}owl-1.5.dist-info/METADATA": "Name: Owl.Tool\nVersion: 1.5\nLicense: MIT\n",
+    ".args": "-m\nowl\n...",
+}
 
 
 @pytest.fixture
-def bundled(project: Project) -> Project:
-    """The small project, packaged."""
-    project.package()
-    return project
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a task of the collection on a file, and return what it prints."""
+
+    def call(task: str, file: Path | str = "", /, dry: bool = False, **options: object) -> str:
+        capsys.readouterr()
+        c = Context(Config(overrides={"run": {"dry": dry}}))
+        bundle[task](c, **options, **({"file": str(file)} if file else {}))
+        return capsys.readouterr().out
+
+    return call
 
 
-def ape(path: Path, entries: dict[str, str], head: bytes = HEAD) -> Path:
-    """A file that begins like an executable, with a zip of these entries."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+def pack(path: Path, entries: dict[str, str], mode: int = 0o100644) -> Path:
+    """Write what begins like an executable, and a zip of these entries behind it."""
+    path.write_bytes(HEAD)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         for name, text in entries.items():
             info = zipfile.ZipInfo(name)
-            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            info.external_attr = mode << 16
             archive.writestr(info, text)
-    path.write_bytes(head + data.getvalue())
     return path
 
 
-def names(file: Path) -> set[str]:
-    """The names of the entries."""
-    return set(zipfile.ZipFile(file).namelist())
+@pytest.fixture(scope="module")
+def packed(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make an interpreter with a small program and `.args`."""
+    folder = tmp_path_factory.mktemp("packed")
+    file = Path(shutil.copy(interpreter, folder / "owl.zip"))
+    for name, text in PROGRAM.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    subprocess.run(["zip", "-q", "-r", "-g", "owl.zip", ".args", "Lib"], cwd=folder, check=True)
+    return file
 
 
-# Looking
+@pytest.fixture
+def owl(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy it to an empty folder, which is the current one."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return Path(shutil.copy(packed, tmp_path / "here/owl"))
 
 
-def test_its_entries_are_listed_with_their_sizes(bundled: Project) -> None:
-    lines = bundled.succeed("bundle.ls", "--glob", f"{SITE}*greeting.txt").stdout.splitlines()
-    assert [line.split() for line in lines] == [["6", "6", f"{SITE}hello/greeting.txt"]]
-    rows = json.loads(bundled.succeed("bundle.ls", "--json").stdout)
-    with zipfile.ZipFile(bundled.executable) as archive:
-        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    assert {row["name"]: row["size"] for row in rows} == sizes
+def test_entries_are_listed_with_their_sizes(owl: Path, run: Run) -> None:
+    line = run("ls", owl, glob=f"{SITE}*greeting.txt")
+    assert line.split() == ["6", "6", f"{SITE}owl/greeting.txt"]
+    rows = {row["name"]: row for row in json.loads(run("ls", owl, json=True))}
+    for entry in zipfile.ZipFile(owl).infolist():
+        row = {"name": entry.filename, "size": entry.file_size, "packed": entry.compress_size}
+        assert rows[entry.filename] == row
 
 
-def test_a_tree_has_the_sum_of_each_folder(bundled: Project) -> None:
-    glob = f"{SITE}hello/*"
-    rows = json.loads(bundled.succeed("bundle.ls", "--json", "--glob", glob).stdout)
-    lines = bundled.succeed("bundle.ls", "--tree", "--glob", glob).stdout.splitlines()
-    total = f"{sum(row['size'] for row in rows):,}"
-    assert [line.split()[0] for line in lines[:3]] == [total] * 3
-    assert [line.split()[2] for line in lines[:4]] == [
-        "Lib/",
-        "site-packages/",
-        "hello/",
-        "__init__.pyc",
-    ]
-    assert lines[3].index("__init__") - lines[0].index("Lib/") == 6
+@pytest.mark.parametrize("name", ["ls", "size", "args", "verify"])
+def test_what_a_terminal_would_obey_is_spelt_out(tmp_path: Path, run: Run, name: str) -> None:
+    odd = {"a\x1b[31m\nb": "", f"{SITE}\x1bx/y": "", ".args": "-m\n\x1b[2J\n..."}
+    shown = run(name, pack(tmp_path / "odd", odd))
+    assert all(letter.isprintable() for letter in shown.replace("\n", ""))
+    assert "\\x1b" in shown
 
 
-def test_names_that_a_terminal_would_obey_are_spelt_out(project: Project) -> None:
-    entries = {"a\x1b[31m\nb": "", "../up/\u202edown": "", f"{SITE}\tx/y": "", "Lib/os.pyc": ""}
-    file = ape(project.home / "odd", entries)
-    for words in (["ls"], ["ls", "--tree"], ["size"], ["verify"], ["diff", str(file)]):
-        name, *rest = words
-        last = [str(project.interpreter)] if name == "diff" else ["--file", str(file)]
-        shown = project.invoke(f"bundle.{name}", *rest, *last)
-        assert all(char.isprintable() for char in shown.stdout.replace("\n", ""))
-        assert "Traceback" not in shown.stderr
-    assert r"a\x1b[31m\nb" in project.succeed("bundle.ls", "--file", str(file)).stdout
+def test_names_beyond_ascii_are_those_that_were_packed(owl: Path, run: Run) -> None:
+    Path("é.txt").write_text("accent", encoding="utf-8")
+    run("add", owl, path="é.txt")
+    assert "  é.txt\n" in run("ls", owl)
+    assert run("cat", owl, name="é.txt") == "accent"
+    with pytest.raises(RecipeError, match=r"owl has no entry x; `invoke bundle\.ls` lists them"):
+        run("cat", owl, name="x")
 
 
-def test_the_content_of_an_entry_is_printed_as_it_is(bundled: Project) -> None:
-    assert bundled.succeed("bundle.cat", f"{SITE}hello/greeting.txt").stdout == "hello\n"
-    said = bundled.invoke("bundle.cat", f"{SITE}hello/greting.txt")
-    assert said.returncode == 1
-    assert said.stderr == (
-        f"cosmo: dist/cosmo/hello has no entry {SITE}hello/greting.txt; did you mean"
-        f" {SITE}hello/greeting.txt?\n"
-    )
+def test_another_file_is_refused_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for content in (b"#!/bin/sh\n", HEAD, b"\x7fELF"):
+        (tmp_path / content[:4].hex()).write_bytes(content)
+    for name, problem in (
+        ("", "is not a file; make it with `invoke cosmo`"),
+        ("pipe", "is not a file; make it with `invoke cosmo`"),
+        ("x", "does not exist; make it with `invoke cosmo`"),
+        (b"#!/b".hex(), r"is not an APE file \(it begins with b'#!/bin'\)"),
+        (HEAD[:4].hex(), "cannot read .*: File is not a zip file"),
+        (b"\x7fELF".hex(), "cannot read .*: File is not a zip file"),
+    ):
+        with pytest.raises(RecipeError, match=f"{problem}(; n|, or n)ame another"):
+            Archive(tmp_path / name)
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (None, "does not exist; make it with `invoke cosmo`, or name another"),
-        (b"#!/bin/sh\n", "is no Actually Portable Executable, for it begins with other bytes"),
-        (HEAD, "has no zip that can be read: File is not a zip file; name another"),
-    ],
-)
-def test_what_is_no_executable_is_refused_in_one_line(
-    project: Project, content: bytes | None, problem: str
+def test_the_parts_add_up_to_the_file(owl: Path, run: Run) -> None:
+    parts = json.loads(run("size", owl, json=True))
+    assert sum(parts.values()) == owl.stat().st_size
+    assert list(parts.values()) == sorted(parts.values(), reverse=True)
+    assert {"interpreter", "standard library", "owl", "owl-1.5.dist-info"} <= set(parts)
+    assert run("size", owl).splitlines()[0].endswith("  standard library")
+
+
+def test_the_executable_of_the_last_build_is_the_default(owl: Path, run: Run) -> None:
+    Path("pyproject.toml").write_text('[project]\nname = "owl"\n[build-system]\n')
+    with pytest.raises(RecipeError, match="does not exist; make it with `invoke cosmo`"):
+        run("args")
+    Path("dist/cosmo").mkdir(parents=True)
+    made = Made("", "3.11.2", "", 1, "", {"dist/owl": ""}, {}, [])
+    Path("dist/cosmo/.made.json").write_text(json.dumps(asdict(made)))
+    with pytest.raises(RecipeError, match="dist/owl does not exist; make it with `invoke cosmo`"):
+        run("args")
+    owl.rename("dist/owl")
+    assert run("args") == "-m\nowl\n...\n"
+
+
+# Genuine files of Cosmopolitan 4, neither of them a Python
+
+
+@pytest.mark.parametrize("path", ["cosmo_ent/data/pledge", "cosmo_file/data/file.elf"])
+def test_a_genuine_file_is_read_and_not_taken_for_a_python(run: Run, path: str) -> None:
+    package, name = path.split("/", 1)
+    file = Path(str(resources.files(package))) / name
+    rows = dict(line.split(maxsplit=1) for line in run("verify", file).splitlines())
+    assert rows["zip"].startswith("ok, ")  # the mode of .symtab.amd64 is 0
+    assert rows["start"] == "not tried: the zip holds no Python library"
+    assimilated = "runs on this platform only" if path.endswith(".elf") else None
+    assert rows.get("assimilated") == assimilated
+    assert rows["processors"] == ("x86-64" if assimilated else "x86-64, aarch64")
+    assert run("ls", file, glob=".symtab.arm64").endswith("  .symtab.arm64\n")
+    assert sum(json.loads(run("size", file, json=True)).values()) == file.stat().st_size
+
+
+def test_a_good_executable_is_described(owl: Path, run: Run) -> None:
+    rows = dict(line.split(maxsplit=1) for line in run("verify", owl).splitlines())
+    assert rows["size"] == str(owl.stat().st_size)
+    assert (rows["args"], rows["isolated"], rows[".args"]) == ("-m, owl, ...", "False", "ok")
+    assert "owl-tool 1.5" in rows["dependencies"].split(", ")
+    assert rows["zip"] == f"ok, {len(zipfile.ZipFile(owl).namelist()):,} entries"
+    assert re.match(r"ok, Python 3\..* can import owl", rows["start"])
+
+
+def test_a_program_that_cannot_start_is_an_error(
+    owl: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = project.home / "file"
-    if content is not None:
-        file.write_bytes(content)
-    for task in ("ls", "size", "verify", "try", "args"):
-        done = project.invoke(f"bundle.{task}", "--file", str(file))
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith(f"cosmo: {file} {problem}")
-        assert done.stderr.count("\n") == 1
+    run("rm", owl, glob=f"{SITE}owl/*")
+    with pytest.raises(RecipeError, match="owl cannot start") as error:
+        run("verify", owl)
+    assert "missing: " in capsys.readouterr().err + str(error.value)
+
+
+def test_the_start_check_has_no_variable_or_file_of_the_user(
+    owl: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "1")
+    Path("json.py").write_text("raise SystemExit('the current directory counts')")
+    Path("__init__.py").write_text("import os, json\nassert 'SECRET' not in os.environ\n")
+    run("add", owl, path="__init__.py", dest=f"{SITE}owl")
+    assert "can import owl" in run("verify", owl)
+    assert sorted(map(str, Path().iterdir())) == ["__init__.py", "json.py", "owl"]
+
+
+def test_entries_that_python_reads_in_another_way_are_errors(tmp_path: Path, run: Run) -> None:
+    assert "zip           ok" in run("verify", pack(tmp_path / "odd", {"data/x": ""}, mode=0))
+    with pytest.raises(RecipeError, match=r"Lib/x\.pyc has no file type in its mode"):
+        run("verify", pack(tmp_path / "odd", {"Lib/x.pyc": ""}, mode=0o644))
+    file = pack(tmp_path / "odd", {".args": "-m\nfirst\n..."})
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(".args", "-m\nsecond\n...")
+    assert run("args", file) == "-m\nfirst\n...\n"
+    with pytest.raises(RecipeError, match=r"\.args is there twice"):
+        run("verify", file)
+
+
+def test_a_damaged_entry_is_an_error_in_one_line(tmp_path: Path, run: Run) -> None:
+    for text in ("some text", "".join(map(chr, range(32, 2000)))):
+        whole = bytearray(pack(tmp_path / "odd", {"data": text}).read_bytes())
+        whole[len(HEAD) + 36] ^= 255
+        (tmp_path / "odd").write_bytes(whole)
+        for task, options in ("verify", {}), ("cat", {"name": "data"}):
+            with pytest.raises(RecipeError, match=r"cannot read data in .*odd: .*; name another"):
+                run(task, tmp_path / "odd", **options)
+
+
+def test_args_that_loaders_read_in_different_ways_are_an_error(owl: Path, run: Run) -> None:
+    assert all(map(SAFE.fullmatch, ("-m\nowl\n...", "-c\nprint('...')\n...", "...")))
+    for text in ("", "-m\nowl", "-m\n...\nowl\n...", "...\n...", "-m\n\nowl\n...", "-m\rowl\n..."):
+        assert not SAFE.fullmatch(text)
+    assert not SAFE.fullmatch("-c\nprint('\\n')\n...")
+    Path(".args").write_text("-m\nowl\n")
+    run("add", owl, path=".args")
+    with pytest.raises(RecipeError, match=r"\.args is not safe: .*the last, but no other, must be"):
+        run("verify", owl)
+
+
+def test_args_tell_what_starts_and_if_it_is_isolated(tmp_path: Path) -> None:
+    for options, module, function, isolated in (
+        ("-m\nowl", "owl", None, False),
+        ("-I\n-m\nowl.cli", "owl.cli", None, True),
+        ("-BIm\nowl", "owl", None, True),
+        ("-W\nIgnore\n-Xutf8\n-m\nowl", "owl", None, False),
+        ("-c\nimport sys; from a.b import c; x(); sys.exit(c.d())", "a.b", "c.d", False),
+        ('-I\n-c\nimport runpy; runpy._run_module_as_main("owl", False)', "owl", None, True),
+        ("-c\nprint(1)\n-m\nowl", None, None, False),
+        ("/zip/owl.py\n-I\n-m\nowl", None, None, False),
+    ):
+        found = START.match(f"{options}\n...")
+        assert (found and found[2], found and found[1]) == (module, function)
+        file = pack(tmp_path / "odd", {".args": f"{options}\n..."})
+        assert Archive(file).describe()["isolated"] == isolated
 
 
 # Changing
 
 
-def test_what_is_added_and_removed_shows_when_the_executable_runs(bundled: Project) -> None:
-    (bundled.path / "greeting.txt").write_text("good morning\n")
-    bundled.succeed("bundle.add", "greeting.txt", "--dest", f"{SITE}hello")
-    assert bundled.says("you") == "good morning you\n"
-    bundled.succeed("bundle.rm", f"{SITE}hello/greeting.txt")
-    assert "greeting.txt" in bundled.start("you").stderr
-    assert sorted(path.name for path in bundled.build.glob(".hello*")) == []
+def test_a_changed_executable_runs_as_changed(owl: Path, run: Run, tmp_path: Path) -> None:
+    Path("__main__.py").write_text("print('changed')")
+    run("add", owl, path="__main__.py", dest=f"{SITE}owl")
+    assert start(owl, "you", home=tmp_path).stdout == "changed\n"
+    run("args", owl, set_="-c 'import sys; print(sys.argv[1:])' 'a b' ...")
+    assert start(owl, "c", home=tmp_path).stdout == "['a b', 'c']\n"
+    assert sorted(map(str, Path().iterdir())) == ["__main__.py", "owl"]
 
 
-def test_a_folder_and_several_files_are_added_at_once(bundled: Project) -> None:
-    before = names(bundled.executable)
-    bundled.write("data/deep/-x y", "1")
-    bundled.write("note", "2")
-    bundled.succeed("bundle.add", "data", "--also", "note", "--dest=share/it's")
-    added = names(bundled.executable) - before
-    assert added == {"share/it's/data/deep/-x y", "share/it's/note"}
-    bundled.succeed("bundle.rm", "share/it's/data/*", "--also", "share/it's/note")
-    assert names(bundled.executable) == before
+def test_odd_names_are_added_and_removed_also_through_a_link(owl: Path, run: Run) -> None:
+    before = set(Archive(owl).first)
+    Path("data/deep").mkdir(parents=True)
+    Path("data/deep/-x y").write_text("1")
+    Path("-note").write_text("2")
+    run("add", owl, path="data", dest="share/it's")
+    run("add", owl, path="-note")
+    assert Archive(owl).first.keys() - before == {"share/it's/data/deep/-x y", "-note"}
+    Path("link").symlink_to(owl)
+    for glob in ("share/it's/*", "-note"):
+        run("rm", "link", glob=glob)
+    assert Archive(owl).first.keys() == before
+    assert Path("link").is_symlink()
+    assert os.access(owl, os.X_OK)
 
 
-def test_other_lines_in_args_start_something_else(bundled: Project) -> None:
-    assert bundled.succeed("bundle.args").stdout == "-m\nhello\n...\n"
-    line = "-c 'import sys; print(sys.argv[1:])' 'a b' ..."
-    bundled.succeed("bundle.args", "--set", line)
-    assert bundled.says("c") == "['a b', 'c']\n"
-    assert (
-        bundled.succeed("bundle.args").stdout == "-c\nimport sys; print(sys.argv[1:])\na b\n...\n"
-    )
-    for bad in ("-m hello", "'' ...", "-c 'a\nb' ...", "'"):
-        assert bundled.refused("bundle.args", "--set", bad).startswith("cosmo: --set=")
+def test_a_change_that_fails_leaves_all_as_it_was(owl: Path, run: Run) -> None:
+    before = owl.read_bytes()
+    with pytest.raises(RecipeError, match=r"cannot change .*owl: .*Nothing to do"):
+        run("rm", owl, glob="nothing*")
+    with pytest.raises(RecipeError, match=r"cannot change .*owl: .*nowhere"):
+        run("add", owl, path="nowhere")
+    for dest in ("../up", "/up", "a\nb"):
+        with pytest.raises(RecipeError, match="is not a folder in the zip"):
+            run("add", owl, path="owl", dest=dest)
+    for words in ("-m owl", "'' ...", "-c 'a\nb' ...", "-c 'a\\nb' ...", "'"):
+        with pytest.raises(RecipeError, match="--set="):
+            run("args", owl, set_=words)
+    assert (owl.read_bytes(), list(map(str, Path().iterdir()))) == (before, ["owl"])
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["rm", "nothing*"],
-        ["add", "nowhere"],
-        ["add", "tasks.py", "--dest", "../up"],
-        ["add", "tasks.py", "--dest", "/up"],
-    ],
-)
-def test_a_change_that_fails_leaves_the_executable_as_it_was(
-    bundled: Project, words: list[str]
+def test_what_another_program_wrote_meanwhile_stays(
+    owl: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = sorted(path.name for path in bundled.build.iterdir())
-    assert bundled.refused(f"bundle.{words[0]}", *words[1:])
-    assert sorted(path.name for path in bundled.build.iterdir()) == before
+    (tmp_path / "zip").write_text(f'#!/bin/sh\necho new > "$FILE"; {shutil.which("zip")} "$@"\n')
+    (tmp_path / "zip").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(RecipeError, match=r"cannot change .*owl: it was changed meanwhile"):
+        run("rm", owl, glob=f"{SITE}owl/greeting.txt")
+    assert (owl.read_bytes(), list(map(str, Path().iterdir()))) == (b"new\n", ["owl"])
 
 
-def test_a_link_to_an_executable_stays_a_link(bundled: Project) -> None:
-    link = bundled.home / "link"
-    link.symlink_to(bundled.executable)
-    bundled.succeed("bundle.rm", f"{SITE}hello/greeting.txt", "--file", str(link))
-    assert link.is_symlink()
-    assert f"{SITE}hello/greeting.txt" not in names(bundled.executable)
-    assert os.access(bundled.executable, os.X_OK)
-
-
-def test_a_dry_run_changes_nothing_and_is_a_script(bundled: Project) -> None:
-    before = bundled.executable.read_bytes()
-    script = bundled.succeed("--dry", "bundle.rm", f"{SITE}hello/words*").stdout
-    assert bundled.executable.read_bytes() == before
-    (bundled.path / "script").write_text(script)
-    bundled.home.joinpath("away").mkdir(exist_ok=True)
-    assert "# bundle.rm" in script
-    assert max(map(len, script.splitlines())) <= 120
-
-
-# Checking
-
-
-def test_a_good_executable_is_said_to_be_one(bundled: Project) -> None:
-    done = bundled.succeed("bundle.verify")
-    rows = {line.split()[1]: line for line in done.stdout.splitlines()}
-    assert list(rows) == ["zip", "python", ".args", "start", "isolated", "locked", "processors"]
-    assert [rows[name].split()[0] for name in ("zip", "python", ".args", "start")] == ["ok"] * 4
-    assert rows[".args"].endswith("-m hello ...")
-    assert "invoke cosmo.lock" in rows["locked"]
-
-
-def test_an_executable_elsewhere_is_started_too(bundled: Project) -> None:
-    other = bundled.home / "other"
-    bundled.executable.rename(other)
-    assert "hello can be imported" in bundled.succeed("bundle.verify", "--file", str(other)).stdout
-    bundled.succeed("bundle.rm", f"{SITE}hello/*", "--file", str(other))
-    done = bundled.invoke("bundle.verify", "--file", str(other))
-    assert done.returncode == 1
-    assert re.search("(?m)^FAILED +start .*No module named 'hello'", done.stdout)
-    assert done.stderr == f"cosmo: {other} is not as it should be: start; see above\n"
-
-
-def test_what_is_not_as_locked_is_a_fault(bundled: Project) -> None:
-    other = bundled.home / "python.com"
-    other.write_bytes(bundled.other_interpreter())
-    bundled.succeed("cosmo.lock", COSMO_URL=str(other))
-    shown = bundled.invoke("bundle.verify").stdout
-    assert re.search("(?m)^FAILED +locked +its interpreter is not the locked one$", shown)
-    bundled.succeed("cosmo.lock")
-    assert re.search(
-        "(?m)^ok +locked +pylock.cosmo.toml: ", bundled.succeed("bundle.verify").stdout
-    )
-
-
-def test_no_program_that_lies_beside_an_executable_is_run(bundled: Project) -> None:
-    (bundled.build / ".imports").write_text(f"open({str(bundled.home / 'run')!r}, 'w')")
-    bundled.succeed("bundle.verify")
-    assert not (bundled.home / "run").exists()
-
-
-def test_of_two_entries_of_one_name_the_first_counts(project: Project) -> None:
-    file = ape(project.home / "odd", {".args": "-m\nfirst\n..."})
-    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        archive.writestr(".args", "-m\nsecond\n...")
-    assert project.succeed("bundle.args", "--file", str(file)).stdout == "-m\nfirst\n...\n"
-    assert "first" in project.succeed("bundle.cat", ".args", "--file", str(file)).stdout
-
-
-def test_names_beyond_ascii_are_listed_and_printed_as_they_are(bundled: Project) -> None:
-    bundled.write("é.txt", "accent")
-    bundled.succeed("bundle.add", "é.txt")
-    assert "  é.txt\n" in bundled.succeed("bundle.ls", "--glob", "*.txt").stdout
-    assert bundled.succeed("bundle.cat", "é.txt").stdout == "accent"
-    ascii_only = bundled.succeed("bundle.ls", "--glob", "*.txt", PYTHONIOENCODING="ascii").stdout
-    assert "  \\xe9.txt\n" in ascii_only
-
-
-def test_metadata_that_is_hostile_ends_in_one_line(project: Project) -> None:
-    info = f"{SITE}x-1.dist-info"
-    wide = {f"{info}/METADATA": "Name: x", f"{info}/RECORD": "a" * 200_000}
-    file = ape(project.home / "odd", {".args": "-m\n(x\n...", **wide})
-    said = project.refused("bundle.size", "--file", str(file))
-    assert said.startswith(f"cosmo: {info}/RECORD in {file} cannot be read: ")
-    file = ape(file, {".args": "-m\n(x\n..."})
-    assert "the whole file" in project.succeed("bundle.size", "--file", str(file)).stdout
-
-
-def test_args_without_an_end_for_the_users_arguments_are_a_fault(bundled: Project) -> None:
-    bundled.write(".args", "-m\nhello")
-    bundled.succeed("bundle.add", ".args")
-    done = bundled.invoke("bundle.verify")
-    assert re.search(r"(?m)^FAILED +\.args +-m hello: its last line is not \.\.\.$", done.stdout)
-    assert done.returncode == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [("../x", "leads out of it"), ("/x", "leads out of it"), ("x", "is there twice")],
-)
-def test_entries_that_are_wrong_are_named(project: Project, name: str, problem: str) -> None:
-    file = ape(project.home / "odd", {"x": "", name: ""})
-    if name == "x":
-        with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-            archive.writestr(copy(archive.infolist()[0]), "again")
-    shown = project.invoke("bundle.verify", "--file", str(file)).stdout
-    assert f"'{name}' {problem}" in shown
-
-
-def test_an_entry_that_python_cannot_see_and_a_damaged_one_are_named(project: Project) -> None:
-    file = ape(project.home / "odd", {"x": "x" * 1000})
-    with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr("plain", "")
-    shown = project.invoke("bundle.verify", "--file", str(file)).stdout
-    assert "'plain' has no file type in its mode, so that Python cannot see it" in shown
-    for text in ("some text", "".join(map(chr, range(32, 2000)))):
-        whole = bytearray(ape(file, {"x": text}).read_bytes())
-        whole[len(HEAD) + 33] ^= 255
-        file.write_bytes(whole)
-        done = project.invoke("bundle.verify", "--file", str(file))
-        assert re.search("(?m)^FAILED +zip ", done.stdout)
-        assert done.returncode == 1
-        said = project.refused("bundle.cat", "x", "--file", str(file))
-        assert said.startswith(f"cosmo: x in {file} cannot be read: ")
-
-
-def test_the_processors_are_those_of_the_elf_headers_in_it(project: Project) -> None:
-    head = b"MZqFpD='\n'\n"
-    for machine in (rb"\076\0", rb"\267\0"):
-        head += ELF.replace(b"{}", machine) + b">&7\n"
-    file = ape(project.home / "odd", {"x": ""}, head)
-    shown = project.invoke("bundle.verify", "--file", str(file)).stdout
-    assert re.search("(?m)^ok +processors +x86-64, aarch64$", shown)
-
-
-def test_it_is_tried_in_several_environments(bundled: Project) -> None:
-    done = bundled.invoke("bundle.try", "--args", "'one two'")
-    rows = done.stdout.splitlines()
-    ran = [row for row in rows if not row.startswith("-")]
-    assert len(ran) >= 3
-    assert all(re.search("^FAILED .*exit status 1: hello one two$", row) for row in ran[:3])
-    assert all(
-        "skipped: there is no" in row or "skipped: no " in row for row in rows if row not in ran
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-
-
-# Measuring
-
-
-def test_the_parts_add_up_to_the_file(installing: Project, index: Index) -> None:
-    index.wheel("bird", "1.0", {"bird/__init__.py": "SONG = 'la' * 9", "bird/data": "x" * 999})
-    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['bird']\n"
-    installing.write("pyproject.toml", head)
-    installing.package()
-    parts = json.loads(installing.succeed("bundle.size", "--json").stdout)
-    assert sum(part["packed"] for part in parts) == installing.executable.stat().st_size
-    assert [part["packed"] for part in parts] == sorted(
-        (part["packed"] for part in parts), reverse=True
-    )
-    by_name = {part["name"]: part for part in parts}
-    assert {"standard library", "interpreter", "bird 1.0", "program"} <= set(by_name)
-    assert set(by_name["bird 1.0"]["parts"]) == {"bird", "bird-1.0.dist-info"}
-    assert set(by_name["program"]["parts"]) >= {"hello"}
-    assert "the whole file" in installing.succeed("bundle.size").stdout.splitlines()[-1]
-
-
-def test_the_treemap_takes_no_executables_place(bundled: Project) -> None:
-    before = bundled.executable.read_bytes()
-    said = bundled.refused("bundle.size", "--svg", str(bundled.executable))
-    assert said.endswith(" is an executable; name another file")
-    assert bundled.executable.read_bytes() == before
-
-
-def test_the_treemap_is_drawn_to_scale(bundled: Project) -> None:
-    bundled.write("a&b<c>", os.urandom(200_000).hex())
-    bundled.succeed("bundle.add", "a&b<c>")
-    bundled.succeed("bundle.size", "--svg", "size.svg")
-    root = ET.parse(bundled.path / "size.svg").getroot()  # noqa: S314 - our own
-    parts = json.loads(bundled.succeed("bundle.size", "--json").stdout)
-    library = next(part for part in parts if part["name"] == "standard library")
-    areas = {}
-    for group in root.iter(f"{SVG}g"):
-        title, box = group.find(f"{SVG}title"), group.find(f"{SVG}rect")
-        assert title is not None
-        assert box is not None
-        x, y, width, height = (float(box.get(key, "")) for key in ("x", "y", "width", "height"))
-        areas[(title.text or "").rpartition(",")[0]] = width * height
-        assert min(x, y) >= 0
-        assert x + width <= 1200
-        assert y + height <= 720
-    share = library["packed"] / bundled.executable.stat().st_size
-    assert areas["standard library"] / (1200 * 676) == pytest.approx(share, rel=0.05)
-    assert any("a&b<c>" in title for title in areas)
-
-
-# Comparing
-
-
-def test_what_differs_between_two_executables_is_listed(bundled: Project) -> None:
-    other = bundled.home / "other"
-    other.write_bytes(bundled.executable.read_bytes())
-    assert bundled.succeed("bundle.diff", str(other), str(bundled.executable)).stdout == (
-        "no difference\n"
-    )
-    bundled.write("greeting.txt", "good morning\n")
-    bundled.write("new", "")
-    for words in (["add", "greeting.txt", f"--dest={SITE}hello"], ["add", "new"], ["rm", ".args"]):
-        bundled.succeed(f"bundle.{words[0]}", *words[1:])
-    shown = bundled.succeed("bundle.diff", str(other), str(bundled.executable)).stdout
-    assert shown.splitlines() == ["- .args", f"~ {SITE}hello/greeting.txt", "+ new"]
-    rows = json.loads(
-        bundled.succeed("bundle.diff", str(other), "dist/cosmo/hello", "--json").stdout
-    )
-    assert rows[1] == {"change": "~", "name": f"{SITE}hello/greeting.txt", "before": 6, "after": 13}
+def test_a_dry_run_prints_a_script_that_does_the_same(owl: Path, run: Run) -> None:
+    before = owl.read_bytes()
+    script = run("args", owl, dry=True, set_="-m 'the owl' ...")
+    assert owl.read_bytes() == before
+    subprocess.run(["sh", "-e"], input=script, text=True, check=True)
+    assert Archive(owl).args == "-m\nthe owl\n..."

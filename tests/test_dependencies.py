@@ -1,614 +1,311 @@
-"""Dependencies and metadata: what is installed, in which form, and what is refused."""
+"""The dependencies: what says what they are, how they are installed, and what is refused."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from index import BUILT, CANNOT, Index
-from mirror import Mirror
-from projects import Project, environment, run
+from index import BUILT, Index, sources
+from projects import Project, run
 
-NEEDS = """\
-[project]
-name = "hello"
-version = "1.5"
-requires-python = ">=3.9"
-dependencies = {}
+HEAD = "[project]\nname = 'hello'\nversion = '1.5'\ndependencies = {}\n"
+MAIN = "src/hello/__main__.py"
 
-[project.scripts]
-hello = "hello.__main__:main"
 
-[project.entry-points."hello.birds"]
-owl = "hello.words"
+def require(project: Project, *requirements: str, main: str = "", more: str = "") -> None:
+    """Let the project, which no backend builds, depend on these, and start with `main`."""
+    project.write("pyproject.toml", HEAD.format(list(requirements)) + more)
+    project.write(MAIN, main)
+
+
+def write_tree(
+    project: Project, folder: str, name: str, files: dict[str, str], *needs: str
+) -> None:
+    """Write a source tree of version 1.0, with a build backend of its own, into a folder."""
+    for path, text in sources(name, "1.0", files, *needs).items():
+        project.write(f"{folder}/{path}", text)
+
+
+def list_sources(project: Project) -> set[Path]:
+    """List the project's files, but for what it was built into."""
+    paths = {path for path in project.path.rglob("*") if path.is_file()}
+    return {path for path in paths if not {"dist", "__pycache__"} & set(path.parts)}
+
+
+INSTALLED = """\
+import importlib.metadata as m, inspect, pkgutil, bird, bird.deep, ns.wing
+from bird import templates
+files = [file for name in ("bird", "wing", "hello_extra") for file in m.files(name)]
+assert all(file.locate().exists() for file in files), files
+assert not [file for file in files if ".so" in file.name or "/bin/" in str(file)], files
+if hasattr(m, "packages_distributions"):
+    assert m.packages_distributions()["bird"] == ["bird"], m.packages_distributions()
+print(bird.SONG, pkgutil.get_data("bird", "song.txt").decode(), m.version("bird"), ns.wing.BEAT)
 """
 
 
-def require(project: Project, *requirements: str, says: str = "1", imports: str = "sys") -> None:
-    """Let the project depend on these, import, and print `says`."""
-    project.write("pyproject.toml", NEEDS.format(list(requirements)))
-    main = f"import {imports}\n\ndef main():\n    print({says})\n"
-    project.write("src/hello/__main__.py", f"{main}\nif __name__ == '__main__':\n    main()\n")
-
-
-def test_dependencies_run_with_their_data_and_metadata(installing: Project, index: Index) -> None:
-    files = {"bird/__init__.py": "import wing\nSONG = wing.BEAT", "bird/song.txt": "la"}
-    index.wheel("bird", "1.0", files, "wing>=2")
-    index.wheel("wing", "1.0", {"wing.py": "BEAT = 1"})
-    index.sdist("wing", "2.0", {"wing.py": "BEAT = 2"}, extension="pass")
-    points = "[point for known in m.distributions() for point in known.entry_points]"
-    owls = f"[point.value for point in {points} if point.group == 'hello.birds']"
-    says = "bird.SONG, pkgutil.get_data('bird', 'song.txt').decode(), "
-    says += f"m.version('hello'), m.version('bird'), m.requires('hello'), {owls}"
-    require(installing, "bird", says=says, imports="bird, pkgutil, importlib.metadata as m")
-    installing.package()
-    assert installing.says() == "2 la 1.5 1.0 ['bird'] ['hello.words']\n"
-    assert {"bird/__init__.pyc", "bird/song.txt", "wing.pyc"} < installing.held()
-    assert not re.search(r"\.py\n|__pycache__", "\n".join([*installing.held(), ""]))
-
-
-def test_the_interpreter_decides_which_markers_hold(
-    installing: Project, index: Index, version: tuple[int, int]
+def test_dependencies_go_in_with_data_and_metadata_and_without_what_cannot_run(
+    installing: Project, index: Index, tag: str, version: tuple[int, int]
 ) -> None:
-    for name in ("here", "older", "windows", "newer"):
-        index.wheel(name, "1.0", {f"{name}.py": ""})
+    try_fast = "try:\n    from bird._b import SONG\nexcept ImportError:\n    SONG = 'slow'\n"
+    bird = {"bird/__init__.py": try_fast, "bird/song.txt": "la", "bird/deep.py": "", "lib.so.1": ""}
+    bird.update({"bird/_b.so": "", "bird/old.py": "print 1\n", "bird/templates/t.py": "{% if %}"})
+    bird["bird-1.0.dist-info/entry_points.txt"] = "[console_scripts]\nbird = bird:sing\n"
+    index.wheel("bird", "1.0", bird, "wing>=2", tag=tag)
+    index.wheel("wing", "1.0", {"ns/wing/__init__.py": "BEAT = 1"})
+    index.sdist("wing", "2.0", {"ns/wing/__init__.py": "BEAT = 2"})
+    index.wheel("hello_extra", "1.0", {"ns/tail/__init__.py": ""})
+    index.wheel("here", "1.0", {"here.py": ""})
     index.wheel("here", "2.0", {"here.py": ""}, python=">=3.99")
-    here = "here; python_version == '{0}.{1}' and sys_platform == 'linux'"
-    others = ["older; python_version < '{0}.{1}'", "newer; python_version > '{0}.{1}'"]
-    asked = [marker.format(*version) for marker in (here, *others)]
-    require(installing, *asked, "windows; os_name == 'nt'")
-    installing.package()
-    assert "here-1.0.dist-info/METADATA" in installing.held()
-    assert not [name for name in installing.held() if name.startswith(("old", "win", "new"))]
+    wanted = "here; python_version == '{0}.{1}' and sys_platform == 'linux'".format(*version)
+    others = ["old; python_version < '{0}.{1}'".format(*version), "windows; os_name == 'nt'"]
+    require(installing, "bird", "hello_extra", wanted, *others, main=INSTALLED)
+    report = installing.succeed().stdout
+    assert installing.says() == "slow la 1.0 2\n"
+    assert "  left out 2 extension modules of bird 1.0\n" in report
+    assert "  as .py   bird/old.py, which does not compile\n" in report
+    held = installing.held()
+    assert {
+        "bird/__init__.pyc",
+        "bird/old.py",
+        "bird/templates/t.py",
+        "ns/tail/__init__.pyc",
+    } < held
+    assert "here-1.0.dist-info/METADATA" in held
+    stray = r"^(old|windows|bin)|\.so|uv_|\.lock|direct_url|__pycache__|(?<!old|s/t)\.py$"
+    assert not [name for name in held if re.search(stray, name)]
+    record = "Lib/site-packages/bird-1.0.dist-info/RECORD"
+    rows = zipfile.ZipFile(installing.executable).read(record).decode().splitlines()
+    assert {row.split(",")[0] for row in rows} == {name for name in held if name.startswith("bird")}
 
 
-def test_a_file_or_nothing_replaces_the_requirements(installing: Project, index: Index) -> None:
-    index.wheel("bird", "1.0", {"bird.py": ""})
-    index.wheel("bird", "2.0", {"bird.py": ""})
-    require(installing, "nowhere", imports="bird")
-    installing.write("deploy/all.txt", "bird < 2  # not yet\n")
+def test_a_requirements_file_replaces_them_and_uv_checks_its_hashes(
+    installing: Project, index: Index
+) -> None:
+    digest = index.wheel("bird", "1.0", {"bird.py": "V = 1\n"})
+    index.wheel("bird", "2.0", {"bird.py": "V = 2\n"})
+    write_tree(installing, "libs/owl", "owl", {"owl.py": "V = 5\n"})
+    require(installing, "nowhere", main="import bird, owl\nprint(bird.V, owl.V)\n")
+    installing.write("deploy/all.txt", f"-r more.txt\n-e {installing.path}/libs/owl\n")
+    installing.write("deploy/more.txt", "bird  # not yet\n-c caps.txt\n")
+    installing.write("deploy/caps.txt", "bird<2\n")
     installing.package(COSMO_DEPS="deploy/all.txt")
-    assert "bird-1.0.dist-info/METADATA" in installing.held()
-    assert installing.start().returncode == 0
-    installing.package(COSMO_DEPS="none", COSMO_CHECK="0")
+    assert installing.says() == "1 5\n"
+    assert not [name for name in installing.held() if re.search("edit|[.]pth|direct_url", name)]
+    installing.write(MAIN, "")
+    for hashed in (digest, "0" * 64):
+        installing.write("inner.txt", f"bird==1.0 \\\n  --hash=sha256:{hashed}\n")
+        for file, text in (("inner.txt", ""), ("outer.txt", "-r inner.txt\n")):
+            installing.write(file, text or (installing.path / file).read_text())
+            if hashed == digest:
+                installing.package(COSMO_DEPS=file)
+            else:
+                assert re.search("(?is)hash.*bird", installing.refused(COSMO_DEPS=file))
+    installing.package(COSMO_DEPS="none")
     assert {name.partition("/")[0] for name in installing.held()} == {"hello"}
 
 
-def test_metadata_alone_needs_no_installer_and_no_network(installing: Project) -> None:
-    require(installing)
-    installing.package(UV_DEFAULT_INDEX="http://127.0.0.1:9/")
-    assert "hello-1.5.dist-info/entry_points.txt" in installing.held()
-
-
-def test_scripts_and_traces_of_the_installer_stay_out(installing: Project, index: Index) -> None:
-    points = {"bird-1.0.dist-info/entry_points.txt": "[console_scripts]\nbird = bird:sing\n"}
-    index.wheel("bird", "1.0", {"bird.py": "def sing(): pass", **points})
-    require(installing, "bird")
-    installing.package()
-    known = [f"bird-1.0.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL")]
-    held = installing.held()
-    assert {name for name in held if not name.startswith("hello")} == {"bird.pyc", *known, *points}
-    record = "Lib/site-packages/bird-1.0.dist-info/RECORD"
-    rows = zipfile.ZipFile(installing.executable).read(record).decode().splitlines()
-    assert "bird.pyc,," in rows
-    assert {row.split(",")[0] for row in rows} <= held
-
-
-def test_a_dry_run_of_it_gives_the_same_bytes(installing: Project, index: Index, tag: str) -> None:
-    index.wheel("bird", "1.0", {"bird.py": "", "_bird.so": ""}, tag=tag)
-    index.sdist("bird", "1.0", {"bird.py": ""})
-    require(installing, "bird", imports="bird")
-    checkout = installing.beside("deeper/another checkout")
-    shutil.copytree(installing.path, checkout.path)
-    done = installing.succeed("--dry", "cosmo")
-    assert done.stderr == ""
-    script = installing.write("../script", f"umask 077\n{done.stdout}")
-    env = environment(installing.home, TZ="Asia/Tokyo", **installing.env)
-    scripted = run(["sh", "-e", str(script)], env, checkout.path)
-    assert scripted.returncode == 0, scripted.stderr
-    assert checkout.executable.read_bytes() == installing.package().read_bytes()
-
-
-# Extension modules
-
-
-FAST = "try:\n    from _bird import sing\nexcept ImportError:\n    sing = 'slowly'\n"
-STRIPPED = "its wheel, without the extension"
-
-
-def forms(project: Project, **settings: str) -> list[str]:
-    """What the report says of the forms of dependencies."""
-    return re.findall(r"(?m)^  pure +(.*)$", project.succeed(**settings).stdout)
-
-
-def test_a_pure_wheel_or_an_sdist_comes_first(installing: Project, index: Index, tag: str) -> None:
-    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=tag)
-    index.sdist("bird", "1.0", {"bird.py": FAST + "sing = 'from source'"})
-    require(installing, "bird", says="bird.sing", imports="bird")
-    cache = installing.home / "cache"
-    form = "bird 1.0: its sdist, built without the extension"
-    assert forms(installing, UV_CACHE_DIR=str(cache)) == [form]
-    assert installing.says() == "from source\n"
-    assert not list(cache.glob("sdists*/**/*.whl"))  # the user's own cache
-    assert list((installing.home / ".cache/cosmo-recipes/uv").glob("sdists*/**/*.whl"))
-    index.wheel("bird", "1.0", {"bird.py": FAST})
-    assert forms(installing, UV_NO_CACHE="1") == ["bird 1.0: a pure wheel"]
-    assert installing.says() == "slowly\n"
-
-
-LATER = "sing = 'slowly'\n\ndef fly():\n try:\n  import _bird\n except ImportError:\n  return 0\n"
-REWORDED = "try:\n    import _bird\nexcept ImportError as e:\n    raise OSError(e)"
-GUARDED: dict[str, dict[str, str]] = {
-    "at once": {"bird/__init__.py": FAST.replace("_b", "bird._b"), "bird/_bird.abi3.so": ""},
-    "beside": {"bird.py": "sing = 'slowly'", "bird.cpython-39-x86_64-linux-gnu.so": ""},
-    "later": {"bird.py": LATER, "_bird.so": ""},
-    "above": {
-        "bird/__init__.py": FAST.replace("_bird", "bird.fast"),
-        "bird/fast.py": "from bird._bird import sing",
-        "bird/_bird.so": "",
-        "_bird/__init__.py": "import bird; raise ModuleNotFoundError('No module named _bird')",
-    },
-}
-
-
-@pytest.mark.parametrize("files", GUARDED.values(), ids=GUARDED)
-def test_an_extension_is_left_out_where_the_rest_can_be_imported(
-    installing: Project, index: Index, tag: str, files: dict[str, str]
-) -> None:
-    index.wheel("bird", "1.0", files, tag=tag)
-    index.sdist("bird", "1.0", {}, extension=CANNOT)
-    require(installing, "bird", says="bird.sing", imports="bird")
-    assert forms(installing) == [f"bird 1.0: {STRIPPED}"]
-    assert installing.says() == "slowly\n"
-    assert not [name for name in installing.held() if name.endswith(".so")]
-
-
-PART = {"bird/__init__.py": "", "bird/fly.py": "from . import _bird", "bird/_bird.so": ""}
-NEEDED: dict[str, tuple[str, dict[str, str]]] = {
-    "nothing else": ("_bird", {"_bird.so": ""}),
-    "at once": ("bird", {"bird.py": "import _bird", "_bird.so": ""}),
-    "in a part": ("bird.fly", PART),
-    "reworded": ("bird", {"bird.py": REWORDED, "_bird.abi3.so": ""}),
-}
-
-
-@pytest.mark.parametrize(("module", "files"), NEEDED.values(), ids=NEEDED)
-def test_what_needs_its_extension_is_refused_with_the_chain_that_asks_for_it(
-    installing: Project, index: Index, tag: str, module: str, files: dict[str, str]
-) -> None:
-    index.wheel("bird", "1.0", files, tag=tag)
-    index.wheel("wood", "2.0", {"wood.py": f"import {module}"}, "bird")
-    require(installing, "wood", imports="wood")
-    extension = next(name for name in files if name.endswith(".so"))
-    wrong = (
-        r"bird 1.0 needs its extension module \S+, which cannot.*\(hello -> wood -> bird; \S+:1\)"
-    )
-    assert re.search(wrong, installing.refused())
-    assert re.search(wrong, installing.refused(COSMO_EXCLUDE=extension))
-    installing.package(COSMO_CHECK="0")
-
-
-def test_what_a_package_looks_for_in_itself_in_place_of_its_extension_is_not_all_it_needs(
-    installing: Project, index: Index, tag: str
-) -> None:
-    either = "try:\n    from . import _bird\nexcept ImportError:\n    _bird = None\n"
-    either += "_bird or __import__('bird._other')\n"
-    index.wheel("bird", "1.0", {"bird/__init__.py": either, "bird/_bird.so": ""}, tag=tag)
-    index.wheel("bird", "0.9", {"bird/__init__.py": ""})
-    require(installing, "bird", imports="bird")
-    refused = installing.refused()
-    problem = "bird 1.0 needs its extension module, which cannot run in the executable, or"
-    assert f"{problem} bird._other (hello -> bird; hello/__main__.py:1)" in refused
-    assert "with bird==0.9 it can start: require that" in refused
-
-
-def test_what_the_interpreter_lacks_is_named_where_it_is_imported(
-    installing: Project, index: Index, tag: str
-) -> None:
-    files = {"bird/__init__.py": "from bird import nest", "bird/nest.py": "import ctypes"}
-    index.wheel("bird", "1.0", {**files, "bird/_bird.so": ""}, tag=tag)
-    require(installing, "bird", imports="bird")
-    assert "ctypes needs _ctypes, which this interpreter lacks (bird/nest.py:1" in (
-        installing.refused()
-    )
-
-
-def test_an_extension_that_is_missed_only_when_it_is_tried_is_called_that(
-    installing: Project, index: Index, tag: str
-) -> None:
-    sing = "def sing():\n    from bird import _bird\n"
-    index.wheel("bird", "1.0", {"bird/__init__.py": sing, "bird/_bird.so": ""}, tag=tag)
-    installing.write("src/hello/words.py", "import bird\n\nbird.sing()\n")
-    require(installing, "bird", imports="hello.words")
-    problem = "bird 1.0 needs its extension module bird._bird, which cannot run in the executable"
-    refused = installing.refused()
-    assert f"/hello cannot start: {problem} (bird/__init__.py:2); correct that" in refused
-
-
-def test_what_fails_in_a_package_without_its_extensions_is_put_down_to_these(
-    installing: Project, index: Index, tag: str
-) -> None:
-    files = {"bird/__init__.py": "from bird import _bird\n_bird.sing()\n", "bird/_bird/x.pyi": ""}
-    index.wheel("bird", "1.0", {**files, "bird/_bird.so": ""}, tag=tag)
-    require(installing, "bird", imports="bird")
-    problem = "bird 1.0 lacks its extension modules, which cannot run in the executable"
-    error = "bird/__init__.py:2: AttributeError: module 'bird._bird' has no attribute 'sing'"
-    assert f"/hello cannot start: {problem} ({error}); correct that" in installing.refused()
-
-
-@pytest.mark.parametrize("call", ["main()", "print(main.__name__)"])
-def test_what_starts_a_native_program_called_like_its_command_is_refused(
-    installing: Project, index: Index, call: str
-) -> None:
-    run = "import subprocess\n\ndef main():\n    subprocess.call(['bird/bin/song'])\n"
-    files = {"bird/__init__.py": run, "bird/bin/song": "\x7fELF", "bird/bin/other": "\x7fELF"}
-    files["bird-1.0.dist-info/entry_points.txt"] = "[console_scripts]\nsong = bird:main\n"
-    index.wheel("bird", "1.0", files)
-    needs = "# /// script\n# dependencies = ['bird']\n# ///\n"
-    installing.write("tool.py", f"{needs}from bird import main\n\n{call}\n")
-    if call != "main()":
-        installing.succeed("cosmo.script", "tool.py")
-        return
-    refused = installing.refused("cosmo.script", "tool.py")
-    problem = "bird 1.0 starts a native program, bird/bin/song, which cannot run in the executable"
-    assert f"tool cannot start: {problem}; COSMO_CHECK=0" in refused
-
-
-def test_an_extra_that_nothing_asks_for_is_no_part_of_the_chain(
-    installing: Project, index: Index, tag: str
-) -> None:
-    bird = {"bird.py": "import _bird", "_bird.so": ""}
-    index.wheel("bird", "1.0", bird, "air", "sky[blue]", tag=tag)
-    index.wheel("air", "1.0", {"air.py": ""}, "bird; extra == 'feathers'")
-    files = {"sea.py": "import _sea", "_sea.so": ""}
-    index.wheel("sea", "1.0", files, tag=tag)
-    index.wheel("sky", "1.0", {"sky.py": ""}, "sea; extra == 'blue'")
-    needs = "# /// script\n# dependencies = ['bird']\n# ///\nimport bird, sea\n"
-    installing.write("tool.py", needs)
-    refused = installing.refused("cosmo.script", "tool.py")
-    assert "(tool -> bird; bird.py:1)" in refused
-    assert "(tool -> bird -> sky -> sea; sea.py:1)" in refused
-
-
-def test_what_an_extension_is_replaced_by_is_no_dependency_of_what_imports_it(
-    installing: Project, index: Index, tag: str
-) -> None:
-    either = "try:\n    from . import _bird\nexcept ImportError:\n    import nest_at_all\n"
-    files = {"bird/__init__.py": either, "bird/_bird.py": "import wing_at_all\n"}
-    index.wheel("bird", "1.0", {**files, "bird/_bird.so": ""}, tag=tag)
-    index.wheel("bird", "0.9", {"bird/__init__.py": ""})
-    require(installing, "bird", imports="bird")
-    refused = installing.refused()
-    assert (
-        "bird 1.0 needs its extension module, which cannot run in the executable, or nest_at_all,"
-        " which is not installed (hello -> bird; hello/__main__.py:1)"
-    ) in refused
-    assert "with bird==0.9 it can start: require that" in refused
-
-
-def test_all_that_is_missing_is_named_at_once(installing: Project, index: Index, tag: str) -> None:
-    for name in ("bird", "owl"):
-        index.wheel(name, "1.0", {f"{name}.py": f"import _{name}", f"_{name}.so": ""}, tag=tag)
-    require(installing, "bird", "owl", imports="bird, owl, nowhere_at_all")
-    *lines, last = installing.refused().splitlines()
-    assert lines == [
-        "bird 1.0 needs its extension module _bird, which cannot run in the executable"
-        " (hello -> bird; bird.py:1)",
-        "owl 1.0 needs its extension module _owl, which cannot run in the executable"
-        " (hello -> owl; owl.py:1)",
-        "hello/__main__.py:1 imports nowhere_at_all, which is not installed; add it to the"
-        " dependencies; COSMO_CHECK=0 builds it all the same",
-    ]
-    assert last.startswith("cosmo: hello.__main__:main ([project.scripts]) cannot start: see above")
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("COSMO_EXCLUDE", "bird/*"), ("COSMO_DEPS", "none"), ("COSMO_DEPS", "r.txt")],
-)
-def test_a_setting_for_which_a_dependency_is_not_there_is_named(
-    installing: Project, index: Index, name: str, value: str
-) -> None:
-    index.wheel("bird", "1.0", {"bird/__init__.py": "", "bird/song.py": ""})
-    for imports in ("bird.song", "bird"):
-        require(installing, "bird", imports=imports)
-        installing.write("r.txt", "")
-        *_, last = installing.refused(**{name: value}).splitlines()
-        assert re.search(
-            r"hello/__main__.py:1 imports bird(\.song)?, which is not installed; ", last
+def test_a_uv_lock_of_the_workspace_says_which_versions(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": "V = 1\n"})
+    installing.write("pyproject.toml", "[tool.uv.workspace]\nmembers = ['app', 'libs/*']\n")
+    write_tree(installing, "libs/owl", "owl", {"owl.py": "V = 5\n"})
+    main = {"hello/__main__.py": "import bird, owl\nprint(bird.V, owl.V)\n"}
+    write_tree(installing, "app", "hello", main, "bird", "owl")
+    for path, needs in (("libs/owl", []), ("app", ["bird", "owl"])):
+        head = HEAD.format(needs).replace("hello", Path(path).name.replace("app", "hello"))
+        source = "[tool.uv.sources]\nowl = { workspace = true }\n" if needs else ""
+        installing.write(
+            f"{path}/pyproject.toml", f"{head}requires-python = '>=3.9'\n{BUILT}{source}"
         )
-        assert last.endswith(f"; {name}={value} (environment) may be the cause")
+    installing.env["UV_NO_CACHE"] = "1"  # it asks an index again after ten minutes only
+    env = installing.environment(UV_PYTHON=sys.executable)
+    assert run(["uv", "lock", "-q"], env, installing.path).returncode == 0
+    locked = (installing.path / "uv.lock").read_bytes()
+    index.wheel("bird", "2.0", {"bird.py": "V = 2\n"})
+    installing.executable = installing.path / "app/dist/cosmo/hello"
+    installing.package(COSMO_PROJECT="app")
+    assert installing.says() == "1 5\n"
+    installing.write("libs/owl/content/owl.py", "V = 6\n")
+    installing.package(COSMO_PROJECT="app")
+    assert installing.says() == "1 6\n"
+    assert (installing.path / "uv.lock").read_bytes() == locked
 
 
-def test_what_is_imported_where_the_program_is_run_is_followed(
+def test_a_scripts_own_uv_settings_and_python_are_heeded(installing: Project, index: Index) -> None:
+    def script(more: str, python: str = ">=3.9") -> str:
+        block = f"dependencies = ['bird']\nrequires-python = '{python}'\n{more}"
+        lines = "".join(f"# {line}\n" for line in block.splitlines())
+        return f"# /// script\n{lines}# ///\nimport bird\nprint(bird.V)\n"
+
+    index.wheel("bird", "2.0", {"bird.py": "V = 'another'\n"})
+    write_tree(installing, "libs/bird", "bird", {"bird.py": "V = 'fork'\n"})
+    for more, said in (
+        ("[tool.uv.sources]\nbird = { path = 'libs/bird' }\n", "fork"),
+        ("", "another"),
+    ):
+        installing.write("tool.py", script(more))
+        installing.succeed("cosmo.script", "tool.py")
+        assert installing.says(name="tool") == f"{said}\n"
+    installing.write("tool.py", script("[tool.uv]\nexclude-newer = '2020-01-01T00:00:00Z'\n"))
+    message = installing.refused("cosmo.script", "tool.py")
+    assert re.search(r"(?s)bird.*tool.py cannot be resolved: ", message)
+    installing.write("tool.py", script("", ">=3.99"))
+    message = installing.refused("cosmo.script", "tool.py")
+    assert "tool.py cannot be installed: it requires Python >=3.99, and this is 3." in message
+
+
+def test_a_built_project_is_resolved_by_uv_without_itself_and_its_folders_are_never_stale(
     installing: Project, index: Index
 ) -> None:
-    index.wheel("bird", "1.0", {"bird.py": "def sing():\n    import nowhere_at_all\n"})
-    needs = "# /// script\n# dependencies = ['bird']\n# ///\n"
-    run = "if __name__ == '__main__':\n    from bird import sing\n\n    sing()\n"
-    installing.write("tool.py", f"{needs}{run}")
-    refused = installing.refused("cosmo.script", "tool.py")
-    assert "bird.py:2 imports nowhere_at_all, which is not installed" in refused
+    index.wheel(
+        "wood", "1.0", {"hello/words.py": "V = 'a stranger'\n", "ns/wood/__init__.py": ""}, "hello"
+    )
+    write_tree(installing, "libs/bird", "bird", {"bird.py": "V = 0\n"})
+    main = "import bird, hello.words, ns.wood, ns.mine\nprint(hello.words.V, bird.V)\n"
+    files = {"hello/__main__.py": main, "hello/words.py": "V = 'mine'\n", "ns/mine/__init__.py": ""}
+    write_tree(installing, ".", "hello", files, "bird", "wood", "nowhere; extra == 'more'")
+    head = "[project]\nname = 'hello'\ndynamic = ['version', 'dependencies']\n"
+    source = "[tool.uv.sources]\nbird = { path = 'libs/bird', editable = true }\n"
+    installing.write("pyproject.toml", head + BUILT + source)
+    before = list_sources(installing)
+    for number in "123":
+        installing.write("libs/bird/content/bird.py", f"V = {number}\n")
+        installing.package()
+        assert installing.says() == f"mine {number}\n"
+    assert list_sources(installing) == before
 
 
-def test_only_what_the_index_gave_is_swapped(installing: Project, index: Index, tag: str) -> None:
-    index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=tag)
-    file = f"bird-1.0-{tag}.whl"
-    wheel = installing.write(f"wheels/{file}", "")
-    wheel.write_bytes(index.mirror.files[f"/files/{file}"].data)
-    index.wheel("bird", "1.0", {"bird.py": "sing = 'a stranger'"})
-    installing.write("all.txt", "-r more.txt\n")
-    installing.write("more.txt", f"--no-index\n--find-links {wheel.parent}\nbird\n")
-    require(installing, f"bird @ {wheel.as_uri()}", says="bird.sing", imports="bird")
-    for settings in ({}, {"COSMO_DEPS": "all.txt"}):
-        assert forms(installing, **settings) == [f"bird 1.0: {STRIPPED}"]
-        assert installing.says() == "slowly\n"
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        *("import os; os._exit(0)", "import os; os.chdir('/')", "import os; os.write(1, b'x')"),
-        *("input()", "import atexit; atexit.register(print)"),
-    ],
-)
-def test_no_module_disturbs_a_build(installing: Project, index: Index, tag: str, bad: str) -> None:
-    guarded = f"{FAST}try:\n    import worse\nexcept Exception:\n    pass\n"
-    index.wheel("bird", "1.0", {"bird.py": guarded, "_bird.so": "", "worse.py": bad}, tag=tag)
-    index.wheel("owl", "1.0", {"owl.py": FAST.replace("_bird", "_owl"), "_owl.so": ""}, tag=tag)
-    require(installing, "bird", "owl", imports="bird, owl")
-    assert forms(installing) == [f"bird 1.0: {STRIPPED}", f"owl 1.0: {STRIPPED}"]
-    assert not [name for name in installing.held() if name.endswith(".so")]
-
-
-def test_bin_may_be_a_package_and_the_program_is_none(installing: Project, index: Index) -> None:
-    index.wheel("hello", "0.1", {"hello/words.py": "other", "hello/old.py": ""})
-    index.wheel("bird", "1.0", {"bin/__init__.py": "SONG = 'la'", "a,b.txt": ""}, "hello")
-    require(installing, "bird", says="bin.SONG", imports="bin")
-    installing.package()
-    assert installing.says() == "la\n"
-    assert "hello-1.5.dist-info/METADATA" in installing.held()
-    assert not {"hello/old.pyc", "hello-0.1.dist-info/METADATA"} & installing.held()
-
-
-def test_excluded_files_stay_out_of_every_form(installing: Project, index: Index, tag: str) -> None:
-    files = {"bird.py": FAST, "bird.c": "", "wing/test/x.py": ""}
-    files["bird-1.0.dist-info/entry_points.txt"] = "[console_scripts]\nbird = bird:sing\n"
-    index.wheel("bird", "1.0", {**files, "_bird.so": ""}, tag=tag)
-    index.wheel("bird", "1.0", files)
-    require(installing, "bird", imports="bird")
-    assert forms(installing, COSMO_EXCLUDE="*.c */test") == ["bird 1.0: a pure wheel"]
-    held = {name for name in installing.held() if name.startswith(("bird.", "wing", "bin"))}
-    assert held == {"bird.pyc"}
-
-
-def test_what_is_imported_behind_a_try_or_later_may_need_its_extension(
-    installing: Project, index: Index, tag: str
+def test_a_wheel_with_compiled_modules_and_a_backend_that_fails_are_refused(
+    installing: Project, tag: str
 ) -> None:
-    fast = {"_bird/fast.so": "", "_bird/__init__.py": "from . import fast"}
-    index.wheel("bird", "1.0", fast, tag=tag)
-    index.wheel("wing", "1.0", {"wing.py": "import _bird; _bird.fast"}, "bird")
-    index.wheel("owl", "1.0", {"owl.py": FAST.replace("_bird", "wing")}, "wing")
-    index.wheel("loud", "1.0", {"loud.py": "def fly():\n    import wing"}, "wing")
-    require(installing, "owl", "loud", says="owl.sing", imports="owl, loud")
-    done = installing.succeed()
-    assert f"  pure    bird 1.0: {STRIPPED}\n" in done.stdout
-    assert "; optional imports that are not there: 1 (dist/cosmo/.imports)" in done.stderr
-    remarks = (installing.build / ".imports").read_text()
-    assert remarks.startswith("# _bird/__init__.py:1 may import _bird.fast\n")
-    assert installing.says() == "slowly\n"
+    for path, text in sources("hello", "1.0", {"hello.py": ""}, tag=tag).items():
+        installing.write(path, text)
+    message = f"hello-1.0-{tag}.whl holds compiled modules, which cannot run in the executable"
+    assert f"cosmo: {message}; build a pure wheel, one for any platform" in installing.refused()
+    installing.write("backend.py", "raise ValueError('no such luck')\n")
+    message = "cannot be built: ValueError: no such luck; correct [build-system]"
+    assert message in installing.refused()
 
 
-# Bad input
-
-
-def test_what_cannot_be_installed_is_named(installing: Project, index: Index) -> None:
-    index.wheel("bird", "1.0", {"shared/x.py": "1", "shared/same.py": ""})
-    index.wheel("owl", "1.0", {"shared/x.py": "2", "shared/same.py": ""})
-    index.wheel("newer", "1.0", {"newer.py": ""}, python=">=3.99")
-    index.wheel("strange", "1.0", {"hello/words.py": "other"})
-    index.wheel("wren", "1.0", {"wren/__init__.py": ""})
-    index.sdist("compiled", "1.0", {"compiled.py": ""}, extension=CANNOT)
-    for requirements, *wrong in (
-        ("bird>=2", "bird>=2"),
-        ("nowhere-to-be-found", "nowhere-to-be-found"),
-        ("newer", "newer", "3.99"),
-        ("compiled", "compiled"),
-        ("strange", "hello and strange 1.0 both bring hello/words.py"),
-        ("bird owl", "bird 1.0 and owl 1.0 both bring shared/x.py"),
+def test_a_release_a_wheel_or_a_folder_is_packaged_with_what_else_is_asked_for(
+    installing: Project, index: Index
+) -> None:
+    main = "import owl\n\ndef main():\n    print(owl.V)\n"
+    points = {"bird-1.0.dist-info/entry_points.txt": "[console_scripts]\nsing = bird:main\n"}
+    index.wheel("bird", "1.0", {"bird.py": main, **points}, "owl")
+    for number in "12":
+        index.wheel("owl", f"{number}.0", {"owl.py": f"V = {number}\n"})
+    wheel = "bird-1.0-py3-none-any.whl"
+    installing.write(wheel, "").write_bytes(index.mirror.files[f"/files/{wheel}"].data)
+    write_tree(installing, "libs/bird", "bird", {"bird.py": main, **points}, "owl")
+    for words, said in (
+        (["bird>0"], "2"),
+        ([f"./{wheel}", "--with", "owl<2"], "1"),
+        (["libs/bird"], "2"),
     ):
-        require(installing, *requirements.split())
-        message = installing.refused()
-        assert [part for part in wrong if part not in message] == []
-    installing.package(COSMO_EXCLUDE="shared/x.py")
-    require(installing, "wren")
-    installing.write("src/wren.py", "")
-    assert "wren 1.0 both are wren" in installing.refused(PKG="wren")
+        shown = installing.succeed("cosmo.app", *words, "--force").stdout
+        assert shown.startswith("dist/sing\n")
+        assert installing.says(name="../sing") == f"{said}\n"
+    index.wheel("native", "1.0", {"native-1.0.data/scripts/native": "\x7fELF"})
+    message = installing.refused("cosmo.app", "native")
+    assert "native has no command written in Python: bin/native is a native program" in message
 
 
-def test_an_index_that_cannot_be_reached_is_named(installing: Project) -> None:
-    require(installing, "bird")
-    message = installing.refused(UV_DEFAULT_INDEX="http://127.0.0.1:9/simple/")
-    assert re.search(r"(?s)bird.*refused.*check the network", message)
-
-
-def test_a_program_is_packaged_for_the_pythons_that_it_says_alone(project: Project) -> None:
-    require(project)
-    path = project.path / "pyproject.toml"
-    text = path.read_text()
-    for spec in (">=3.9,<4", "!=3.8.*", "~=3.9", ">3.8", "==3.*", "<=3.99"):
-        path.write_text(text.replace(">=3.9", spec))
-        project.package()
-    path.write_text(text.replace(">=3.9", ">=3.99"))
-    refused = project.refused()
-    assert "it requires Python >=3.99, and this is 3." in refused
-    assert "; name another release with COSMO_VERSION (4.0.2, 3.9.2, " in refused
-
-
-def test_what_is_editable_goes_in_as_it_is_installed(installing: Project) -> None:
-    require(installing, imports="hello_version")
-    other = installing.beside("owl")
-    other.write("pyproject.toml", BUILT)
-    code = BACKEND.replace("hello/_version.py", "hello_version.py").replace("hello", "owl")
-    code = code.replace("owl_version", "hello_version").replace("Requires-Dist: bird\\n", "")
-    other.write("backend.py", f"{code}build_editable = build_wheel\n")
-    installing.write("all.txt", f"-e {other.path}\n")
-    installing.package(COSMO_DEPS="all.txt")
-    assert installing.says() == "1\n"
-
-
-def test_hashes_stay_checked(installing: Project, index: Index, tag: str) -> None:
-    wheel = index.wheel("bird", "1.0", {"bird.py": FAST, "_bird.so": ""}, tag=tag)
-    sdist = index.sdist("bird", "1.0", {"bird.py": FAST})
-    require(installing, imports="bird")
-    installing.write("outer.txt", "-r lock.txt\n")
-    built = "its sdist, built without the extension"
-    for file, hashes, form in (
-        ("lock.txt", f"--hash=sha256:{wheel} --hash=sha256:{sdist}", built),
-        ("lock.txt", f"--hash=sha256:{wheel}", STRIPPED),
-        ("outer.txt", f"--hash=sha256:{wheel}", STRIPPED),
-    ):
-        installing.write("lock.txt", "bird==1.0 {}\n".format(hashes.replace(" ", " \\\n    ")))
-        assert forms(installing, COSMO_DEPS=file) == [f"bird 1.0: {form}"]
-    installing.write("lock.txt", f"bird==1.0 --hash=sha256:{'0' * 64}\n")
-    assert re.search("(?is)(?=.*hash).*bird", installing.refused(COSMO_DEPS="lock.txt"))
-
-
-def test_what_the_project_says_must_have_its_form(project: Project) -> None:
-    for text, wrong in (
-        ("dependencies = 'bird'", "dependencies is a string, and must be an array"),
-        ("dependencies = [1]", "dependencies cannot hold 1"),
-        ('dependencies = ["-r other.txt"]', "dependencies cannot hold '-r other.txt'"),
-        ('dependencies = [" -r x"]', "dependencies cannot hold ' -r x'"),
-        ('dependencies = ["a\\r-r x"]', "dependencies cannot hold 'a\\r-r x'"),
-        ("version = 1", "version is an integer, and must be a string"),
-        ("version = '../..'", "version cannot be '../..'"),
-        ("name = 'a b'", "name cannot be 'a b'"),
-        ("scripts = { a = 1 }", "scripts.a cannot be 1"),
-    ):
-        project.write("pyproject.toml", f"[project]\n{text}\n[tool.cosmo.env]\nPKG = 'hello'\n")
-        assert f"project.{wrong}" in project.refused()
-
-
-# Programs that only their build backend can tell of
-
-BACKEND = """\
-import os, zipfile
-
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    os.makedirs("build", exist_ok=True)
-    open("build/left behind", "w").close()
-    name = "hello-7.8-py3-none-any.whl"
-    info = "hello-7.8.dist-info/"
-    with zipfile.ZipFile(os.path.join(wheel_directory, name), "w") as archive:
-        archive.writestr("hello/_version.py", "version = '7.8'")
-        archive.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: hello\\nVersion: 7.8\\n"
-            "Requires-Dist: bird\\nRequires-Dist: extra; extra == 'more'\\n")
-        archive.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
-        archive.writestr(info + "RECORD", "hello/_version.py,,\\n")
-    return name
+EXCLUDED = """\
+import inspect, bird, hello.words
+assert not bird.song()
+print(bird.song.__doc__, hello.words.song.__doc__, inspect.getsource(bird.song).count("assert"))
 """
 
 
-def test_what_is_dynamic_comes_from_the_build_backend(installing: Project, index: Index) -> None:
-    def sources() -> set[Path]:
-        return {path for path in installing.path.rglob("*") if "dist" not in path.parts}
-
-    index.wheel("bird", "1.0", {"bird.py": "SONG = 'la'"})
-    dynamic = "[project]\nname = 'hello'\ndynamic = ['version', 'dependencies']\n"
-    installing.write("pyproject.toml", dynamic + BUILT)
-    installing.write("backend.py", BACKEND)
-    code = "from hello import _version; import bird; print(_version.version, bird.SONG)"
-    installing.write("src/hello/__main__.py", code)
-    installing.write("src/hello/later.py", "")
-    before = sources()
-    installing.package(COSMO_EXCLUDE="hello/later.py")
-    assert "hello/later.pyc" not in installing.held()
-    assert installing.says() == "7.8 la\n"
-    assert "hello-7.8.dist-info/METADATA" in installing.held()
-    assert not {".lock", "bin"} & installing.held()
-    assert sources() == before
-    installing.succeed("cosmo.lock")
-    lock = installing.path / "pylock.cosmo.toml"
-    assert lock.read_text().count('    "bird",\n') == 1
-    installing.package()
-    lock.unlink()
-    installing.write("backend.py", "raise SystemExit('no such luck')")
-    wrong = "(?s)(?=.*no such luck).*hello cannot be built by its own build backend"
-    assert re.search(wrong, installing.refused())
-
-
-def test_without_uv_it_says_how_to_get_it_where_there_is_something_to_install(
-    installing: Project,
+def test_excluded_files_stay_out_and_sources_and_optimizing_reach_dependencies(
+    installing: Project, index: Index
 ) -> None:
-    alone = installing.path.parent / "alone"
-    alone.mkdir()
-    (alone / "python").symlink_to(Path(sys.executable).resolve())
-    site = next(path for path in sys.path if path.endswith("site-packages"))
-    env = installing.environment()
-    env["PATH"] = os.pathsep.join(
-        p for p in env["PATH"].split(os.pathsep) if not Path(p, "uv").exists()
-    )
-    env["PYTHONPATH"] = f"{env['PYTHONPATH']}{os.pathsep}{site}"
-    command = [str(alone / "python"), "-m", "invoke", "cosmo"]
-    done = run(command, env, installing.path)
+    song = 'def song():\n    "A song."\n    assert False\n'
+    files = {"bird.py": song, "bird.c": "", "wing/test/x.py": "", "wing/[a] b.txt": ""}
+    index.wheel("bird", "1.0", files)
+    require(installing, "bird", main=EXCLUDED)
+    installing.write("src/hello/words.py", song)
+    installing.write("src/hello/test/x.py", "")
+    installing.package(COSMO_EXCLUDE="*.c */test", COSMO_SOURCE="1", COSMO_OPTIMIZE="2")
+    assert installing.says() == "None None 1\n"
+    held = installing.held()
+    assert {"bird.py", "hello/words.py", "wing/[a] b.txt"} < held
+    assert not [name for name in held if re.search(r"[.]c$|test", name)]
+    packages = "from importlib.util import find_spec\nprint(find_spec('wing'))\n"
+    installing.write(MAIN, packages)
+    installing.package(COSMO_EXCLUDE="wing/*")
+    assert installing.says() == "None\n"
+
+
+def test_a_dry_run_of_a_built_project_gives_the_same_bytes(
+    installing: Project, index: Index, tag: str
+) -> None:
+    index.wheel("bird", "1.0", {"bird.py": "V = 1\n", "_bird.so": "", "t/x.py": "{%"}, tag=tag)
+    write_tree(installing, ".", "hello", {"hello/__main__.py": "import bird\n"}, "bird")
+    script = installing.succeed("--dry", "cosmo").stdout
+    made = installing.package().read_bytes()
+    for path in (installing.executable, installing.build / "python"):
+        path.unlink()
+    env = installing.environment(TZ="Asia/Tokyo")
+    done = run(["sh", "-ec", f"umask 077\n{script}"], env, installing.path)
     assert done.returncode == 0, done.stderr
-    installing.write("pyproject.toml", "[project]\nname = 'hello'\ndependencies = ['bird']\n")
+    assert installing.executable.read_bytes() == made
+
+
+def test_what_cannot_be_resolved_is_named(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird.py": ""})
+    index.wheel("newer", "1.0", {"newer.py": ""}, python=">=3.99")
+    for requirement, *wrong in (
+        ("bird>=2", "bird>=2"),
+        ("nowhere-to-be-found", "nowhere-to-be-found"),
+        ("newer", "newer", "3.99"),
+    ):
+        require(installing, requirement)
+        message = installing.refused()
+        assert [part for part in wrong if part not in message] == []
+        assert "cosmo: the dependencies of hello cannot be resolved: " in message
+        assert message.endswith("; correct the requirements, or check the network")
+    require(installing, "bird")
+    message = installing.refused(UV_DEFAULT_INDEX="http://127.0.0.1:9/simple/", UV_NO_CACHE="1")
+    assert re.search(r"(?s)bird.*check the network", message)
+    asked = index.mirror.asked
+    message = installing.refused("cosmo", "--offline", UV_CACHE_DIR=str(installing.home / "no"))
+    assert message.endswith("; go online once, without --offline or COSMO_OFFLINE")
+    assert index.mirror.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("printed", "problem"),
+    [
+        ("echo uv 0.12.99", "uv is too old: it says 'uv 0.12.99'"),
+        ("echo uv-wrapper", "uv is too old: it says 'uv-wrapper'"),
+        ("", "hello cannot be installed: there is no uv on PATH"),
+    ],
+)
+def test_uv_that_is_missing_or_too_old_is_refused_where_there_is_something_to_install(
+    installing: Project, printed: str, problem: str
+) -> None:
+    python = installing.home / "alone/python"  # beside which there is no uv
+    python.parent.mkdir()
+    python.symlink_to(Path(sys.executable).resolve())
+    folders = installing.environment()["PATH"].split(os.pathsep)
+    paths = [folder for folder in folders if not Path(folder, "uv").exists()]
+    if printed:
+        paths.insert(0, str(installing.write("../bin/uv", f"#!/bin/sh\n{printed}\n").parent))
+        (installing.home / "bin/uv").chmod(0o755)
+    site = next(path for path in sys.path if path.endswith("site-packages"))
+    env = installing.environment(PATH=os.pathsep.join(paths))
+    env["PYTHONPATH"] += f"{os.pathsep}{site}"
+    command = [str(python), "-m", "invoke", "cosmo"]
+    require(installing)
+    assert run(command, env, installing.path).returncode == 0
+    require(installing, "bird")
     done = run(command, env, installing.path)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "cosmo: the dependencies of hello cannot be installed: there is no uv on PATH; get it with"
-        " `pip install uv`, or leave them out with COSMO_DEPS=none\n"
-    )
-
-
-def test_the_dry_run_with_one_dependency_has_few_lines(installing: Project) -> None:
-    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['bird']\n"
-    installing.write("pyproject.toml", head)
-    lines = installing.invoke("--dry", "cosmo").stdout.splitlines()
-    assert "# cosmo.deps" in lines
-    assert len(lines) <= 45
-
-
-def test_a_file_of_two_dependencies_stays_where_one_is_left_out(
-    installing: Project, index: Index, version: tuple[int, int]
-) -> None:
-    tag = "cp{0}{1}-cp{0}{1}-manylinux2014_x86_64".format(*version)
-    index.wheel("bird", "1.0", {"shared/__init__.py": "V = 1\n", "shared/a.py": ""})
-    more = {"shared/b.py": "import _b", "_b.so": ""}
-    index.wheel("owl", "1.0", {"shared/__init__.py": "V = 1\n", **more}, tag=tag)
-    guarded = "import shared\ntry:\n    import shared.b, _b\nexcept ImportError:\n    pass\n"
-    index.wheel("wren", "1.0", {"wren.py": f"{guarded}print(shared.V)\n"}, "bird", "owl")
-    head = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['wren']\n"
-    installing.write("pyproject.toml", head)
-    installing.write("src/hello/__main__.py", "import wren\n")
-    installing.package()
-    assert installing.start().stdout == "1\n"
-
-
-def test_a_hash_holds_for_an_address_and_in_a_lock_too(
-    installing: Project, index: Index, mirror: Mirror
-) -> None:
-    digest = index.wheel("bird", "1.0", {"bird.py": ""})
-    (path,) = (path for path in mirror.files if path.endswith(".whl"))
-    installing.write("pyproject.toml", "[project]\nname = 'hello'\nversion = '1'\n")
-    for requirement in ("bird==1.0", f"bird @ {mirror.address}{path}"):
-        installing.write("all.txt", f"{requirement} --hash=sha256:{'0' * 64}\n")
-        for task in ("cosmo", "cosmo.lock"):
-            assert "hash" in installing.refused(task, COSMO_DEPS="all.txt").lower()
-        digests = f"--hash=sha256:{'0' * 64} # was --hash=sha256:{digest}"
-        installing.write("all.txt", f"# bird==0 --hash=sha256:{digest}\n{requirement} {digests}\n")
-        assert "hash" in installing.refused(COSMO_DEPS="all.txt")
-        installing.write("all.txt", f"{requirement} --hash=sha256:{digest}\n")
-        installing.package(COSMO_DEPS="all.txt")
-    data = mirror.files[path].data
-    (installing.path / "bird-1.0-py3-none-any.whl").write_bytes(data)
-    for requirement in (mirror.address + path, "./bird-1.0-py3-none-any.whl"):
-        installing.write("all.txt", f"{requirement} --hash=sha256:{digest}\n")
-        assert "cannot be checked" in installing.refused(COSMO_DEPS="all.txt")
+    get = "get it with `pip install -U 'uv>=0.13'` or `uv self update`"
+    assert (done.returncode, done.stderr) == (1, f"cosmo: {problem}; {get}\n")

@@ -1,422 +1,212 @@
-"""What `invoke doctor` says of a machine: its programs, the interpreter, and what starts."""
+"""What `invoke doctor` says of a machine: what a build needs there, and what starts."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import pty
-import re
 import shutil
-import subprocess
 import sys
-from collections import namedtuple
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
-import invoke
 import pytest
-
+from invoke.context import Context
 from mirror import Mirror
-from projects import Done, Project, run
-from recipes.doctor import Finding, folder_finding, print_table, start_findings
 
-COLLECTIONS = ["doctor"]
-"""What a vendored `tasks.py` holds in these tests, beside `cosmo`."""
+from recipes.doctor import check_folder, check_start, doctor
+from recipes.shell import RecipeError
 
 CLOSED = "http://127.0.0.1:9/python"
-TOOLS = ("sh", "wget", "zip", "git")
-DEPENDENT = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['bird']\n"
-GET_WGET = "apt install wget, brew install wget"
-
-
-class Report(NamedTuple):
-    """What one run of `invoke doctor --json` said: its rows, its last line, its exit status."""
-
-    rows: dict[str, dict[str, str]]
-    error: str
-    status: int
-
-    def state(self, name: str) -> str:
-        """The state of a row."""
-        return self.rows[name]["state"]
+PLAIN = '[tool.ds.scripts]\n_.env.PKG = "hello"\n'
+DEPENDENT = '[project]\nname = "hello"\nversion = "1"\ndependencies = ["bird"]\n'
 
 
 class Machine:
-    """A machine with the programs that a test gives it, and a project on it."""
+    """A machine that has only the programs and settings that a test gives it."""
 
-    def __init__(self, project: Project) -> None:
-        self.project, self.bin = project, project.home / "bin"
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch, capsys: Any) -> None:
+        self.bin, self.patch, self.capsys = path / "bin", patch, capsys
+        (path / "project/src/hello").mkdir(parents=True)
+        (path / "project/src/hello/__main__.py").touch()
+        (path / "project/pyproject.toml").write_text(PLAIN)
         self.bin.mkdir()
-        # Python by another path, for uv may lie beside the one that runs the tests
-        self.python = project.home / "python/bin/python"
-        self.python.parent.mkdir(parents=True)
-        self.python.symlink_to(os.path.realpath(sys.executable))
+        for name in ("sh", "wget", "zip"):
+            (self.bin / name).symlink_to(str(shutil.which(name)))
+        patch.chdir(path / "project")
+        patch.setattr(sys, "executable", str(path / "python"))  # uv may lie beside it
+        for name in [name for name in os.environ if name.startswith(("COSMO_", "UV", "XDG_"))]:
+            patch.delenv(name)
+        self.set(PATH=str(self.bin), HOME=str(path), TMPDIR=str(path), SHELL="/bin/sh")
 
-    def command(self, *words: str, without: Iterable[str] = ()) -> list[str]:
-        """The command that runs `invoke doctor` with PATH as the real tools but `without`."""
-        for name in TOOLS:
-            link, real = self.bin / name, shutil.which(name)
-            if name in without and link.is_symlink():
-                link.unlink()
-            elif name not in without and real and not link.exists():
-                link.symlink_to(real)
-        return [str(self.python), "-m", "invoke", "doctor", *words]
+    def set(self, **settings: str) -> None:
+        """Set variables of the environment."""
+        for name, text in settings.items():
+            self.patch.setenv(name, text)
 
-    def environment(self, **settings: str) -> dict[str, str]:
-        """The environment that it runs in."""
-        env = self.project.environment(**settings)
-        path = f"{env['PYTHONPATH']}{os.pathsep}{Path(invoke.__file__).parent.parent}"
-        return {**env, "PATH": str(self.bin), "PYTHONPATH": path}
+    def program(self, name: str, text: str) -> Path:
+        """Write a program for sh, in place of another."""
+        file = self.bin / name
+        file.unlink(missing_ok=True)
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+        return file
 
-    def run(self, *words: str, without: Iterable[str] = (), **settings: str) -> Done:
-        """Run `invoke doctor` in the project."""
-        command = self.command(*words, without=without)
-        return run(command, self.environment(**settings), self.project.path)
-
-    def report(self, without: Iterable[str] = (), **settings: str) -> Report:
-        """Run `invoke doctor --json`, and read what it prints."""
-        done = self.run("--json", without=without, **settings)
-        assert "Traceback" not in done.stderr
-        rows = {row["name"]: row for row in json.loads(done.stdout)}
-        missing = [name for name, row in rows.items() if row["state"] == "missing"]
-        assert bool(missing) == bool(done.returncode)
-        assert len(done.stderr.splitlines()) == done.returncode
-        for name in missing:
-            assert f"{name}: " in done.stderr
-            assert rows[name]["remedy"] in done.stderr
-        return Report(rows, done.stderr, done.returncode)
+    def check(self, missing: str = "", **settings: str) -> dict[str, str]:
+        """Return the text of each row behind its state; check which of them are missing."""
+        self.set(**settings)
+        self.capsys.readouterr()
+        error = ""
+        try:
+            doctor["check"](Context(), json=True)
+        except RecipeError as raised:
+            error = str(raised)
+        rows = json.loads(self.capsys.readouterr().out)
+        assert [row["name"] for row in rows if row["state"] == "missing"] == missing.split()
+        for row in rows:
+            assert (row["state"] == "missing") == (f"{row['name']}: {row['text']}" in error)
+        return {row["name"]: f"{row['state']} {row['text']}" for row in rows}
 
 
 @pytest.fixture
-def machine(project: Project) -> Machine:
-    """A machine with the small project."""
-    return Machine(project)
+def machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Machine:
+    """Make a machine with sh, wget and zip, and a small project."""
+    return Machine(tmp_path, monkeypatch, capsys)
 
 
-def script(path: Path, text: str) -> Path:
-    """A program of one line for sh."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return path
+def test_a_machine_that_has_all_is_described_in_a_table(machine: Machine) -> None:
+    rows = machine.check()
+    assert rows["project"] == f"ok hello, in {Path.cwd()}"
+    assert rows["interpreter"] == "ok https://cosmo.zip/pub/cosmos/bin/python, to be fetched"
+    assert rows["sh"] == f"ok {machine.bin}/sh"
+    assert rows["wget"].startswith("ok GNU Wget")
+    assert rows["zip"].startswith("ok Zip 3.")
+    assert "uv" not in rows
+    machine.capsys.readouterr()
+    doctor["check"](Context())
+    lines = machine.capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=2)[:2] for line in lines] == [
+        [text.split()[0], name] for name, text in rows.items()
+    ]
 
 
-# The programs
+def test_no_git_is_called_and_no_server_is_asked(machine: Machine) -> None:
+    machine.program("git", f"echo called >> {machine.bin}/called")
+    with Mirror() as mirror:
+        rows = machine.check(COSMO_URL=mirror.python, COSMO_ZIP_URL=f"{mirror.address}/zip")
+        assert rows["interpreter"] == f"ok {mirror.python}, to be fetched"
+        assert mirror.asked == 0
+    assert not (machine.bin / "called").exists()
+    assert sorted(map(str, Path().iterdir())) == ["pyproject.toml", "src"]
 
 
-def test_with_all_tools_it_names_them_and_ends_well(machine: Machine) -> None:
-    report = machine.report()
-    assert report.status == 0
-    said = {name: row["text"] for name, row in report.rows.items()}
-    assert re.match(r"GNU Wget2? \d+\.[\d.]*\d, .*/bin/wget$", said["wget"])
-    assert re.match(r"Zip 3\.\d, .*/bin/zip$", said["zip"])
-    assert re.match(r"git version \d+\.[\d.]*\d, .*/bin/git$", said["git"])
-    assert said["Python"] == f"{sys.version.split()[0]}, {machine.python}"
-    assert said["project"] == f"hello, in {machine.project.path}"
-    assert said["interpreter"] == str(machine.project.interpreter)
-    for name in ("wget", "zip", "git", "sh", "Python", "project", "interpreter", "disk"):
-        assert (report.state(name), report.rows[name]["remedy"]) == ("ok", "")
+def test_uv_is_needed_with_dependencies_and_in_a_version_that_was_tried(machine: Machine) -> None:
+    Path("pyproject.toml").write_text(PLAIN + DEPENDENT)
+    assert "there is no uv on PATH; get it with" in machine.check("uv")["uv"]
+    machine.program("uv", "echo uv 0.12.9")
+    assert "uv is too old" in machine.check("uv")["uv"]
+    machine.program("uv", "echo uv 0.13.0 '(abc 2026-01-01)'")
+    assert machine.check()["uv"] == "ok uv 0.13.0"
+    machine.program("uv", "exit 1")
+    assert "uv" not in machine.check(COSMO_DEPS="none")
 
 
-def test_uv_and_git_are_no_more_than_noted(machine: Machine) -> None:
-    report = machine.report(without=["git"])
-    assert report.status == 0
-    assert report.rows["uv"]["state"] == report.rows["git"]["state"] == "note"
-    assert report.rows["uv"]["remedy"] == "pip install uv"
-    assert report.rows["git"]["text"] == "none on PATH; all that goes in is dated 1980"
-
-
-def test_with_dependencies_uv_is_needed(machine: Machine) -> None:
-    machine.project.write("pyproject.toml", DEPENDENT)
-    report = machine.report()
-    assert report.error.startswith("cosmo: `invoke cosmo` cannot run here: uv: none on PATH; ")
-    assert report.error.endswith("; pip install uv\n")
-    assert machine.report(COSMO_DEPS="none").status == 0
-    script(machine.bin / "uv", "echo uv 0.9.1")
-    assert machine.report().rows["uv"]["text"] == f"uv 0.9.1, {machine.bin}/uv"
-
-
-def test_uv_beside_python_counts_as_it_does_for_a_build(machine: Machine) -> None:
-    beside = script(machine.python.with_name("uv"), "echo uv 0.9.2")
-    assert machine.report().rows["uv"]["text"] == f"uv 0.9.2, {beside}"
-
-
-def test_wget_is_needed_where_a_server_is_to_be_asked(machine: Machine, mirror: Mirror) -> None:
-    assert machine.report(without=["wget"]).state("wget") == "note"
-    report = machine.report(without=["wget"], COSMO_URL=mirror.python)
-    assert (report.state("wget"), report.state("interpreter")) == ("missing", "note")
-    assert report.error.endswith(f"; {GET_WGET}\n")
-
-
-def test_the_wget_of_busybox_does_not_do(machine: Machine, mirror: Mirror) -> None:
-    script(machine.bin / "wget", "echo 'BusyBox v1.35.0 multi-call binary.' >&2; exit 1")
-    report = machine.report(COSMO_URL=mirror.python)
-    assert report.state("wget") == "missing"
-    assert report.rows["wget"]["text"].startswith("BusyBox v1.35.0, ")
-    assert machine.report().state("wget") == "note"
-
-
-def test_a_zip_can_be_fetched(machine: Machine, mirror: Mirror) -> None:
-    url = mirror.address + "/pub/cosmos/bin/zip"
-    report = machine.report(without=["zip"], COSMO_ZIP_URL=url)
-    assert (report.status, report.state("zip"), report.state("zip to fetch")) == (0, "note", "ok")
-    report = machine.report(without=["zip"], COSMO_ZIP_URL=CLOSED)
-    assert report.state("zip to fetch") == "missing"
-    report = machine.report(without=["zip", "wget"], COSMO_ZIP_URL=url)
-    assert report.state("wget") == "missing"
+def test_wget_is_needed_where_something_is_fetched_and_must_be_gnus(
+    machine: Machine, interpreter: Path
+) -> None:
+    machine.program("wget", "echo 'BusyBox v1.35.0 multi-call binary.' >&2; exit 1")
+    assert machine.check("wget")["wget"].startswith("missing BusyBox v1.35.0; get GNU Wget (apt")
+    (machine.bin / "wget").unlink()
+    assert machine.check("wget")["wget"].startswith("missing none on PATH; get GNU Wget (apt")
+    rows = machine.check(COSMO_URL=str(interpreter))
+    assert "wget" not in rows
+    assert rows["interpreter"] == f"ok {interpreter}, to be fetched"
+    (machine.bin / "zip").unlink()
+    assert machine.check("wget")["zip"].startswith("note none on PATH; a build fetches one, but")
 
 
 def test_without_sh_nothing_can_be_built(machine: Machine) -> None:
-    assert machine.report(without=["sh"]).state("sh") == "missing"
+    (machine.bin / "sh").unlink()
+    assert "use Linux, macOS or WSL" in machine.check("sh")["sh"]
 
 
-# The interpreter
+def test_offline_the_cache_must_have_the_interpreter(
+    machine: Machine, interpreter: Path
+) -> None: ...
 
 
-def test_a_server_is_asked_and_nothing_is_downloaded_or_written(
-    machine: Machine, mirror: Mirror
+@pytest.mark.parametrize(
+    ("text", "settings", "problem"),
+    [
+        ("not TOML\n", {}, "is not valid TOML"),
+        (PLAIN, {"COSMO_URL": "nowhere"}, "there is no file"),
+        (PLAIN, {"COSMO_SLIM": "1"}, "is no longer a setting"),
+        (PLAIN, {"PKG": "hi"}, "there is neither"),
+    ],
+)
+def test_a_project_that_cannot_be_read_is_an_error_and_the_rest_is_checked(
+    machine: Machine, text: str, settings: dict[str, str], problem: str
 ) -> None:
-    machine.command()
-    before = sorted(machine.project.home.rglob("[!_]*"))
-    report = machine.report(COSMO_URL=mirror.python)
-    assert (report.state("interpreter"), mirror.asked) == ("ok", 1)
-    assert not mirror.downloads
-    after = [path for path in machine.project.home.rglob("[!_]*") if path.suffix != ".pyc"]
-    assert sorted(after) == before
+    Path("pyproject.toml").write_text(text)
+    rows = machine.check("project", **settings)
+    assert problem in rows["project"]
+    assert rows["wget"].startswith("ok ")
 
 
-def test_a_server_that_does_not_answer_is_a_reason_to_end_with_1(machine: Machine) -> None:
-    report = machine.report(COSMO_URL=CLOSED)
-    assert report.error == (
-        f"cosmo: `invoke cosmo` cannot run here: interpreter: {CLOSED} does not answer; check the"
-        " network, or set COSMO_URL to a mirror or a file\n"
+def test_a_folder_must_be_there_and_let_programs_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_folder("disk", str(tmp_path), "missing") == ("disk", "ok", str(tmp_path))
+    row = check_folder("disk", str(tmp_path / "gone"), "missing")
+    assert row == ("disk", "missing", f"{tmp_path}/gone cannot be written; use another")
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_NOEXEC))
+    row = check_folder("HOME", str(tmp_path), "note")
+    assert row == (
+        "HOME",
+        "note",
+        f"{tmp_path} is mounted noexec: no program starts there; use another",
     )
 
 
-def test_a_file_that_the_server_does_not_have_is_not_there(
-    machine: Machine, mirror: Mirror
-) -> None:
-    assert machine.report(COSMO_URL=f"{mirror.address}/no").state("interpreter") == "missing"
+def test_the_loader_needs_a_folder(machine: Machine) -> None:
+    assert machine.check()["TMPDIR"] == f"ok {machine.bin.parent}"
+    assert machine.check(TMPDIR="/nowhere")["TMPDIR"].startswith("note /nowhere cannot be written")
+    rows = machine.check(TMPDIR="", HOME="")
+    assert "HOME" not in rows
+    assert rows["TMPDIR"].startswith("note not set, nor is HOME")
 
 
-def test_one_mirror_that_answers_will_do(machine: Machine, mirror: Mirror) -> None:
-    report = machine.report(COSMO_URL=f"{CLOSED} {mirror.python}")
-    assert report.rows["interpreter"]["text"] == mirror.python
-
-
-def test_a_file_that_is_no_interpreter_is_not_taken_for_one(machine: Machine) -> None:
-    text = machine.project.write("notes.txt", "notes\n")
-    report = machine.report(COSMO_URL=str(text))
-    assert report.error.endswith("is no Actually Portable Executable; correct COSMO_URL\n")
-
-
-def test_what_is_in_the_cache_needs_no_server(machine: Machine, mirror: Mirror) -> None:
-    settings = {"COSMO_URL": mirror.python, "COSMO_OFFLINE": "1"}
-    assert machine.report(**settings).state("interpreter") == "missing"
-    machine.project.succeed("cosmo.fetch", COSMO_URL=mirror.python)
-    report = machine.report(without=["wget"], **settings)
-    assert (report.status, report.state("interpreter")) == (0, "ok")
-    digest = hashlib.sha256(machine.project.interpreter.read_bytes()).hexdigest()
-    report = machine.report(COSMO_URL=CLOSED, COSMO_SHA256=digest)
-    assert report.rows["interpreter"]["text"] == "the locked one, from the cache"
-    assert machine.report(COSMO_URL=CLOSED).state("interpreter") == "missing"
-
-
-# The project
-
-
-def test_outside_a_project_the_rest_is_checked(machine: Machine) -> None:
-    (machine.project.path / "pyproject.toml").unlink()
-    shutil.rmtree(machine.project.path / "src")
-    report = machine.report()
-    assert (report.status, report.state("project"), report.state("wget")) == (0, "note", "ok")
-    assert report.rows["project"]["text"] == f"none in {machine.project.path}"
-    assert machine.report(COSMO_URL=CLOSED).status == 1
-
-
-@pytest.mark.parametrize(
-    ("file", "settings", "problem"),
-    [
-        ("not TOML\n", {}, "is not valid TOML"),
-        ("", {"PKG": "hi"}, "there is neither"),
-        ("", {"PKG": "hello", "COSMO_URL": "nowhere"}, "there is no file nowhere"),
-    ],
-)
-def test_a_project_with_a_mistake_cannot_be_packaged(
-    machine: Machine, file: str, settings: dict[str, str], problem: str
-) -> None:
-    machine.project.write("pyproject.toml", file)
-    report = machine.report(**settings)
-    assert report.state("project") == "missing"
-    assert problem in report.rows["project"]["text"]
-    assert report.state("git") == "ok"
-
-
-# Folders
-
-
-def mounted(tmp_path: Path, *rows: str) -> Path:
-    """A file like `/proc/self/mounts`, where TMP stands for the folder that it lies in."""
-    text = "".join(f"none {row} 0 0\n" for row in rows)
-    path = tmp_path / "mounts"
-    path.write_text(text.replace("TMP", str(tmp_path.resolve())))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("rows", "state"),
-    [
-        (["/ ext4 rw"], "ok"),
-        (["/ ext4 rw,noexec"], "note"),
-        (["TMP tmpfs rw,noexec", "/ ext4 rw"], "note"),
-        (["TMP ext4 rw", "/ ext4 rw,noexec"], "ok"),
-        (["TMP ext4 rw", "TMP tmpfs rw,noexec"], "note"),
-        ([r"TMP/a\040b tmpfs rw,noexec", "/ ext4 rw"], "note"),
-        (["TMP/a tmpfs rw,noexec", "/ ext4 rw"], "ok"),
-        (["/ ext4 rw,x-noexec"], "ok"),
-    ],
-)
-def test_of_the_mounts_the_nearest_says_whether_programs_start(
-    tmp_path: Path, rows: list[str], state: str
-) -> None:
-    (tmp_path / "a b").mkdir()
-    finding = folder_finding("TMPDIR", tmp_path / "a b/new", "note", mounted(tmp_path, *rows))
-    assert finding.state == state
-    assert ("noexec" in finding.text) == (state == "note")
-
-
-def test_a_project_where_no_program_starts_cannot_be_packaged(tmp_path: Path) -> None:
-    mounts = mounted(tmp_path, "/ ext4 rw,noexec")
-    assert folder_finding("disk", tmp_path, "missing", mounts).state == "missing"
-
-
-def test_a_build_needs_more_room_than_a_loader(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(199_999_999))
-    finding = folder_finding("disk", tmp_path, "missing")
-    assert (finding.state, finding.text) == ("missing", f"{tmp_path}, 199 MB free")
-    assert folder_finding("TMPDIR", tmp_path, "note").state == "ok"
-
-
-def test_a_file_is_no_folder_for_a_loader(machine: Machine) -> None:
-    file = machine.project.write("file", "")
-    report = machine.report(TMPDIR=str(file))
-    assert report.rows["TMPDIR"]["text"] == f"{file} cannot be written"
-    assert (report.status, report.state("TMPDIR"), report.state("HOME")) == (0, "note", "ok")
-
-
-def test_with_neither_tmpdir_nor_home_it_says_so(machine: Machine) -> None:
-    report = machine.report(TMPDIR="", HOME="")
-    assert "HOME" not in report.rows
-    assert report.rows["TMPDIR"]["text"] == "not set, nor is HOME, for the loader"
-
-
-# What starts an executable
-
-
-def start_row(folder: Path, **handlers: str) -> Finding:
-    """What is said of a machine with these handlers of binfmt_misc."""
-    for name, text in handlers.items():
-        (folder / name).write_text(text)
-    (folder / "status").write_text("enabled\n")
-    (folder / "register").mkdir(exist_ok=True)  # which cannot be read
-    return next(row for row in start_findings(folder) if row.name == "start")
-
-
-def handler(magic: str, enabled: str = "enabled") -> str:
-    """The text of a handler for what begins so. Source: Linux, fs/binfmt_misc.c."""
-    return f"{enabled}\ninterpreter /init\nflags: PF\noffset 0\nmagic {magic.encode().hex()}\n"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="binfmt_misc is Linux's")
-def test_a_handler_of_the_kernels_says_what_starts(tmp_path: Path) -> None:
-    row = start_row(tmp_path, python="enabled\ninterpreter /x\nextension .py\n", elf=handler("EL"))
-    assert (row.state, row.text.startswith("shells start")) == ("note", True)
-    assert "register it:\necho ':APE:M::MZqFpD::/bin/sh:'" in row.remedy
-    row = start_row(tmp_path, WSLInterop=handler("MZ"))
-    assert row.text == "WSLInterop takes ./program for a Windows program"
-    assert row.remedy.endswith(f"\necho -1 | sudo tee {tmp_path}/WSLInterop")
-    assert "`sh ./program`" in row.remedy
-    row = start_row(tmp_path, APE=handler("MZqFpD"))
-    assert (row.state, row.text.split()[1:3]) == ("note", ["may", "take"])
-    row = start_row(tmp_path, WSLInterop=handler("MZ", "disabled"))
-    assert (row.state, row.text) == ("ok", "the kernel starts ./program, by APE")
-
-
-@pytest.mark.parametrize(
-    ("name", "version", "state"),
-    [
-        ("zsh", "zsh 5.8.1 (x86_64-debian-linux-gnu)", "note"),
-        ("zsh", "zsh 5.9 (x86_64-debian-linux-gnu)", "ok"),
-        ("zsh", "zsh 5.10 (x86_64-debian-linux-gnu)", "ok"),
+def test_an_old_shell_is_noted(machine: Machine) -> None:
+    for name, version, state in (
+        ("zsh", "zsh 5.8.1", "note"),
+        ("zsh", "zsh 5.9", "ok"),
+        ("zsh", "zsh 5.10", "ok"),
         ("fish", "fish, version 3.2.2", "note"),
         ("fish", "fish, version 3.3.0", "ok"),
-        ("dash", "not asked", "ok"),
-    ],
-)
-def test_an_old_shell_is_noted(machine: Machine, name: str, version: str, state: str) -> None:
-    shell = script(machine.project.home / name, f"echo '{version}'")
-    row = machine.report(SHELL=str(shell)).rows["shell"]
-    assert row["state"] == state
-    assert ("`sh ./program`" in row["remedy"]) == (state == "note")
-    assert row["text"].startswith(str(shell))
+    ):
+        shell = machine.program(name, f"echo '{version} (x86_64-debian-linux-gnu)'")
+        text = machine.check(SHELL=str(shell))["shell"]
+        assert text.startswith(f"{state} {version}")
+        assert ("use `sh ./program`" in text) == (state == "note")
 
 
-# How it reads
+def start_row(binfmt: Path, **handlers: str) -> tuple[str, str]:
+    """Return the state and text for a kernel that has these handlers: magic, or `off`."""
+    for name, magic in handlers.items():
+        lines = ["disabled" if magic == "off" else "enabled", "interpreter /x", "offset 0"]
+        (binfmt / name).write_text("\n".join([*lines, f"magic {magic.encode().hex()}"]))
+    (binfmt / "status").write_text("enabled\n")
+    (binfmt / "register").mkdir(exist_ok=True)  # which cannot be read
+    return next(row[1:] for row in check_start(Context(), binfmt) if row[0] == "start")
 
 
-def test_all_that_it_prints_fits_into_80_columns(machine: Machine) -> None:
-    broken = {"COSMO_URL": f"{CLOSED}/{'long/' * 30}", "TMPDIR": "", "HOME": ""}
-    for without, settings in ((), {}), (TOOLS, broken):
-        done = machine.run(without=without, **settings)
-        lines = done.stdout.splitlines()
-        assert max(map(len, lines)) <= 80
-        assert len(lines) <= 40
-        assert {line.split()[0] for line in lines if line[0] != " "} <= {"ok", "note", "missing"}
-        assert "\x1b" not in done.stdout
-    remedies = [line for line in lines if line.startswith("    ") and line[4] != " "]
-    assert f"    {GET_WGET}" in remedies
-
-
-@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
-def test_colour_is_for_a_terminal_without_no_color(
-    machine: Machine, no_color: str, coloured: bool
-) -> None:
-    env = machine.environment(NO_COLOR=no_color)
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        machine.command(without=["git"]), env=env, cwd=machine.project.path, stdout=theirs
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(ours, 65536)
-            except OSError:  # Linux: the other end is closed
-                break
-            if not piece:
-                break
-            shown += piece
-    os.close(ours)
-    assert process.returncode == 0
-    assert (b"\x1b[32mok      \x1b[0m sh " in shown) == coloured
-    assert (b"\x1b[33mnote    \x1b[0m git " in shown) == coloured
-    assert (b"\x1b" in shown) == coloured
-
-
-def test_a_long_remedy_goes_on_in_the_next_line(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table([Finding("sh", "note", "found", f"do {'this ' * 20}\nand that")])
-    row, first, second, last = capsys.readouterr().out.splitlines()
-    assert row == "note     sh           found"
-    assert all(line.startswith("    ") and len(line) <= 80 for line in (first, second))
-    assert last == "    and that"
-
-
-def test_it_is_one_task_whose_option_says_what_it_does(machine: Machine) -> None:
-    said = machine.run("--help").stdout
-    assert re.search(r"--json\s+Print the findings as JSON, for a machine\.", said)
-    assert "Check whether `invoke cosmo` can run here" in said
+def test_the_kernels_handlers_say_what_starts(tmp_path: Path) -> None:
+    state, text = start_row(tmp_path, elf="EL", python="off")
+    assert (state, text[:22]) == ("note", "shells start ./program")
+    assert text.endswith("(subprocess, systemd) use `sh ./program`")
+    assert start_row(tmp_path, APE="MZqFpD") == ("ok", "the kernel starts ./program, by APE")
+    state, text = start_row(tmp_path, WSLInterop="MZ")
+    assert state == "note"
+    assert text == "WSLInterop takes ./program for a Windows program; use `sh ./program`"

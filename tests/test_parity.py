@@ -1,4 +1,4 @@
-"""The article's own tool over the article's own table, beside the recipes: the same executable."""
+"""`ds cosmo` and the recipes make the same executable of the article's own table."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ print(json.dumps([name for name in sys.argv[3:]
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="the article's printf needs bash")
-def test_the_recipes_make_what_ds_makes_of_the_article(project: Project, mirror: Mirror) -> None:
+def test_recipes_make_what_ds_makes_of_the_article(project: Project, mirror: Mirror) -> None:
     project.write("pyproject.toml", ARTICLE.replace("URL", mirror.python))
     theirs, home = project.beside("theirs"), project.home
     shutil.copytree(project.path, theirs.path)
@@ -79,10 +79,10 @@ def test_the_recipes_make_what_ds_makes_of_the_article(project: Project, mirror:
     assert theirs.executable.exists(), done.stderr
     project.package(COSMO_URL=mirror.python)
     assert project.says("x") == theirs.says("x") == "hello x\n"
-
     ours_in, theirs_in = zipfile.ZipFile(project.executable), zipfile.ZipFile(theirs.executable)
     names = sorted(name for name in ours_in.namelist() if not name.endswith("/"))
     assert names == sorted(name for name in theirs_in.namelist() if not name.endswith("/"))
+    assert ours_in.read(".args") == theirs_in.read(".args") == b"-m\nhello\n..."
     package = "Lib/site-packages/hello/"
     compiled = [name for name in names if name.startswith(package) and name.endswith(".pyc")]
     assert len(compiled) == 4

@@ -1,533 +1,295 @@
-"""The program: the layouts it may have, what starts it, and what of it goes in."""
+"""The three ways: what of a project goes in, what starts, and where the executable goes."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import zipfile
+from pathlib import Path
 
 import pytest
 
-from index import Index
-from projects import PYPROJECT, WORDS, Project, environment, run, start
+from index import BACKEND, BUILT, PURE, Files, Index, content
+from projects import PYPROJECT, Project, environment, run
+from recipes.project import load_project
 
+BIRD = "[project]\nname = 'bird'\nversion = '1.0'\n"
+OURS = "[tool.cosmo.env]\n"
+ONE = f"{BIRD}scripts.x = 'wing:sing'\n"
+TWO = f"{BIRD}scripts.sing = 'bird.song:sing'\nscripts.name-of-it = 'bird.song:name'\n"
 SONG = "import sys\n\n\ndef sing(bird='owl'):\n    print(bird, sys.argv[1:])\n    return 3\n"
-
-
-def made(project: Project, name: str = "", **settings: str) -> set[str]:
-    """Package the project; what the executable holds."""
-    project.package(**settings)
-    return project.held(name)
+SONG += "\n\ndef name():\n    print(sys.argv[0].rpartition('/')[2])\n"
+POINTS = "[console_scripts]\nsing = bird.song:sing [loud]\n[gui_scripts]\nname-of-it = "
+POINTS += "bird.song:name\n"
+COMMANDS = {"bird/song.py": SONG, "bird-1.0.dist-info/entry_points.txt": POINTS}
 
 
 @pytest.fixture
-def bare(project: Project) -> Project:
-    """A project called bird without any source; an executable is called after what it packages."""
-    shutil.rmtree(project.path / "src/hello")
-    project.write("pyproject.toml", "")
-    project.executable = project.build / "bird"
-    return project
+def bird(installing: Project) -> Project:
+    """A project called bird, for a build backend of its own, without any source."""
+    shutil.rmtree(installing.path / "src/hello")
+    installing.write("pyproject.toml", BUILT + BIRD)
+    installing.executable = installing.build / "bird"
+    return installing
 
 
-# Layouts
+def write_backend(project: Project, files: Files, *requires: str, first: str = "") -> None:
+    """Write a build backend that runs `first`, and makes a wheel of these files."""
+    shutil.rmtree(project.path / "content", ignore_errors=True)
+    for file, text in content("bird", "1.0", files, requires, "", PURE).items():
+        project.write(f"content/{file}", text)
+    text = BACKEND.format(name="bird", version="1.0", tag=PURE)
+    project.write("backend.py", f"{first}\n{text}")
 
 
 @pytest.mark.parametrize(
-    ("file", "pkg", "held"),
+    ("files", "text", "env", "found"),
     [
-        ("src/bird/__main__.py", "bird", "bird/__main__.pyc"),
-        ("bird/__main__.py", "bird", "bird/__main__.pyc"),
-        ("src/bird.py", "bird", "bird.pyc"),
-        ("bird.py", "bird", "bird.pyc"),
-        ("src/wood/bird/__main__.py", "wood.bird", "wood/bird/__main__.pyc"),
-        ("wood/bird.py", "wood.bird", "wood/bird.pyc"),
-        ("src/pipeline/__main__.py", "pipeline", "pipeline/__main__.pyc"),  # pip* is pruned
+        ("src/bird/x.py bird.py", BIRD, "", "copy src/bird -m bird"),
+        ("bird/x.py", BIRD, "", "copy bird -m bird"),
+        ("bird.py wing.py", BIRD, "PKG=wing", "copy wing.py -m wing"),
+        ("src/wood/bird.py", BIRD, "PKG=wood.bird", "copy src/wood -m wood.bird"),
+        ("a/b/bird.py bird.py", BIRD, "COSMO_SRC=a/b", "copy a/b/bird.py -m bird"),
+        ("bird.py", ONE, "", "copy bird.py wing:sing"),
+        ("wing.py", ONE, "", "copy wing.py wing:sing"),
+        ("a_bird.py", BIRD.replace("bird", "a-bird"), "", "copy a_bird.py -m a_bird"),
+        ("setup.cfg=[flake8] bird.py", BIRD, "", "copy bird.py -m bird"),
+        ("setup.cfg=[metadata]\nname=bird", "", "", "wheel"),
+        ("setup.py", "", "PKG=wing", "wheel -m wing"),
+        ("", BUILT + BIRD, "COSMO_ENTRY=sing", "wheel sing"),
+        ("", f"{BIRD}[tool.uv]\npackage = true", "", "wheel"),
+        ("", f"{BUILT}{BIRD}{OURS}PKG = 'wing'", "", "wheel -m wing"),
+        ("hello.py", f"{BUILT}{ONE}{PYPROJECT}", "", "article hello.py -m hello"),
+        ("wing.py setup.py", PYPROJECT, "PKG=wing", "article wing.py -m wing"),
+        ("tool.py", BUILT + BIRD, "COSMO_SCRIPT=tool.py", "copy tool.py -r tool"),
     ],
 )
-def test_every_common_layout_is_found(bare: Project, file: str, pkg: str, held: str) -> None:
-    bare.write(file, f"print({file!r}, __file__)")
-    assert made(bare, pkg, PKG=pkg) == {held}
-    assert bare.says(name=pkg) == f"{file} /zip/Lib/site-packages/{held}\n"
+def test_the_project_and_its_settings_say_which_way_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: str, text: str, env: str, found: str
+) -> None:
+    for name, _, more in (word.partition("=") for word in [*files.split(" "), "pyproject.toml"]):
+        Project(tmp_path, tmp_path).write(name or "empty", more or text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", dict([env.split("=")] if env else []))
+    loaded = load_project()
+    assert " ".join(filter(None, (loaded.way, loaded.source, loaded.starts[0].entry))) == found
 
 
-def test_a_build_from_within_the_package_is_the_same(project: Project) -> None:
-    held = made(project)
-    shutil.rmtree(project.path / "dist")
-    done = project.invoke("cosmo", cwd=project.path / "src/hello")
+def test_the_article_takes_its_package_and_what_is_required(bird: Project, index: Index) -> None:
+    index.wheel("owl", "1.0", {"owl.py": "print('hoot')\n"})
+    table = PYPROJECT.replace("hello", "bird")
+    bird.write("pyproject.toml", f"{BUILT}{ONE}dependencies = ['owl']\n{table}")
+    bird.write("src/bird/__main__.py", "import sys, owl\nprint(sys.argv[1:], sys.flags.isolated)")
+    for name in ("t/page.py", "_fast.so", "notes.txt", ".hidden", "words.py~", ".#w.py"):
+        bird.write(f"src/bird/{name}", "")
+    bird.write("src/bird/__pycache__/words.cpython-39.pyc", "junk")
+    bird.write("src/wing.py", "")
+    bird.package()
+    held = {name[5:] for name in bird.held() if not name.startswith("owl")}
+    assert held == {"__main__.pyc", "t/page.pyc", "_fast.so", "notes.txt", ".hidden"}
+    assert bird.says("x") == "hoot\n['x'] 0\n"
+
+
+def test_a_wheel_is_as_its_backend_made_it(bird: Project, index: Index) -> None:
+    index.wheel("owl", "1.0", {"owl.py": "", "owl-1.0.dist-info/entry_points.txt": POINTS})
+    text = f"{BUILT}{BIRD}dynamic = ['dependencies', 'scripts']\n{OURS}COSMO_INCLUDE = 'more.txt'\n"
+    bird.write("pyproject.toml", text)
+    bird.write("src/bird/not_in_the_wheel.py", "")
+    bird.write("src/more.txt", "")
+    files = {**COMMANDS, "bird/__init__.py": "import owl", "bird/data.txt": "", "bird/_fast.so": ""}
+    files.update({"bird-1.0.data/scripts/chirp": "#!python\n", "bird/t/x.py": "{{"})
+    write_backend(bird, files, "owl", first="open('content/wing.py', 'w').write('import bird')")
+    assert "bird has several commands; name one with COSMO_ENTRY: sing, name" in bird.refused()
+    assert "has no command fly; it has sing, name-of-it; name" in bird.refused(COSMO_ENTRY="fly")
+    bird.executable = bird.build / "sing"
+    report = bird.succeed(COSMO_ENTRY="sing").stdout
+    assert "\n  left out 1 extension module of bird 1.0\n" in report
+    held = {"bird/__init__.pyc", "bird/song.pyc", "bird/data.txt", "bird/t/x.py", "wing.pyc"}
+    assert {name for name in bird.held() if "info/" not in name} == {*held, "owl.pyc", "more.txt"}
+    assert "bird-1.0.dist-info/entry_points.txt" in bird.held()
+    done = bird.start("a b")
+    assert (done.stdout, done.returncode) == ("owl ['a b']\n", 3), done.stderr
+    assert (bird.build / ".args").read_text().startswith("-I\n-c\nimport sys; ")
+    bird.succeed(COSMO_ENTRY="bird.song:name", COSMO_OUT="dist/wing.com")
+    assert bird.says(name="../wing.com") == "wing.com\n"
+
+
+def test_all_commands_are_made_from_one_build_and_know_their_names(bird: Project) -> None:
+    bird.write("pyproject.toml", BUILT + TWO.replace("scripts.name", "gui-scripts.name"))
+    write_backend(bird, COMMANDS)
+    script = bird.write("script", bird.succeed("--dry", "cosmo", COSMO_ENTRY="*").stdout)
+    done = run(["sh", "-e", str(script)], environment(bird.home, **bird.env), bird.path)
     assert done.returncode == 0, done.stderr
-    assert project.held() == held
+    first = {name: (bird.build / name).read_bytes() for name in ("sing", "name-of-it")}
+    assert bird.succeed(COSMO_ENTRY="*").stderr.count("compile  ") == 1
+    assert {name: (bird.build / name).read_bytes() for name in first} == first
+    assert bird.says("x", name="sing") == "owl ['x']\n"
+    (bird.build / "name-of-it").rename(bird.build / "another")
+    assert bird.says(name="another") == "another\n"
+    bird.write("pyproject.toml", f"{BUILT}{BIRD}dynamic = ['scripts']\n")
+    done = bird.invoke("--dry", "cosmo", COSMO_ENTRY="*")
+    assert "COSMO_ENTRY=* cannot be printed before it is built; name a command" in done.stderr
+    assert "dist/cosmo/name-of-it\n" in bird.succeed(COSMO_ENTRY="*").stdout
 
 
-def test_another_folder_of_sources_is_named_and_does_not_hold_the_build(bare: Project) -> None:
-    bare.write("lib/python/bird/__main__.py", "print('lib')")
-    bare.write("bird/__main__.py", "print('not this')")
-    bare.package(PKG="bird", COSMO_SRC="lib/python")
-    assert bare.says() == "lib\n"
-    message = bare.refused(PKG="bird", DIR_SITE="bird/dist/Lib/site-packages")
-    assert "DIR_SITE lies among the sources" in message
+def test_without_a_command_a_package_starts(bird: Project, tag: str) -> None:
+    write_backend(bird, {f"{name}/__main__.py": f"print('{name}')" for name in ("bird", "wing")})
+    bird.package()
+    assert bird.says() == "bird\n"
+    bird.package(PKG="wing")
+    assert bird.says(name="wing") == "wing\n"
+    write_backend(bird, {f"{name}/__main__.py": "" for name in ("fly", "wing")})
+    assert "bird has no command, and no package with a __main__; write one" in bird.refused()
+    assert "bird cannot start: there is no module bird;" in bird.refused(PKG="bird")
+    bird.write("backend.py", BACKEND.format(name="bird", version="1.0", tag=tag))
+    assert f"bird-1.0-{tag}.whl holds compiled modules, which cannot run" in bird.refused()
 
 
-def test_a_source_that_is_nowhere_is_refused_with_where_it_was_sought(bare: Project) -> None:
-    bare.write("pyproject.toml", "[project]\nname = 'a-bird'\n")
-    wrong = r"PKG=a_bird \(\[project\] name\): there is neither .*src/a_bird nor .*COSMO_SRC"
-    assert re.search(wrong, bare.refused())
+@pytest.mark.parametrize("file", ["setup.py", "setup.cfg"])
+def test_setuptools_leaves_nothing_behind(bird: Project, index: Index, file: str) -> None:
+    config = "open(__import__('os').environ['DIST_EXTRA_CONFIG']).read()"
+    first = f"assert all(one in {config} for one in ('build_base = dist/', 'egg_base = /'))"
+    write_backend(bird, {"bird/__main__.py": "import owl; print('la')"}, "owl", first=first)
+    backend = (bird.path / "backend.py").read_text()
+    backend += "\nclass __legacy__:\n    build_wheel = staticmethod(build_wheel)\n"
+    index.wheel("setuptools", "80.0", {"setuptools/build_meta.py": backend})
+    index.wheel("owl", "1.0", {"owl.py": ""})
+    (bird.path / "backend.py").unlink()
+    bird.write("pyproject.toml", f"{OURS}COSMO_ISOLATED = 0\n")  # uv needs it, or setup.py
+    bird.write(file, "[metadata]\nname = bird\n" if file == "setup.cfg" else "")
+    before = {path.name for path in bird.path.iterdir()}
+    bird.package()
+    assert (bird.says(), (bird.build / ".args").read_text()) == ("la\n", "-m\nbird\n...")
+    assert {path.name for path in bird.path.iterdir()} == before | {"dist"}
 
 
-def test_scripts_or_the_entry_name_the_package_where_nothing_else_does(bare: Project) -> None:
-    bare.write("src/bird/song.py", SONG)
-    assert made(bare, COSMO_ENTRY="bird.song:sing") == {"bird/song.pyc"}
-    assert "PKG=bird has no __main__" in bare.refused()
-    assert "COSMO_ENTRY='song' (environment) is neither" in bare.refused(COSMO_ENTRY="song")
-    scripts = "scripts.sing = 'bird.song:sing'\n"
-    bare.write("pyproject.toml", f"[tool.poetry]\nname = 'song-bird'\n{scripts}")
-    assert made(bare) == {"bird/song.pyc"}
-    shown = bare.invoke("cosmo.settings").stdout
-    assert re.search(r"^PKG +bird +\[project.scripts\]$", shown, re.MULTILINE)
-    bare.write("pyproject.toml", f"[project]\nname = 'a-bird'\n{scripts}")
-    assert made(bare) == {"bird/song.pyc"}
-    assert bare.says("x") == "owl ['x']\n"
+def test_a_copy_has_what_is_included_and_not_what_is_excluded(bird: Project) -> None:
+    bird.write("app.py", "import helper, os\nprint(helper.read(), __file__)\n")
+    read = "open(os.path.join(os.path.dirname(__file__), 'pages/a.txt')).read()"
+    bird.write("helper.py", f"import os\n\ndef read():\n    return {read}\n")
+    files = {"pages/a.txt": "page", "pages/env.py": "{{ x", "site/old.py": "print 1\n"}
+    names = ("__init__.py", "tests/test_a.py", "tests/deep/x.txt", "notes for us.txt", ".DS_Store")
+    for name, text in {**files, **{f"site/{name}": "" for name in names}}.items():
+        bird.write(name, text)
+    bird.write("pyproject.toml", f"{OURS}PKG = 'app'\nCOSMO_INCLUDE = 'helper.py pages'\n")
+    bird.executable = bird.build / "app"
+    assert "there is no wing; name what is in ." in bird.refused(COSMO_INCLUDE="wing")
+    lies = "app.py:1 imports helper, which lies beside the program; put it in with COSMO_INCLUDE"
+    assert lies in bird.refused(COSMO_INCLUDE="")
+    include, exclude = "helper.py pages/a.txt pages site", "site/t*s '*/n* u*'"
+    report = bird.succeed(COSMO_INCLUDE=include, COSMO_EXCLUDE=exclude).stdout
+    assert "\n  as .py   site/old.py, which does not compile\n" in report
+    assert bird.says() == "page /zip/Lib/site-packages/app.pyc\n"
+    packed = {"app.pyc", "helper.pyc", "pages/a.txt", "pages/env.py"}
+    assert bird.held() == {*packed, "site/__init__.pyc", "site/old.py"}
+    assert (bird.build / ".args").read_text() == "-I\n-m\napp\n..."
 
 
-def test_packages_side_by_side_go_in_as_an_installation_brings_them(bare: Project) -> None:
-    bare.write("pyproject.toml", "[project]\nname = 'bird'\nversion = '1.0'\n")
-    bare.write("src/bird/__main__.py", "import feather, wing.beat")
-    bare.write("src/feather.py", "print('soft')")
-    bare.write("src/wing/beat.py", "print('strong')")
-    bare.write("src/bird.egg-info/PKG-INFO", "")
-    bare.write("src/notes/todo.txt", "")
-    code = {"bird/__main__.pyc", "feather.pyc", "wing/beat.pyc"}
-    assert made(bare) == code | {"bird-1.0.dist-info/METADATA"}
-    assert bare.says() == "soft\nstrong\n"
-    assert made(bare, COSMO_DEPS="none", COSMO_CHECK="0") == {"bird/__main__.pyc"}
-
-
-def test_the_only_script_or_the_one_named_like_the_project_starts(bare: Project) -> None:
-    bare.write("bird.py", SONG + "\nif __name__ == '__main__':\n    sing('wren')")
-    for scripts, bird in (
-        ("bird = 'bird:sing'", "owl"),
-        ("chirp = 'bird:sing'", "owl"),
-        ("chirp = 'bird:loud'\nscripts.Bird = 'bird:sing'", "owl"),
-        ("chirp = 'bird:sing'\nscripts.fly = 'bird:sing'", "wren"),
-    ):
-        bare.write("pyproject.toml", f"[project]\nname = 'bird'\nscripts.{scripts}\n")
-        bare.package()
-        assert bare.says("x") == f"{bird} ['x']\n"
-
-
-def test_only_the_articles_table_leaves_a_program_without_isolation(bare: Project) -> None:
-    bare.write("bird.py", SONG + "\nif __name__ == '__main__':\n    sing('wren')")
-    script = "[project]\nname = 'bird'\nscripts.bird = 'bird:sing'\n"
-    for table, args in (
-        ("", "-I -c import"),
-        ("[tool.cosmo.env]\nPKG = 'bird'\n", "-I -c import"),
-        ("[tool.cosmo.env]\nCOSMO_ISOLATED = 0\n", "-c import"),
-        (PYPROJECT.replace("hello", "bird"), "-m bird ..."),
-    ):
-        bare.write("pyproject.toml", script + table)
-        bare.package()
-        assert " ".join((bare.build / ".args").read_text().splitlines()).startswith(args)
-
-
-def test_a_name_of_the_interpreters_own_library_is_refused(bare: Project) -> None:
-    for name in ("json", "textwrap"):
-        bare.write(f"src/{name}.py", "")
-        assert f"the interpreter has a module {name} of its own" in bare.refused(PKG=name)
-
-
-# A script
+def test_an_entry_in_sources_is_a_script_or_a_function_that_ends_it(bird: Project) -> None:
+    bird.write("pyproject.toml", TWO)
+    bird.write("src/bird/song.py", f"{SONG}\n\nclass Bird:\n    chirp = staticmethod(sing)\n")
+    bird.succeed(COSMO_ENTRY="*")
+    assert bird.says(name="name-of-it") == "name-of-it\n"
+    assert "there is no module bird.__main__" in bird.refused()
+    bird.write("../away/bird/song.py", "raise SystemExit('shadow')")
+    for entry in ("bird.song:Bird.chirp", "sing"):
+        bird.package(COSMO_ENTRY=entry)
+        done = bird.start("a b")
+        assert (done.stdout, done.returncode) == ("owl ['a b']\n", 3), done.stderr
+    problem = "COSMO_ENTRY='nowhere' (environment) is neither `module:function` nor a command"
+    assert problem in bird.refused(COSMO_ENTRY="nowhere")
+    assert "no command bird.song:sing();x;" in bird.refused(COSMO_ENTRY="bird.song:sing();x")
+    assert "bird.song has no dance" in bird.refused(COSMO_ENTRY="bird.song:dance")
 
 
 SCRIPT = """\
-#!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.9"
 # dependencies = ["bird"]
-#
 # [tool.cosmo.env]
-# COSMO_ISOLATED = 1
+# COSMO_SOURCE = 1
 # ///
-import sys, bird
-
-print(bird.SONG, sys.argv[1:], sys.flags.isolated)
+import __main__, sys, bird
+ONE = 1
+print(bird.SONG, sys.argv[0][-5:], sys.argv[1:], __main__.ONE, sys.flags.isolated, __file__[-10:])
 """
 
 
-def test_a_script_brings_what_its_comments_name(installing: Project, index: Index) -> None:
-    index.wheel("bird", "1.0", {"bird.py": "SONG = 'la'"})
+def test_a_script_brings_what_its_comments_say(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird/__init__.py": "SONG = 'la'"})
     installing.write("tools/my-tool.py", SCRIPT)
-    installing.succeed("cosmo.script", "tools/my-tool.py")
-    tool = installing.path / "tools/dist/cosmo/my-tool"
-    assert installing.says("x", name=str(tool)) == "la ['x'] 1\n"
-
-
-def test_a_script_may_be_called_like_its_dependency(installing: Project, index: Index) -> None:
-    index.wheel("bird", "1.0", {"feather.py": "SONG = 'la'"})
-    code = SCRIPT.replace("bird.SONG", "feather.SONG").replace(", bird", ", feather")
-    installing.write("bird.py", code)
-    installing.succeed("cosmo.script", "bird.py")
-    assert installing.says(name="bird") == "la [] 1\n"
-
-
-def test_a_script_needs_no_metadata_and_may_have_the_line_ends_of_windows(project: Project) -> None:
-    text = SCRIPT.replace('"bird"', "").replace("bird.SONG", "1").replace(", bird", "")
-    for code, shown in (("print('by itself')", "by itself\n"), (text, "1 [] 1\n")):
-        (project.path / "tool.py").write_bytes(code.replace("\n", "\r\n").encode())
-        project.succeed("cosmo.script", "tool.py")
-        assert project.says(name="tool") == shown
-
-
-@pytest.mark.parametrize(
-    ("name", "tool"),
-    [
-        *(("tool", "tool"), ("tool.txt", "tool"), ("2 fast.py", "2 fast"), ("-x.py", "-x")),
-        *(("json.py", "json"), ("class.py", "class"), ("__main__.py", "__main__")),
-    ],
-)
-def test_a_script_may_have_any_name_and_its_executable_bears_it(
-    project: Project, name: str, tool: str
-) -> None:
-    project.write(f"tools/{name}", "import json\nprint(json.dumps({}))\n")
-    project.succeed("cosmo.script", f"tools/{name}")
-    assert project.says(name=str(project.path / "tools/dist/cosmo" / tool)) == "{}\n"
-
-
-def test_a_script_is_run_as_by_m_under_the_executables_name(project: Project) -> None:
-    code = "import __main__, sys\nprint(sys.argv[0][-5:], sys.argv[1:], __name__, __main__.ONE)\n"
-    project.write("tool.py", f"ONE = 1\n{code}print(__spec__.name, __file__[-8:])\n")
-    project.succeed("cosmo.script", "tool.py")
-    assert project.says("x", name="tool") == "/tool ['x'] __main__ 1\ntool tool.pyc\n"
-
-
-def test_several_scripts_are_packaged_and_locked_by_one_command(project: Project) -> None:
-    project.write("a.py", "print('a')")
-    project.write("b.py", "print('b')")
-    project.succeed(
-        "cosmo.lock", "--script", "a.py", "cosmo.script", "a.py", "cosmo.script", "b.py"
-    )
-    assert (project.path / "pylock.cosmo-a.toml").exists()
-    assert not (project.path / "pylock.cosmo-b.toml").exists()
-    assert [project.says(name=name) for name in "ab"] == ["a\n", "b\n"]
+    text = "import json\r\nprint(json.dumps({}))\r\n"
+    others = {"tool": "# /// script\r\n# ///\r\n", "2 fast.py": "", "json.py": "", "class.py": ""}
+    for name, block in others.items():
+        (installing.path / "tools" / name).write_bytes((block + text).encode())
+    words = [word for name in others for word in ("cosmo.script", f"tools/{name}")]
+    installing.succeed("cosmo.script", "tools/my-tool.py", *words, "cosmo.setup")
+    tools = installing.path / "tools/dist/cosmo"
+    assert installing.says("x", name=f"{tools}/my-tool") == "la -tool ['x'] 1 1 my_tool.py\n"
+    for name in others:
+        assert installing.says(name=f"{tools}/{Path(name).stem}") == "{}\n", name
+    assert (installing.build / "Lib/site-packages/hello/words.py").exists()  # is not of a script
 
 
 def test_a_script_that_cannot_be_read_is_named(project: Project) -> None:
-    assert re.search("tool.*no such file", project.refused("cosmo.script", "tool.py"))
+    assert f"no such file: {project.path}/tool.py" in project.refused("cosmo.script", "tool.py")
     for text, wrong in (
-        (SCRIPT.replace('"bird"', "bird"), "is not valid TOML"),
+        (SCRIPT.replace('["bird"]', "[bird]"), "is not valid TOML"),
         (SCRIPT + SCRIPT, "has several `# /// script` blocks"),
-        (
-            SCRIPT.replace("COSMO_ISOLATED", "COSMO_ISOLATE"),
-            "no setting; did you mean COSMO_ISOLATED?",
-        ),
-        (SCRIPT.replace(">=3.9", ">=3.99"), "requires Python >=3.99"),
-        (SCRIPT.replace("# ///\n", "", 1), "has a `# /// script` block without an end"),
+        (SCRIPT.replace("COSMO_SOURCE", "COSMO_SORCE"), "no setting; did you mean COSMO_SOURCE?"),
+        (SCRIPT.replace(">=3.9", ">=3.99"), "it requires Python >=3.99, and this is 3."),
+        (SCRIPT.replace("# ///\n", "", 1), "has a `# /// script` without an end"),
     ):
-        project.write("tool.py", text.replace('["bird"]', "[]"))
-        message = project.refused("cosmo.script", "tool.py")
-        assert wrong in message
-        assert "tool" in message
+        project.write("tool.py", text)
+        assert wrong in project.refused("cosmo.script", "tool.py")
 
 
-# What starts
-
-
-SCRIPTS = """\
-[project]
-name = "bird"
-version = "1.0"
-
-[project.scripts]
-sing = "bird.song:sing [loud]"
-name-of-it = "bird.song:name"
-"""
-
-
-@pytest.mark.parametrize("entry", ["bird.song:sing", "bird.song:Bird.chirp", "sing"])
-def test_an_entry_is_a_script_or_a_function_that_ends_it(bare: Project, entry: str) -> None:
-    bare.write("pyproject.toml", SCRIPTS)
-    bare.write("src/bird/song.py", SONG + "\n\nclass Bird:\n    chirp = staticmethod(sing)\n")
-    bare.package(COSMO_ENTRY=entry)
-    done = bare.start("a b")
-    assert done.stdout == "owl ['a b']\n", done.stderr
-    assert done.returncode == 3
-
-
-def test_with_several_scripts_and_no_main_their_names_are_shown(bare: Project) -> None:
-    bare.write("pyproject.toml", SCRIPTS)
-    bare.write("src/bird/song.py", SONG)
-    scripts = r"\[project.scripts\] has sing, name-of-it; name one with COSMO_ENTRY"
-    assert re.search(f"PKG=bird has no __main__.*{scripts}", bare.refused())
-
-
-def test_all_scripts_are_made_from_one_build_and_know_their_names(bare: Project) -> None:
-    bare.write("pyproject.toml", SCRIPTS)
-    name = "\n\ndef name():\n    print(sys.argv[0].rpartition('/')[2])\n"
-    bare.write("src/bird/song.py", SONG + name)
-    done = bare.invoke("cosmo", COSMO_ENTRY="*", COSMO_SMOKE="x", COSMO_ISOLATED="1")
-    assert done.returncode == 1
-    assert "sing does not pass COSMO_SMOKE (x): exit status 3" in done.stderr
-    done = bare.succeed(COSMO_ENTRY="*", COSMO_ISOLATED="1")
-    assert done.stderr.count("compile  ") == 1
-    assert "dist/cosmo/sing" in done.stdout
-    assert bare.says("x", name="sing") == "owl ['x']\n"
-    assert bare.says(name="name-of-it") == "name-of-it\n"
-    (bare.build / "name-of-it").rename(bare.build / "another")
-    assert bare.says(name="another") == "another\n"
-
-
-def test_an_entry_that_does_not_exist_is_refused(bare: Project) -> None:
-    bare.write("pyproject.toml", SCRIPTS)
-    bare.write("src/bird/song.py", SONG)
-    for entry, wrong in (
-        ("nowhere", "COSMO_ENTRY='nowhere' (environment) is neither `module:function` nor"),
-        ("", "COSMO_ENTRY=''"),
-        ("bird:", "COSMO_ENTRY='bird:'"),
-        ("bird.song:sing();x", "COSMO_ENTRY='bird.song:sing();x'"),
-        ("bird.song:dance", "bird.song has no dance"),
-        ("bird.dance:sing", "there is no module bird.dance"),
-        ("nowhere.dance:sing", "there is no module nowhere"),
-        ("json:nothing", "cannot import name 'nothing' from 'json'"),
-        ("bird.song:class", "COSMO_ENTRY='bird.song:class'"),
-        ("bird.song:print", "bird.song has no print"),
-    ):
-        assert wrong in bare.refused(COSMO_ENTRY=entry)
-
-
-def test_only_one_setting_says_what_starts(project: Project) -> None:
-    message = project.refused(COSMO_ENTRY="hello.words:greet", COSMO_ARGS="-m hello ...")
-    assert "COSMO_ARGS and COSMO_ENTRY" in message
-
-
-def test_args_that_take_none_of_the_users_arguments_are_remarked_on(project: Project) -> None:
-    remark = "setup    COSMO_ARGS does not end in ..., so the user's arguments are not taken\n"
-    assert remark in project.succeed("cosmo.setup", COSMO_ARGS="-m hello").stderr
-    assert remark not in project.succeed("cosmo.setup", COSMO_ARGS="-m hello ...").stderr
-
-
-def test_isolated_an_entry_is_not_shadowed_either(bare: Project) -> None:
-    bare.write("src/bird/song.py", SONG)
-    bare.package(PKG="bird", COSMO_ENTRY="bird.song:sing", COSMO_ISOLATED="1")
-    bare.write("../away/bird/song.py", "raise SystemExit('shadow')")
-    bare.write("../away/bird/__init__.py", "")
-    assert bare.says() == "owl []\n"
-
-
-# What goes in
-
-
-def test_neither_junk_nor_what_is_excluded_goes_in(project: Project) -> None:
-    for name in ("words.py~", ".#words.py", "#words.py#", ".words.py.swp", ".DS_Store"):
-        project.write(f"src/hello/{name}", "junk")
-    project.write("src/hello/__pycache__/words.cpython-39.pyc", "junk")
-    project.write("src/hello/hello.egg-info/PKG-INFO", "junk")
-    project.write("src/hello/.hidden", "data")
-    project.write("src/hello/tests/deep/test_x.py", "")
-    project.write("src/hello/notes for us.txt", "")
-    names = ["__init__.pyc", "__main__.pyc", "greeting.txt", "words.pyc", ".hidden"]
-    held = made(project, COSMO_EXCLUDE="hello/tests 'hello/notes*' hello/d?ep/*")
-    assert held == {f"hello/{name}" for name in names}
-
-
-def test_an_editors_lock_is_named_as_such(project: Project) -> None:
-    (project.path / "src/hello/.#words.py").symlink_to("me@here.1234")
-    assert ".#words.py is an editor's lock" in project.refused()
-
-
-def test_what_is_kept_is_data(project: Project) -> None:
-    template = "{{ this }} is no Python"
-    project.write("src/hello/templates/{{name}}/setup.py", template)
-    project.write("src/hello/templates/a (b).py", "x = 1")
-    assert "templates/{{name}}/setup.py" in project.refused()
-    names = {"hello/templates/{{name}}/setup.py", "hello/templates/a (b).py"}
-    for pattern in ("hello/templates", "hello/templates/*"):
-        held = made(project, COSMO_KEEP=pattern)
-        assert {name for name in held if "templates" in name} == names
-    inside = "Lib/site-packages/hello/templates/{{name}}/setup.py"
-    assert zipfile.ZipFile(project.executable).read(inside).decode() == template
-
-
-FAIL = "import inspect\n\n\ndef fail():\n    raise KeyError('x')  # the line itself\n\n\n"
-
-
-def test_with_sources_tracebacks_show_lines(project: Project, version: tuple[int, int]) -> None:
-    project.write("src/hello/fails.py", FAIL)
-    code = "from hello import fails\nimport inspect\n"
-    code += "print(inspect.getsource(fails.fail))\nfails.fail()\n"
-    project.write("src/hello/__main__.py", code)
-    held = made(project, COSMO_SOURCE="1")
-    tag = "cpython-{}{}".format(*version)
-    assert {"hello/fails.py", f"hello/__pycache__/fails.{tag}.pyc"} <= held
-    done = project.start()
-    assert done.stdout == "def fail():\n    raise KeyError('x')  # the line itself\n\n"
+def test_sources_show_in_tracebacks(project: Project, version: tuple[int, int]) -> None:
+    fail = "import inspect\n\n\ndef fail():\n    raise KeyError('x')  # the line itself\n"
+    project.write("src/hello/fails.py", fail)
+    code = "def f():\n    'documented'\n\n\nassert False, 'asserted'\nprint(f.__doc__)\n"
+    more = "import hello.fails, inspect\nprint(inspect.getsource(hello.fails.fail))\n"
+    project.write("src/hello/__main__.py", f"{code}{more}hello.fails.fail()\n")
+    project.package(COSMO_SOURCE="1", COSMO_OPTIMIZE="1")
+    tag = "cpython-{}{}.opt-1".format(*version)
+    assert {"hello/fails.py", f"hello/__pycache__/fails.{tag}.pyc"} <= project.held()
+    done = project.start(PYTHONVERBOSE="1")
+    assert done.stdout == f"documented\n{fail[17:]}\n"
     assert '/zip/Lib/site-packages/hello/fails.py", line 5, in fail' in done.stderr
     assert "    raise KeyError('x')  # the line itself\n" in done.stderr
-    loud = project.start(PYTHONVERBOSE="1").stderr
-    assert f"code object from '/zip/Lib/site-packages/hello/__pycache__/fails.{tag}.pyc'" in loud
-
-
-@pytest.mark.parametrize("source", ["0", "1"])
-def test_it_can_be_optimized(project: Project, source: str) -> None:
-    code = "def f():\n    'documented'\n\n\nassert False, 'asserted'\nprint(f.__doc__)\n"
+    assert f"code object from '/zip/Lib/site-packages/hello/__pycache__/fails.{tag}" in done.stderr
     project.write("src/hello/__main__.py", code)
-    for level, shown in ("", "asserted\n"), ("1", "documented\n"), ("2", "None\n"):
-        project.package(COSMO_SOURCE=source, **({"COSMO_OPTIMIZE": level} if level else {}))
+    for level, shown in (("0", "asserted\n"), ("2", "None\n")):
+        project.package(COSMO_OPTIMIZE=level, COSMO_CHECK="0")
         assert project.says().endswith(shown)
 
 
-def test_an_extension_module_of_the_program_is_refused(project: Project) -> None:
-    project.write("src/hello/_fast.cpython-311-x86_64-linux-gnu.so", "")
-    wrong = "src/hello/_fast.cpython-311-x86_64-linux-gnu.so cannot run in the executable"
-    assert re.search(f"{wrong}.*COSMO_EXCLUDE", project.refused())
-    assert "hello/words.pyc" in made(project, COSMO_EXCLUDE="hello/_fast.*")
-
-
-# Where it goes, and whether it works
-
-
-def test_the_result_can_be_named(project: Project) -> None:
-    for name in ("my tool", "python", "a;touch pwned;b", "$(touch pwned)", "-x", "a'b"):
+def test_the_result_can_be_named_and_what_is_not_ours_stays(project: Project) -> None:
+    for name in ("a;touch pwned;b '$(touch pwned)", "-x"):
         project.package(COSMO_OUT=f"bin/{name}")
         assert project.start("x", name=str(project.path / "bin" / name)).returncode == 1
     assert not list(project.path.rglob("pwned"))
+    project.write("pyproject.toml", f"{PYPROJECT}{OURS}COSMO_OUT = 'dist/out here/$PKG.com'\n")
     for _ in range(2):
-        shown = project.succeed(COSMO_OUT="dist/out here/tool.com").stdout
-        assert project.says("x", name="../out here/tool.com") == "hello x\n"
-        assert "start   './dist/out here/tool.com'\n" in shown
+        assert "  start    './dist/out here/hello.com'\n" in project.succeed().stdout
+    os.mkfifo(project.path / "pipe")
+    project.write("theirs", "precious")
+    assert "pipe exists, and is not a plain file" in project.refused(COSMO_OUT="pipe")
+    assert "theirs exists, and is not what the last build" in project.refused(COSMO_OUT="theirs")
+    assert (project.path / "theirs").read_text() == "precious"
 
 
-def test_a_result_that_does_not_pass_its_trial_is_not_put_in_place(project: Project) -> None:
+def test_what_does_not_pass_its_trial_is_not_put_in_place(project: Project) -> None:
     code = "import os, sys\nprint(sys.argv[1:], os.listdir('.'), 'A' in os.environ)\nsys.exit({})\n"
     project.write("src/hello/__main__.py", code.format(0))
-    project.package(COSMO_SMOKE="--version 'a b'", A="1")
-    project.write("src/hello/__main__.py", code.format(4))
-    *_, printed, last = project.refused(COSMO_SMOKE="--version 'a b'", A="1").splitlines()
-    assert printed == "['--version', 'a b'] [] False"
-    assert last.startswith("cosmo: dist/cosmo/hello does not pass COSMO_SMOKE (")
-    assert "exit status 4" in last
-
-
-def test_the_dry_run_of_all_this_gives_the_same_bytes(bare: Project) -> None:
-    bare.write("pyproject.toml", SCRIPTS)
-    bare.write("src/bird/song.py", SONG + "\n\ndef name():\n    pass\n")
-    bare.write("src/bird/data.py", "{{ x }}")
-    settings = {"COSMO_ENTRY": "*", "COSMO_KEEP": "bird/data.py", "COSMO_SOURCE": "1"}
-    script = bare.write("script", bare.succeed("--dry", "cosmo", **settings).stdout)
-    assert run(["sh", "-e", str(script)], environment(bare.home), bare.path).returncode == 0
-    first = {name: (bare.build / name).read_bytes() for name in ("sing", "name-of-it")}
-    os.utime(bare.path / "src/bird/song.py")
-    bare.package(**settings)
-    assert {name: (bare.build / name).read_bytes() for name in first} == first
-
-
-def test_several_scripts_are_packaged_by_one_command_and_leave_later_tasks_alone(
-    project: Project,
-) -> None:
-    for name in ("one", "two"):
-        project.write(f"{name}.py", f"print('{name}')")
-    project.write("dist/cosmo/Lib/site-packages/old", "")
-    words = ["cosmo.script", "one.py", "cosmo.script", "two.py", "cosmo.setup"]
-    done = project.invoke(*words)
-    assert done.returncode == 0, done.stderr
-    for name in ("one", "two"):
-        assert start(project.build / name, home=project.path.parent).stdout == f"{name}\n"
-    assert (project.build / "Lib/site-packages/hello/words.py").exists()
-
-
-def test_a_shared_library_of_the_program_is_refused(project: Project) -> None:
-    project.write("src/hello/libfoo.so.1", "")
-    assert "libfoo.so.1 cannot run in the executable" in project.refused()
-
-
-def test_a_pipe_in_the_place_of_the_result_is_refused(project: Project) -> None:
-    os.mkfifo(project.path / "pipe")
-    assert "is no file" in project.refused(COSMO_OUT="pipe")
-
-
-def test_a_result_may_be_named_after_the_package_that_the_scripts_name(project: Project) -> None:
-    head = "[project]\nname = 'other'\nscripts.greet = 'hello.words:greet'\n"
-    project.write("pyproject.toml", f"{head}[tool.cosmo.env]\nCOSMO_OUT = 'dist/$PKG.com'\n")
-    assert project.invoke("cosmo").returncode == 0
-    assert (project.path / "dist/hello.com").exists()
-
-
-def test_a_program_may_be_called_like_the_recipes_own_modules(project: Project) -> None:
-    (project.path / "src/hello").rename(project.path / "src/inside")
-    project.write("src/inside/__main__.py", "")
-    project.write("src/inside/words.py", "def greet():\n    print('inside')\n")
-    done = project.invoke("cosmo", PKG="inside", COSMO_ENTRY="inside.words:greet")
-    assert done.returncode == 0, done.stderr
-    assert start(project.build / "inside", home=project.path.parent).stdout == "inside\n"
-
-
-def test_what_is_excluded_stays_out_of_a_project_whose_path_is_a_pattern(project: Project) -> None:
     moved = project.beside("a[1]*")
     project.path.rename(moved.path)
     moved.write("../tasks.py", moved.tasks.text)
     settings = {"COSMO_PROJECT": "a[1]*", "COSMO_EXCLUDE": "hello/greeting*"}
-    done = moved.invoke("cosmo", cwd=moved.path.parent, **settings)
-    assert done.returncode == 0, done.stderr
-    assert "hello/greeting.txt" not in moved.held()
-
-
-def test_a_command_may_replace_the_first_folder_as_it_may_elsewhere(project: Project) -> None:
-    text = (
-        "import sys\n\ndef main():\n    sys.path[0] = '/'\n    import colorsys\n    print('la')\n"
-    )
-    project.write("src/hello/words.py", text)
-    project.package(COSMO_ENTRY="hello.words:main", COSMO_ISOLATED="1")
-    assert project.says() == "la\n"
-
-
-def test_a_command_in_a_package_called_by_its_init_starts(project: Project) -> None:
-    project.write(
-        "src/hello/__init__.py", "from .words import greet\n\ndef main():\n    print('la')\n"
-    )
-    project.package(COSMO_ENTRY="hello.__init__:main")
-    assert project.says() == "la\n"
-
-
-def test_what_looks_for_its_own_source_is_told_how_to_keep_it(project: Project) -> None:
-    text = "import os\nNAMES = os.listdir(os.path.dirname(__file__))\n"
-    text += "if 'words.py' not in NAMES:\n    raise RuntimeError('no words')\n"
-    project.write("src/hello/words.py", f"{WORDS}\n{text}")
-    remedy = "no words; if it looks for .py files of its own, keep them with COSMO_SOURCE=1; else "
-    assert remedy in project.refused()
-    project.package(COSMO_SOURCE="1")
-
-
-def test_what_asks_for_the_terminal_when_it_is_imported_has_one(project: Project) -> None:
-    text = "import curses, os\ncurses.setupterm()\nassert os.environ['TERM']\n"
-    project.write("src/hello/words.py", f"{WORDS}\n{text}")
-    project.package()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "import nowhere_at_all\n",
-            "hello/words.py:1 imports nowhere_at_all, which is not installed",
-        ),
-        ("raise ImportError('stop')\nimport nowhere_at_all\n", "words.py:2 imports nowhere_at_all"),
-        ("import os\nos.environ['NOT_SET']\n", "KeyError: 'NOT_SET'"),
-        (
-            "raise ValueError('no owl:\\n\\n- hoot\\n- fly')\n",
-            "words.py:1: ValueError: no owl: - hoot;",
-        ),
-        ("raise ValueError('no owl\\n - hoot')\n", "words.py:1: ValueError: no owl;"),
-        ("try:\n import nowhere\nexcept ImportError:\n raise SystemExit('stop')\n", "start: stop"),
-        ("def f(:\n", "SyntaxError: invalid syntax"),
-        ("import socket\nsocket.create_connection(('127.0.0.1', 9))\n", "has no network"),
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGALRM)\n", "longer than a minute"),
-        ("input()\n", "EOFError"),
-    ],
-)
-def test_a_program_that_cannot_be_imported_is_refused(
-    project: Project, text: str, message: str
-) -> None:
-    project.write("src/hello/words.py", text)
-    assert message in project.refused()
-    project.write(
-        "src/hello/words.py", f"{WORDS}\nif len(__import__('sys').argv) > 1:\n    1 / 0\n"
-    )
-    project.package()
+    smoke = {"COSMO_SMOKE": "--version 'a b'", "A": "1"}
+    moved.succeed(cwd=moved.home, **settings, **smoke)
+    names = "__init__.pyc", "__main__.pyc", "words.pyc", "deep/__init__.pyc"
+    assert moved.held() == {f"hello/{name}" for name in names}
+    moved.write("src/hello/__main__.py", code.format(4))
+    printed, last = moved.refused(**smoke).splitlines()
+    assert printed == "['--version', 'a b'] [] False"
+    assert "hello does not pass COSMO_SMOKE (--version 'a b'): exit status 4; correct" in last

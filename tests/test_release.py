@@ -1,4 +1,4 @@
-"""What is published with an executable: `release`."""
+"""What is published with an executable, and the files that publish it: `release`."""
 
 from __future__ import annotations
 
@@ -6,273 +6,218 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from invoke.config import Config
+from invoke.context import Context
 
-from index import BUILT, Index
-from mirror import Mirror
-from projects import Project, environment, run
-from test_dependencies import BACKEND
+from recipes.executable import Made
+from recipes.release import release
+from recipes.shell import RecipeError
 
-COLLECTIONS = ["release"]
-"""What a vendored `tasks.py` holds in these tests, beside `cosmo`."""
+Call = Callable[..., Any]
 
-NAMED = "[project]\nname = 'hello'\nversion = '1.5'\ndependencies = ['bird', 'owl']\n"
-WORKFLOW = ".github/workflows/release.yml"
+HEAD = b"MZqFpD='\n'\nprintf '%s\\n' \"$@\"\nexit 0\n"
+METADATA = (
+    "Name: Hello\nVersion: 1.5\nLicense-Expression: MIT\n",
+    'Name: Bird\nVersion: 1.0+x\nLicense: "BSD"\\ & co\n',
+    "Name: owl\nVersion: 2\nLicense: a\n  b\nClassifier: License :: OSI Approved :: MIT License\n",
+)
+ENDS = ("hello", "hello.exe", "hello.json", "hello.cdx.json")
+RELEASE, WORKFLOW = Path("dist/release"), Path(".github/workflows/release.yml")
 
 
 @pytest.fixture
-def dependent(installing: Project, index: Index) -> Project:
-    """The small project, with dependencies whose licences are given in odd ways."""
-    for name, lines in {
-        "bird": 'License: "BSD"\\ & co\nClassifier: License :: OSI Approved :: MIT License',
-        "owl": "License-Expression: MIT OR Apache-2.0\nLicense: x",
-    }.items():
-        info = f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\n{lines}\n"
-        index.wheel(name, "1.0", {f"{name}.py": "", f"{name}-1.0.dist-info/METADATA": info})
-    installing.write("pyproject.toml", NAMED)
-    return installing
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run a task of the collection with settings, and return what it prints."""
+
+    def call(task: str, dry: bool = False, force: bool = False, **settings: str) -> str:
+        for name, text in settings.items():
+            monkeypatch.setenv(name, text)
+        capsys.readouterr()
+        c = Context(Config(overrides={"run": {"dry": dry}}))
+        release[task](c, **({"force": True} if force else {}))
+        return capsys.readouterr().out
+
+    return call
 
 
-def receipt(project: Project, name: str = "hello") -> dict[str, Any]:
-    """The receipt that was written."""
-    data: dict[str, Any] = json.loads((project.path / f"dist/release/{name}.json").read_bytes())
-    return data
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Put executables, and what a build notes of them, into the project that is current."""
+    monkeypatch.chdir(tmp_path)
+    Path("pyproject.toml").write_text('[project]\nname = "hello"\n[build-system]\n')
+    Path("dist/cosmo").mkdir(parents=True)
+
+    def make(*paths: str) -> Path:
+        sums = {}
+        for file in map(Path, paths or ["dist/cosmo/hello"]):
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(HEAD)
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.writestr(".args", "-I\n-m\nhello\n...")
+                for number, text in enumerate(METADATA):
+                    archive.writestr(f"Lib/site-packages/{number}.dist-info/METADATA", text)
+            sums[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
+        url = "https://me:s3cret@host/python?token=t0ken"
+        made = Made("", "3.11.2", "ab" * 32, 40_000_000, url, sums, {}, [])
+        Path("dist/cosmo/.made.json").write_text(json.dumps(asdict(made)))
+        return Path(next(iter(sums)))
+
+    return make
 
 
-def test_the_executable_is_there_under_both_names_and_the_sums_are_right(project: Project) -> None:
-    project.package()
-    shown = project.succeed("release").stdout.splitlines()
-    folder = project.path / "dist/release"
-    assert sorted(shown) == sorted(f"dist/release/{path.name}" for path in folder.iterdir())
-    for name in ("hello", "hello.exe"):
-        assert (folder / name).read_bytes() == project.executable.read_bytes()
-    assert project.says("you", name=str(folder / "hello")) == "hello you\n"
-    program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
-    done = run(["sh", "-c", f"{program} -c SHA256SUMS"], environment(project.home), folder)
-    assert done.stdout.count(": OK\n") == 4, done
-    names = [line.split()[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
-    assert names == sorted(names)
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Read all files below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_the_receipt_says_what_the_executable_is_made_of(dependent: Project) -> None:
-    dependent.succeed("cosmo.lock")
-    dependent.succeed("cosmo", "release")
-    data, whole = receipt(dependent), dependent.executable.read_bytes()
-    assert (data["name"], data["version"], data["isolated"]) == ("hello", "1.5", True)
-    assert (data["size"], data["sha256"]) == (len(whole), hashlib.sha256(whole).hexdigest())
-    python = dependent.interpreter.read_bytes()
-    assert data["interpreter"]["sha256"] == hashlib.sha256(python).hexdigest()
-    assert data["interpreter"]["size"] == len(python)
-    assert data["interpreter"]["version"].count(".") == 2
-    assert data["dependencies"] == [
-        {"name": "bird", "version": "1.0", "license": '"BSD"\\ & co'},
-        {"name": "owl", "version": "1.0", "license": "MIT OR Apache-2.0"},
-    ]
+def check_refused(run: Call, task: str, problem: str, **settings: Any) -> None:
+    """Check that a task ends with an error, and leaves `dist` as it was."""
+    before = read_files(Path("dist"))
+    with pytest.raises(RecipeError, match=problem):
+        run(task, **settings)
+    assert read_files(Path("dist")) == before
 
 
-def test_the_bill_of_materials_is_as_its_schema_says(dependent: Project) -> None:
-    dependent.succeed("cosmo", "release")
-    text = (dependent.path / "dist/release/hello.cdx.json").read_text(encoding="utf-8")
-    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None
-    data = json.loads(text)
-    purls = [part["purl"] for part in data["components"] if "purl" in part]
-    assert purls == ["pkg:pypi/bird@1.0", "pkg:pypi/owl@1.0"]
-    broken = text.replace('"library"', '"bookshelf"')
-    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(broken) is not None
-
-
-def test_the_same_executable_gives_the_same_files(dependent: Project) -> None:
-    def files() -> dict[str, bytes]:
-        dependent.succeed("release", SOURCE_DATE_EPOCH="1700000000")
-        return {p.name: p.read_bytes() for p in (dependent.path / "dist/release").iterdir()}
-
-    dependent.package()
-    assert files() == files()
-
-
-def test_another_file_is_published_with_what_it_says_itself(dependent: Project) -> None:
-    dependent.package()
-    other = dependent.home / "my tool.com"
-    dependent.executable.rename(other)
-    (dependent.path / "pyproject.toml").unlink()
-    dependent.succeed("release", "--file", str(other), "--dest", "out")
-    data = json.loads((dependent.path / "out/my tool.json").read_bytes())
-    assert data["interpreter"]["version"].startswith("3.")
-    assert [row["name"] for row in data["dependencies"]] == ["bird", "hello", "owl"]
-
-
-@pytest.mark.parametrize("dest", ["..", "/usr", ".", "link"])
-def test_nothing_is_written_outside_the_project(project: Project, dest: str) -> None:
-    project.package()
-    (project.path / "link").symlink_to(project.home)
-    said = project.refused("release", "--dest", dest)
-    assert said.startswith(f"cosmo: --dest={dest}: ")
-    assert said.endswith(" is not in the project; name a folder in it")
-
-
-def test_what_is_of_no_release_is_neither_published_nor_overwritten(project: Project) -> None:
-    project.package()
-    for name in ("hello.json", "SHA256SUMS"):
-        kept = project.write(f"{name}.d/{name}", "mine")
-        said = project.refused("release", "--dest", f"{name}.d")
-        assert said.startswith(f"cosmo: {name}.d holds {name}, which is not of a release; ")
-        assert kept.read_text() == "mine"
-    shutil.copy(project.executable, project.home / "other.com")
-    project.succeed("release")
-    project.succeed("release", "--file", str(project.home / "other.com"))
-    folder = project.path / "dist/release"
-    listed = [line.split()[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
-    assert sorted(listed) == sorted({path.name for path in folder.iterdir()} - {"SHA256SUMS"})
-    assert {"hello", "other.exe"} <= set(listed)
-
-
-def test_a_program_that_its_own_backend_builds_is_published_as_locked(
-    dependent: Project,
+def test_a_release_has_two_names_and_right_sums_and_replaces_the_last(
+    build: Call, run: Call
 ) -> None:
-    dependent.write("pyproject.toml", BUILT)
-    named = BACKEND.replace("hello-7.8", "the_tool-7.8").replace("Name: hello", "Name: the-tool")
-    dependent.write("backend.py", named)
-    settings = {"PKG": "hello", "COSMO_PRUNE": ""}
-    dependent.succeed("cosmo.lock", **settings)
-    dependent.succeed("cosmo", "release", **settings)
-    assert "bird" in [row["name"] for row in receipt(dependent)["dependencies"]]
+    file = build("dist/cosmo/hello", "dist/cosmo/other.com")
+    assert sorted(run("files").split()) == sorted(map(str, RELEASE.iterdir()))
+    for name in ("hello", "hello.exe", "other", "other.exe"):
+        assert (RELEASE / name).read_bytes() == file.read_bytes()
+        assert (RELEASE / name).stat().st_mode & 0o777 == 0o755
+    subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=RELEASE, check=True)
+    assert len((RELEASE / "SHA256SUMS").read_text().splitlines()) == 8
+    first = read_files(RELEASE)
+    run("files")
+    assert read_files(RELEASE) == first
+    build()
+    run("files")
+    assert read_files(RELEASE).keys() == {*ENDS, "SHA256SUMS"}
+    assert len(list(Path("dist").iterdir())) == 2
 
 
-def test_no_password_or_query_of_an_address_is_published(project: Project, mirror: Mirror) -> None:
-    url = mirror.add("/python?token=t0ken", project.interpreter.read_bytes())
-    settings = {"COSMO_URL": url.replace("://", "://me:s3cret@"), "no_proxy": "127.0.0.1"}
-    said = "".join(project.succeed(*words, **settings).stderr for words in (["cosmo.lock"], []))
-    project.succeed("release", **settings)
-    files = [*(project.path / "dist/release").glob("*.json"), project.path / "pylock.cosmo.toml"]
-    for text in (said, *(file.read_text(encoding="utf-8") for file in files)):
-        assert "s3cret" not in text
-        assert "t0ken" not in text
-    assert receipt(project)["interpreter"]["url"] == f"{mirror.address}/python"
+def test_receipt_and_bill_say_what_the_executable_is_made_of(build: Call, run: Call) -> None:
+    whole = build().read_bytes()
+    run("files", SOURCE_DATE_EPOCH="1700000000")
+    data = json.loads((RELEASE / "hello.json").read_bytes())
+    assert (data["name"], data["version"], data["license"]) == ("hello", "1.5", "MIT")
+    assert (data["size"], data["sha256"]) == (len(whole), hashlib.sha256(whole).hexdigest())
+    assert (data["args"], data["isolated"]) == (["-I", "-m", "hello", "..."], True)
+    python = {"name": "CPython", "version": "3.11.2", "size": 40_000_000, "sha256": "ab" * 32}
+    assert data["interpreter"] == {**python, "url": "https://host/python"}
+    bird = {"name": "bird", "version": "1.0+x", "license": '"BSD"\\ & co'}
+    assert data["dependencies"] == [bird, {"name": "owl", "version": "2", "license": "MIT License"}]
+    text = (RELEASE / "hello.cdx.json").read_text(encoding="utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None
+    assert '"timestamp": "2023-11-14T22:13:20Z"' in text
+    purls = [part.get("purl") for part in json.loads(text)["components"]]
+    assert purls == [None, "pkg:pypi/bird@1.0%2Bx", "pkg:pypi/owl@2"]
 
 
-def test_an_executable_that_is_not_as_locked_is_not_published(project: Project) -> None:
-    project.package()
-    other = project.home / "python.com"
-    other.write_bytes(project.other_interpreter())
-    project.succeed("cosmo.lock", COSMO_URL=str(other))
-    said = project.refused("release")
-    assert said.startswith("cosmo: dist/cosmo/hello is not as locked: its interpreter ")
+@pytest.mark.parametrize("names", ["tool tool.com", "Tool tool", "SHA256SUMS", "tool tool.json"])
+def test_two_files_of_one_name_are_refused(build: Call, run: Call, names: str) -> None:
+    build(*(f"{number}/{name}" for number, name in enumerate(names.split())))
+    check_refused(run, "files", "have one name; rename with COSMO_OUT")
 
 
-def test_an_executable_of_another_version_is_not_published(dependent: Project) -> None:
-    dependent.package()
-    file = dependent.path / "pyproject.toml"
-    text = file.read_text(encoding="utf-8")
-    dependent.write("pyproject.toml", re.sub("(?m)^version = .*$", "version = '9.9'", text))
-    said = dependent.refused("release")
-    assert re.search("is of an earlier build: it has version .*, and the project is 9.9; run", said)
+def test_what_is_not_as_locked_or_not_as_built_is_refused(build: Call, run: Call) -> None:
+    file = build()
+    head = "lock-version = '1.0'\ntool.cosmo-recipes.inputs = []\n[tool.cosmo-recipes.python]\n"
+    head += "url = 'https://host/python'\nsize = 1\nversion = '3.11.2'\nlast-modified = ''\n"
+    Path("pylock.cosmo.toml").write_text(f"{head}sha256 = '{'cd' * 32}'\n")
+    check_refused(run, "files", r"was not made with the interpreter in pylock\.cosmo\.toml")
+    Path("pylock.cosmo.toml").write_text(f"{head}sha256 = '{'ab' * 32}'\n")
+    run("files")
+    file.write_bytes(file.read_bytes() + b"x")
+    check_refused(run, "files", "hello was changed since the build; run `invoke cosmo`")
+    file.unlink()
+    check_refused(run, "files", "hello does not exist; make it with `invoke cosmo`")
+    Path("dist/cosmo/.made.json").unlink()
+    check_refused(run, "files", "executable does not exist; make it with `invoke cosmo`")
 
 
-def test_another_projects_executable_has_no_version_of_this_one(dependent: Project) -> None:
-    dependent.package()
-    other = dependent.home / "tool"
-    shutil.copy(dependent.interpreter, other)
-    dependent.succeed("release", "--file", str(other), "--dest", "out")
-    data = json.loads((dependent.path / "out/tool.json").read_bytes())
-    assert (data["version"], data["license"]) == ("", "")
-    assert "owl" not in [row["name"] for row in data["dependencies"]]
-    assert "sha256" not in data["interpreter"]
+def test_a_folder_that_this_task_did_not_write_is_left_alone(build: Call, run: Call) -> None:
+    build()
+    RELEASE.mkdir()  # an empty one is taken
+    for name in ("notes", "hello", "hello.json", "SHA256SUMS"):
+        run("files")
+        (RELEASE / name).write_text("mine")
+        check_refused(run, "files", "dist/release is not what this task wrote; move it away")
+        shutil.rmtree(RELEASE)
+    RELEASE.mkdir()
+    (RELEASE / "mine").write_text("")
+    (RELEASE / "SHA256SUMS").write_text(f"{hashlib.sha256().hexdigest()}  mine\n")
+    check_refused(run, "files", "is not what this task wrote")
+    RELEASE.rename("elsewhere")
+    RELEASE.symlink_to("../elsewhere")
+    check_refused(run, "files", "is not what this task wrote")
 
 
-def test_a_dry_run_writes_nothing(project: Project) -> None:
-    project.package()
-    for words in (["release"], ["release.workflow"], ["release.docker"]):
-        done = project.invoke("--dry", *words)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout
-    assert not any((project.path / name).exists() for name in ("dist/release", WORKFLOW))
-    assert not (project.path / "Dockerfile").exists()
+def test_the_workflow_is_as_its_schema_says(build: Call, run: Call) -> None:
+    build()
+    for number, smoke in enumerate(("greet 'two words'", "a: #b", '--x=${HOME} "it\'s"')):
+        run("workflow", COSMO_SMOKE=smoke)
+        WORKFLOW.rename(f"{number}.yml")
+    check = "check_jsonschema --builtin-schema vendor.github-workflows 0.yml 1.yml 2.yml"
+    subprocess.run([sys.executable, "-m", *check.split()], check=True)
+    assert "- run: cosmo-recipes cosmo release\n" in Path("0.yml").read_text()
 
 
-def test_what_is_not_built_cannot_be_published(project: Project) -> None:
-    said = project.invoke("release")
-    assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr == (
-        "cosmo: dist/cosmo/hello does not exist; make it with `invoke cosmo`, or name another\n"
-    )
-
-
-# How it is published
-
-
-@pytest.mark.parametrize("smoke", ["", "greet 'two words'", "a: #b", '--x=${HOME} "it\'s"'])
-def test_the_workflow_is_as_its_schema_says(project: Project, smoke: str) -> None:
-    settings = {"COSMO_SMOKE": smoke} if smoke else {}
-    project.succeed("release.workflow", **settings)
-    words = ["--builtin-schema", "vendor.github-workflows", WORKFLOW]
-    check = [sys.executable, "-m", "check_jsonschema", *words]
-    done = run(check, environment(project.home), project.path)
-    assert done.returncode == 0, done.stdout
-    text = (project.path / WORKFLOW).read_text()
-    (project.path / WORKFLOW).write_text(text.replace("runs-on: ubuntu", "runs: ubuntu"))
-    assert run(check, environment(project.home), project.path).returncode == 1
-
-
-def test_the_workflows_own_lines_run(project: Project) -> None:
-    smoke = "'two words' \"it's\" '$(touch pwned)'"
-    project.package()
-    project.succeed("release")
-    project.succeed("release.workflow", COSMO_SMOKE=smoke)
-    text = (project.path / WORKFLOW).read_text()
-    block = re.search(r"(?ms)^        run: \|\n(.*?done)$", text)
+def test_the_lines_of_the_workflow_start_each_executable(build: Call, run: Call) -> None:
+    build("dist/cosmo/hello", "dist/cosmo/other.com")
+    run("files")
+    run("workflow", COSMO_SMOKE="'two words' \"it's\" '$(touch pwned)' @NAMES@")
+    block = re.search(r"(?ms)^        run: \|\n(.*?done)$", WORKFLOW.read_text())
     assert block
-    (project.path / "dist/release/hello").chmod(0o644)
-    done = run(["bash", "-c", block[1]], environment(project.home), project.path / "dist")
-    assert done.stdout == "hello two words|it's|$(touch pwned)\n"
-    assert not (project.path / "dist/pwned").exists()
-    assert "test -f pylock.cosmo.toml" in text
+    line = ["bash", "-c", f"chmod 644 release/*; {block[1]}"]
+    shown = subprocess.check_output(line, cwd="dist", text=True)
+    assert shown == "two words\nit's\n$(touch pwned)\n@NAMES@\n" * 2
 
 
-def test_a_dockerfile_copies_the_executable_alone(project: Project) -> None:
-    project.succeed("release.docker")
-    lines = (project.path / "Dockerfile").read_text().splitlines()
-    steps = [line for line in lines if not line.startswith("#")]
-    assert steps == [
-        "FROM busybox:stable AS assimilate",
-        "COPY dist/cosmo/hello /program",
-        "RUN chmod 755 /program && sh /program --assimilate",
-        "FROM scratch",
-        'COPY --from=assimilate /program "/hello"',
-        'ENTRYPOINT ["/hello"]',
-    ]
+def test_the_dockerfile_copies_the_executable_and_a_dry_run_writes_nothing(
+    build: Call, run: Call
+) -> None:
+    build()
+    assert all(run(task, dry=True) for task in ("files", "workflow", "docker"))
+    assert not any(path.exists() for path in (RELEASE, WORKFLOW, Path("Dockerfile")))
+    run("docker")
+    lines = Path("Dockerfile").read_text().splitlines()
+    assert lines[2:4] == ["FROM busybox:stable AS assimilate", "COPY dist/cosmo/hello /program"]
+    assert lines[-2:] == ["COPY --from=assimilate /program /hello", 'ENTRYPOINT ["/hello"]']
 
 
-@pytest.mark.parametrize(
-    ("task", "file"), [("workflow", WORKFLOW), ("docker", "Dockerfile")], ids=["workflow", "docker"]
-)
-def test_a_file_of_ones_own_stays_without_force(project: Project, task: str, file: str) -> None:
-    path = project.write(file, "mine\n")
-    said = project.refused(f"release.{task}")
-    assert said == f"cosmo: {file} is not as this task writes it; move it, or add --force"
-    assert path.read_text() == "mine\n"
-    project.succeed(f"release.{task}", "--force")
-    first = path.read_text()
-    project.succeed(f"release.{task}")
-    assert path.read_text() == first
-    path.write_text(f"{first}# and mine\n")
-    assert "is not as this task writes it" in project.refused(f"release.{task}")
-    assert path.read_text().endswith("# and mine\n")
-    path.unlink()
-    path.symlink_to(project.write("target", ""))
-    assert "is a symbolic link" in project.refused(f"release.{task}", "--force")
+def test_a_file_of_ones_own_stays_unless_forced(build: Call, run: Call) -> None:
+    build()
+    WORKFLOW.parent.mkdir(parents=True)
+    for task, path in (("workflow", WORKFLOW), ("docker", Path("Dockerfile"))):
+        path.write_text("mine\n")
+        check_refused(run, task, "is not as this task writes it; move it, or add --force")
+        assert path.read_text() == "mine\n"
+        run(task, force=True)
+        run(task)
+        path.unlink()
+        path.symlink_to("target")
+        check_refused(run, task, "is not as this task writes it", force=True)
 
 
-def test_names_that_a_workflow_cannot_hold_are_refused(project: Project, tmp_path: Path) -> None:
-    project.write("it's ${{ mine }}.py", "")
-    settings = {"COSMO_SCRIPT": "it's ${{ mine }}.py"}
-    for task in ("workflow", "docker"):
-        said = project.refused(f"release.{task}", **settings)
-        assert "is no name for a release: use letters, digits, dots and dashes" in said
-    said = project.refused("release.workflow", COSMO_SMOKE="$${{ secrets.X }}")
-    assert "cannot be written in a workflow" in said
+def test_what_would_need_quotes_is_refused(build: Call, run: Call) -> None:
+    for name in ("it's ${{ mine }}", "my tool", "a\nb", "é"):
+        build(f"dist/cosmo/{name}")
+        for task in ("workflow", "docker"):
+            check_refused(run, task, "must be letters, digits, dots and dashes; set COSMO_OUT")
+    build()
+    for smoke in ("$${{ secrets.X }}", "'a\nb'"):
+        check_refused(run, "workflow", "cannot stand in a workflow", COSMO_SMOKE=smoke)

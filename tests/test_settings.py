@@ -12,89 +12,63 @@ from pathlib import Path
 import pytest
 
 from projects import INVOKE, PYPROJECT, ROOT, Project, run
-from recipes.project import Project as Packaged
-from recipes.project import load_project
-from recipes.pyproject import locate_project
-from recipes.settings import SETTINGS, Table
+from recipes.project import Options, load_project
+from recipes.project import Project as Loaded
+from recipes.settings import STRUCK, TABLE
 from recipes.shell import RecipeError
 
-ARTICLE = '[tool.ds.scripts]\n_.env.PKG = "from_ds"\n'
-OURS = '[tool.cosmo.env]\nPKG = "from_ours"\n'
+ARTICLE = "[tool.ds.scripts] _.env"
+OURS = "[tool.cosmo.env]\n"
 RELEASES = "https://cosmo.zip/pub/cosmos/v/"
-BESIDE = '[tool.cosmo.env]\nCOSMO_PROJECT = "."\nCOSMO_ISOLATED = 1\n'
-STANDARD = '[project]\nname = "from-project"\n'
-
-Setenv = Callable[[str, str], None]
-
-
-def read(here: Path, **environ: str) -> Packaged:
-    """The project that `here` is in, with these in the environment."""
-    given = Table("environment", environ)
-    return Packaged(locate_project(here, given), given)
-
-
-def values_of(here: Path, text: str, **environ: str) -> dict[str, tuple[str | None, str]]:
-    """Each setting's value and source where `text` is the `pyproject.toml`."""
-    (here / "pyproject.toml").write_text(text, "utf-8", "surrogateescape")
-    project = read(here, **environ)
-    values = {setting.name: project.value(setting.name) for setting in SETTINGS.values()}
-    return {name: (value.text, value.source) for name, value in values.items()}
+Load = Callable[..., Loaded]
 
 
 @pytest.fixture
-def setenv(project: Project, monkeypatch: pytest.MonkeyPatch) -> Setenv:
-    """Sets a variable in the environment of this process, which goes to the project's folder."""
-    monkeypatch.chdir(project.path)
-    return monkeypatch.setenv
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Load the project in a folder with a few packages, with these variables alone set."""
+    for name in ("hello", "from_env", "from_ours", "from_ds", "from_project"):
+        (tmp_path / f"src/{name}").mkdir(parents=True)
+        (tmp_path / f"src/{name}/__init__.py").write_text("")
+
+    def load(text: str = PYPROJECT, cwd: str = "", script: str = "", **environ: str) -> Loaded:
+        (tmp_path / "pyproject.toml").write_text(text, "utf-8", "surrogateescape")
+        monkeypatch.chdir(tmp_path / cwd)
+        monkeypatch.setattr(os, "environ", {"HOME": str(tmp_path), **environ})
+        return load_project(Options(script=script))
+
+    return load
 
 
-@pytest.mark.parametrize(
-    ("environ", "text", "value"),
-    [
-        ({"PKG": "from_env"}, ARTICLE + OURS + STANDARD, ("from_env", "environment")),
-        ({}, ARTICLE + OURS + STANDARD, ("from_ours", "[tool.cosmo.env]")),
-        ({}, ARTICLE + STANDARD, ("from_ds", "[tool.ds.scripts] _.env")),
-        ({}, STANDARD, ("from_project", "[project] name")),
-        ({}, "", (None, "not set")),
-    ],
-)
-def test_the_nearest_source_counts(
-    tmp_path: Path, environ: dict[str, str], text: str, value: tuple[str, str]
-) -> None:
-    assert values_of(tmp_path, text, **environ)["PKG"] == value
+def test_the_nearest_source_counts(load: Load) -> None:
+    text = f"[project]\nname = 'from-project'\n{PYPROJECT.replace('hello', 'from_ds')}"
+    ours = f"{text}{OURS}PKG = 'from_ours'\n"
+    for loaded, origin, module in (
+        (load(ours, PKG="from_env"), "environment", "from_env"),
+        (load(ours), "[tool.cosmo.env]", "from_ours"),
+        (load(text), ARTICLE, "from_ds"),
+        (load(text.partition("[tool")[0]), "not set", "from_project"),
+    ):
+        assert (loaded.settings.values["PKG"].origin, loaded.module) == (origin, module)
+        assert loaded.settings.isolated == (origin == "not set")
 
 
-def test_the_articles_table_is_read_as_it_stands(tmp_path: Path) -> None:
-    text = """
-        [tool.ds.scripts]
-        _.env.PKG = "ds"
-        _.env.DIR_SITE = "dist/cosmo/Lib/site-packages"
-        _.env.X = 1.5
-        _.env.Y = ['a']
-        _.env.COSMO_HOME = ''
-        cosmo-clean = "rm -rf $DIR_SITE || true"
-        cosmo-fetch.cwd = "dist/cosmo"
-        cosmo = ["cosmo-*"]
-    """
-    values = values_of(tmp_path, text)
-    assert values["PKG"] == ("ds", "[tool.ds.scripts] _.env")
-    assert values["DIR_SITE"] == ("dist/cosmo/Lib/site-packages", "[tool.ds.scripts] _.env")
-    assert values["COSMO_URL"] == ("https://cosmo.zip/pub/cosmos/bin/python", "default")
+def test_the_articles_table_is_read_as_it_stands(load: Load) -> None:
+    text = f"{PYPROJECT}_.env.X = 1.5\n_.env.Y = ['a']\n_.env.COSMO_HOME = ''\n"
+    text += "cosmo-clean = 'rm -rf $DIR_SITE || true'\ncosmo = ['cosmo-*']\n"
+    values = load(text).settings.values
+    read = {name for name, value in values.items() if value.origin == ARTICLE}
+    assert read == {"PKG", "DIR_SITE", "COSMO_ISOLATED"}
+    assert values["DIR_SITE"].text == "dist/cosmo/Lib/site-packages"
+    assert values["COSMO_URL"].text == "https://cosmo.zip/pub/cosmos/bin/python"
+    assert load(f"{text}{OURS}COSMO_ISOLATED = 1").settings.isolated
 
 
-def test_a_name_in_a_value_stands_for_another_setting(tmp_path: Path) -> None:
-    text = """
-        [tool.cosmo.env]
-        PKG = "app"
-        OUT = "build/$PKG"
-        DIR_SITE = "${OUT}/Lib/site-packages"
-        COSMO_ISOLATED = true
-        COSMO_PRUNE = "a$ $1 $HOME $$PKG"
-    """
-    values = values_of(tmp_path, text, HOME="/home/x")
-    assert values["DIR_SITE"][0] == "build/app/Lib/site-packages"
-    assert values["COSMO_ISOLATED"][0] == "1"
-    assert values["COSMO_PRUNE"][0] == "a$ $1 /home/x $PKG"
+def test_a_name_in_a_value_stands_for_another_setting(load: Load) -> None:
+    text = f"{OURS}PKG = 'hello'\nOUT = 'build/$PKG'\nDIR_SITE = '${{OUT}}/Lib/site-packages'\n"
+    loaded = load(f"{text}COSMO_SOURCE = true\nCOSMO_PRUNE = 'a$ $1 $NOTE $$PKG'", NOTE="note")
+    assert loaded.site == "build/hello/Lib/site-packages"
+    assert loaded.settings.source
+    assert loaded.settings.prune == ("a$", "$1", "note", "$PKG")
 
 
 @pytest.mark.parametrize(
@@ -107,114 +81,124 @@ def test_a_name_in_a_value_stands_for_another_setting(tmp_path: Path) -> None:
     ],
 )
 def test_a_release_of_the_site_is_an_address_unless_one_is_set_nearer(
-    tmp_path: Path, text: str, environ: dict[str, str], url: str
+    load: Load, text: str, environ: dict[str, str], url: str
 ) -> None:
-    values = values_of(tmp_path, f"[tool.cosmo.env]\nPKG = 'a'\n{text}", **environ)
-    assert values["COSMO_URL"][0] == url
-    if "https://x" not in url:
-        assert values["COSMO_ZIP_URL"] == (url.replace("python", "zip"), "COSMO_VERSION")
+    settings = load(f"{OURS}PKG = 'hello'\n{text}", **environ).settings
+    assert settings.url == url
+    assert settings.zip_url == f"{RELEASES}{settings.version}/bin/zip"
 
 
-@pytest.mark.parametrize(
-    ("text", "below", "environ", "source"),
-    [
-        ("", "inner/src/deep", {}, ""),
-        ('[tool.cosmo.env]\nCOSMO_PROJECT = "inner"', "", {}, "[tool.cosmo.env]"),
-        ('[tool.cosmo.env]\nCOSMO_PROJECT = "$IN"\nIN = "inner"', "", {}, "[tool.cosmo.env]"),
-        ("", "", {"COSMO_PROJECT": "inner"}, "environment"),
-    ],
-    ids=["nearest", "sent on", "sent on by a name", "from anywhere"],
-)
-def test_the_project_is_the_nearest_folder_with_a_pyproject_or_where_one_sends_on_to(
-    tmp_path: Path, text: str, below: str, environ: dict[str, str], source: str
+def test_the_project_is_the_nearest_one_or_where_a_setting_sends_on_to(
+    load: Load, tmp_path: Path
 ) -> None:
-    (tmp_path / "inner/src/deep").mkdir(parents=True)
-    (tmp_path / "inner/pyproject.toml").write_text(ARTICLE)
-    (tmp_path / "pyproject.toml").write_text(text)
-    project = read(tmp_path / below, **environ)
-    assert (project.root, project.pkg) == (tmp_path / "inner", "from_ds")
-    assert project.location.source == source or not source
+    inner = tmp_path / "inner"
+    (inner / "src/hello/deep").mkdir(parents=True)
+    (inner / "src/hello/__init__.py").write_text("")
+    (inner / "tool.py").write_text("# /// script\n# [tool.cosmo.env]\n# COSMO_SOURCE = 1\n# ///\n")
+    (inner / "pyproject.toml").write_text(PYPROJECT)
+    assert load(cwd="inner/src/hello/deep").root == inner
+    for text in ("COSMO_PROJECT = 'inner'", "COSMO_PROJECT = '$IN'\nIN = 'inner'"):
+        assert (load(OURS + text).root, load(OURS + text).settings.pkg) == (inner, "hello")
+    assert load(COSMO_PROJECT="deep/../../..", cwd="inner/src/hello").root == inner
+    tool = load(f"{OURS}COSMO_SCRIPT = 'inner/tool.py'", cwd="src")
+    assert (tool.root, tool.script, tool.settings.source) == (inner, "tool.py", True)
+    assert load(COSMO_SCRIPT="../tool.py", cwd="inner/src").script == "tool.py"
+    assert load(COSMO_SCRIPT="nowhere", script="../tool.py", cwd="inner/src").script == "tool.py"
+    (inner / "pyproject.toml").write_text(f"{OURS}PKG = 'hello'\nCOSMO_PROJECT = '/'")
+    assert load(f"{OURS}COSMO_PROJECT = 'inner'").root == inner
+
+
+def test_without_a_pyproject_a_folder_with_a_setup_or_tasks_is_the_project(
+    load: Load, tmp_path: Path
+) -> None:
+    load(PKG="hello")
+    (tmp_path / "pyproject.toml").unlink()
+    for name in ("setup.py", "setup.cfg", "tasks.py"):
+        (tmp_path / name).write_text("")
+        os.chdir(tmp_path / "src/hello")
+        assert load_project().root == tmp_path
+        os.chdir(tmp_path / "src")  # which PKG itself is in
+        assert load_project().root == tmp_path / "src"
+        (tmp_path / name).unlink()
 
 
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
         ("[tool.cosmo\n", "pyproject.toml is not valid TOML: .*line 1"),
-        ("\udcff\udcfe", "/pyproject.toml"),
+        ("\udcff\udcfe", "/pyproject.toml is not valid TOML"),
         ("\nPKG =", "pyproject.toml is not valid TOML: .*line 2, the end"),
-        ("[tool.cosmo.env]\nPKG = ['a']\n", "tool.cosmo.env.PKG is an array, and must be a string"),
-        ("tool.cosmo.env = 'PKG'", "tool.cosmo.env is a string, and must be a table"),
-        ("[tool.cosmo]\nPKG = 'a'", "tool.cosmo.PKG is not read; write it under \\[tool.cosmo.env"),
-        ("[tool.cosmo.env]\nCOSMO_ISOLATE = 1", "is no setting; did you mean COSMO_ISOLATED?"),
-        ("[tool.cosmo.env]\nENTRY = 'a'", "ENTRY .* is no setting; did you mean COSMO_ENTRY?"),
-        ("[tool.cosmo.env]\npkg = 'a'", "pkg .* is no setting; did you mean PKG?"),
-        ("[tool.cosmo.env]\nCOLOUR = 'red'", r"COLOUR .* is no setting; `invoke cosmo.settings"),
+        (f"{OURS}PKG = ['a']\n", r"pyproject.toml: \[tool.cosmo.env\] PKG must be a string"),
+        ("[tool.cosmo]\nPKG = 'a'", r"tool.cosmo.PKG is not read; write it under \[tool.cosmo.env"),
+        (f"{OURS}COSMO_ISOLATE = 1", "is no setting; did you mean COSMO_ISOLATED?"),
+        (f"{OURS}ENTRY = 'a'", "ENTRY .* is no setting; did you mean COSMO_ENTRY?"),
+        (f"{OURS}pkg = 'a'", "pkg .* is no setting"),
+        (f"{OURS}COLOUR = 'red'", "COLOUR .* is no setting;.* `invoke cosmo.settings` lists"),
+        (f"{PYPROJECT}_.env.COSMO_ISOLATD = 1", "is no setting; did you mean COSMO_ISOLATED?"),
+        (f"{OURS}COSMO_VERSION = '4.0.2'\nCOSMO_URL = 'x'", "both name an interpreter; set one of"),
+        (f"{OURS}DIR_SITE = '$NOWHERE'", r"DIR_SITE .*\$NOWHERE"),
+        (f"{OURS}DIR_SITE = '$DIR_SITE'", r"DIR_SITE .*\$DIR_SITE.* itself"),
+        (f"{OURS}DIR_SITE = 'a\\u0000b'".replace("'", '"'), "DIR_SITE"),
+        (f"{OURS}PKG = '{'a' * 300}'", "a" * 300),
+        (f"{OURS}PKG = 0x{'f' * 9000}", ""),
+        (f"{OURS}PKG = {'[' * 100_000}", "pyproject.toml is not valid TOML"),
         (
-            "[tool.ds.scripts]\n_.env.COSMO_ISOLATD = 1",
-            "COSMO_ISOLATD .* is no setting; did you mean COSMO_ISOLATED?",
+            f"{OURS}A0 = 'aa'\nPKG = '$A40'\n"
+            + "".join(f"A{number + 1} = '$A{number}$A{number}'\n" for number in range(40)),
+            r"PKG .*\$A40",
         ),
-        ("[tool.ds]\nscripts = 1", "tool.ds.scripts is an? int.*, and must be a table"),
+        (f"{OURS}PKG = 'hello'\nCOSMO_URL = '~nobody-of-that-name/python'", "home directory"),
+        (f"{OURS}COSMO_PROJECT = 'nowhere'", "COSMO_PROJECT='nowhere' .*: no such folder"),
         (
-            "[tool.cosmo.env]\nCOSMO_VERSION = '4.0.2'\nCOSMO_URL = 'x'",
-            r"COSMO_VERSION and COSMO_URL .* both name an interpreter; set one of them",
+            f"{OURS}PKG = 'hello'\nCOSMO_ARGS = '-m a ...'\nCOSMO_ENTRY = 'a:b'",
+            "COSMO_ARGS and COSMO_ENTRY both",
         ),
-        ("[tool.cosmo.env]\nDIR_SITE = '$NOWHERE'", r"\$NOWHERE is not set"),
-        ("[tool.cosmo.env]\nDIR_SITE = '$DIR_SITE'", r"\$DIR_SITE leads back to itself"),
-        (BESIDE, "COSMO_ISOLATED beside COSMO_PROJECT is not read"),
+        (
+            f"{OURS}PKG = 'hello'\nCOSMO_ENTRY = '*'\nCOSMO_OUT = 'a'",
+            "COSMO_OUT=a cannot name several",
+        ),
+        *((f"{OURS}{name} = 1", f"{name} .* is no longer a setting: ") for name in STRUCK),
     ],
 )
-def test_a_pyproject_that_cannot_be_read_is_named(tmp_path: Path, text: str, wrong: str) -> None:
-    with pytest.raises(RecipeError, match=wrong):
-        values_of(tmp_path, text)
+def test_a_pyproject_that_cannot_be_used_is_one_line(load: Load, text: str, wrong: str) -> None:
+    with pytest.raises(RecipeError, match=wrong) as stopped:
+        load(text)
+    assert "\n" not in str(stopped.value.message)
 
 
-DOUBLING = "".join(f"A{number + 1} = '$A{number}$A{number}'\n" for number in range(40))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        'DIR_SITE = "a\\u0000b"',
-        f"PKG = '{'a' * 300}'",
-        f"PKG = 0x{'f' * 9000}",
-        f"PKG = {'[' * 100_000}",
-        f"A0 = 'aa'\nPKG = '$A40'\n{DOUBLING}",
-        "PKG = 'hello'\nCOSMO_URL = '~nobody-of-that-name/python'",
-    ],
-    ids=["nul", "long", "number", "deep", "doubling", "home"],
-)
-def test_what_cannot_be_a_value_is_one_line(project: Project, setenv: Setenv, text: str) -> None:
-    project.write("pyproject.toml", f"[tool.cosmo.env]\n{text}\n")
-    with pytest.raises(RecipeError):
-        load_project().check()
+def test_what_was_struck_is_refused_in_the_environment_too(load: Load) -> None:
+    assert {"COSMO_SLIM", "COSMO_COMPRESS", "COSMO_KEEP", "COSMO_SHA256"} == set(STRUCK)
+    for name in STRUCK:
+        with pytest.raises(RecipeError, match=f"^{name} .environment. is no longer"):
+            load(**{name: ""})
 
 
 REFUSED = r"""
-PKG              ∅  a;b  ../x  -x  a b  a..b  .a  1a  a␤b
-PKG              python  Lib  zip  download.x  nowhere  plain
+PKG              ∅  a;b  ../x  -x  a b  a..b  .a  1a  a␤b  python  Lib  zip  download.x  nowhere
 DIR_SITE         ∅  /  /tmp/Lib/site-packages  ../Lib/site-packages  Lib/site-packages
 DIR_SITE         dist/../../x/Lib/site-packages  inner/../dist/Lib/site-packages
 DIR_SITE         ./Lib/site-packages  dist/cosmo/site-packages  dist/cosmo
 DIR_SITE         src/hello/Lib/site-packages  link/Lib/site-packages
 DIR_SITE         sources/x/Lib/site-packages  outside/Lib/site-packages
 COSMO_URL        ∅  ftp://host/python  http:///python  nowhere  src  http://host/a b
-COSMO_URL        http://[/python  file://host/python
+COSMO_URL        http://[/python  file://host/python  https://a/python https://b/python
 COSMO_ZIP_URL    gopher://host/zip
 COSMO_PRUNE      -TT 'rm -rf ~'  @list  ''  '
 COSMO_VERSION    ∅  4  v4.0.2  4.0.2/x  ../4.0
 COSMO_ISOLATED   maybe
 COSMO_ARGS       ∅  -m 'a␤b' ...  -c '' ...  -c 'print(1)\nprint(2)'  -c 'x
-COSMO_PROJECT    nowhere  ∅
-COSMO_SRC        nowhere  ..  /tmp  ∅  up
+COSMO_PROJECT    nowhere  ∅  src/hello/__init__.py
+COSMO_SCRIPT     nowhere.py  ∅  src
+COSMO_SRC        nowhere  ..  /tmp  up
+COSMO_DEPS       ∅  nowhere.txt  src
+COSMO_ENTRY      nowhere  ∅
+COSMO_INCLUDE    /abs  ..  ../x  a/../../x  .  ''  '
 COSMO_EXCLUDE    /abs  ''  a[b]  'a\b'  'a␤b'  '
-COSMO_KEEP       /abs  ''  a[b]  'a\b'  'a␤b'  '
-COSMO_OPTIMIZE   3
-COSMO_COMPRESS   -1  10  maybe  3␤
-COSMO_SLIM       -x  ../x  os.path  0 csv  a;b
+COSMO_OPTIMIZE   3  ∅
 COSMO_SOURCE     maybe
 COSMO_SMOKE      '
 SOURCE_DATE_EPOCH  ∅  now  -5  1e9  1700000000; id  999999999999999999999999999999
-COSMO_OUT        ∅  /x  ../x  dist/../../x  src  src/  .  pyproject.toml  up/x
+COSMO_OUT        ∅  /x  ../x  dist/../../x  src  src/  .  up/x
 COSMO_OUT        dist/cosmo/python  dist/cosmo/Lib/x  dist/cosmo/.args  dist/cosmo/x.zip
 """
 """Settings, and values that none of them can have; ∅ stands for no text, ␤ for a newline."""
@@ -229,84 +213,47 @@ COSMO_OUT        dist/cosmo/python  dist/cosmo/Lib/x  dist/cosmo/.args  dist/cos
     ],
 )
 def test_a_bad_value_is_refused_in_one_line_that_names_it(
-    project: Project, setenv: Setenv, name: str, value: str
+    load: Load, tmp_path: Path, name: str, value: str
 ) -> None:
-    project.write("src/plain/__init__.py", "")
-    (project.path / "outside").mkdir()
+    (tmp_path / "outside").mkdir()
     for link, to in {"link": "/", "up": "..", "sources": "src", "outside/Lib": "/"}.items():
-        (project.path / link).symlink_to(to)
-    setenv(name, value)
+        (tmp_path / link).symlink_to(to)
     with pytest.raises(RecipeError) as stopped:
-        load_project().check()
+        load(**{name: value})
     assert stopped.value.code == 1
-    assert stopped.value.message
-    assert stopped.value.message.startswith(f"cosmo: {name}")
-    assert "\n" not in stopped.value.message
+    assert str(stopped.value.message).startswith(f"cosmo: {name}")
+    assert "\n" not in str(stopped.value.message)
 
 
-@pytest.mark.parametrize(
-    ("isolated", "args", "lines"),
-    [
-        ("0", "", "-m|hello|..."),
-        ("1", "", "-I|-m|hello|..."),
-        ("0", "-m\nhello\n'two words'\n...", "-m|hello|two words|..."),
-        ("1", "-I -c 'print(1)'", "-I|-c|print(1)"),
-        ("1", "-I -m hello ...", "-I|-m|hello|..."),
-        ("1", "-B -I -m hello ...", "-B|-I|-m|hello|..."),
-        ("1", "-BI -m hello ...", "-BI|-m|hello|..."),
-        ("1", "-Im hello ...", "-Im|hello|..."),
-        *(("1", args, "") for args in ("-m hello ...", "-m hello -I ...", "-mhello -I ...")),
-        *(("1", args, "") for args in ("-WI -m hello ...", "hello.py -I ...")),
-    ],
-)
-def test_the_lines_of_args_are_those_of_the_settings_and_isolation_is_not_lost_unseen(
-    project: Project, setenv: Setenv, isolated: str, args: str, lines: str
-) -> None:
-    setenv("COSMO_ISOLATED", isolated)
-    if args:
-        setenv("COSMO_ARGS", args)
-    if lines:
-        assert load_project().executables[0].args == tuple(lines.split("|"))
-    else:
-        with pytest.raises(RecipeError, match="begin it with -I"):
-            load_project().check()
+def test_a_path_begins_where_the_command_runs_or_in_the_project(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    file = tmp_path / "x/a b"
+    file.write_text("")
+    for value in ("a b", "../x/a b", str(file), file.as_uri(), "~/x/a b"):
+        loaded = load(cwd="x", COSMO_URL=value)
+        assert (tmp_path / "x" / loaded.settings.url).resolve() == file
+    text = f"{OURS}PKG = 'hello'\nCOSMO_URL = 'x/a b'\nCOSMO_DEPS = 'x/a b'"
+    assert load(text, cwd="src").settings.url == str(file)
+    assert load(text, cwd="src").settings.deps == "x/a b"
+    assert load(cwd="x", COSMO_DEPS="a b").settings.deps == "x/a b"
 
 
-def test_paths_are_relative_to_the_current_directory(project: Project, setenv: Setenv) -> None:
-    project.write("python", "")
-    project.write("pyproject.toml", PYPROJECT + '_.env.COSMO_URL = "x/python"\n')
-    project.write("x/python", "")
-    os.chdir("src")
-    packaged = load_project()
-    assert packaged.get("COSMO_URL") == ("../x/python",)
-    assert packaged.site == "../dist/cosmo/Lib/site-packages"
-    assert packaged.source == Path("hello")
+def test_settings_are_printed_with_their_origins_and_explained(project: Project) -> None:
+    shown = project.succeed("cosmo.settings", "--explain", COSMO_SOURCE="1").stdout
+    assert re.search(r"(?m)^PKG +hello +\[tool.ds.scripts\] _.env$", shown)
+    assert re.search(r"(?m)^COSMO_SOURCE +1 +environment$", shown)
+    assert "    1 takes what is in the user's cache and asks no server for anything\n" in shown
+    rows = json.loads(project.succeed("cosmo.settings", "--json").stdout)
+    assert [row["name"] for row in rows] == list(TABLE)
+    assert rows[0] == {"name": "PKG", "value": "hello", "source": ARTICLE}
+    assert rows[3] == {"name": "COSMO_VERSION", "value": None, "source": "not set"}
 
 
-def test_a_path_begins_where_the_command_runs(project: Project, setenv: Setenv) -> None:
-    file = project.write("x/a b", "")
-    os.chdir("x")
-    setenv("HOME", str(project.path / "x"))
-    urls = {"a b": "a b", "../x/a b": "../x/a b", str(file): str(file)}
-    for value, url in {**urls, file.as_uri(): str(file), "~/a b": str(file)}.items():
-        setenv("COSMO_URL", value)
-        assert load_project().get("COSMO_URL") == (url,)
-
-
-def test_settings_are_printed_with_their_sources(project: Project) -> None:
-    done = project.invoke("cosmo.settings", COSMO_ISOLATED="1")
-    assert re.search(r"^PKG +hello +\[tool.ds.scripts\] _.env$", done.stdout, re.MULTILINE)
-    assert re.search(r"^COSMO_ISOLATED +1 +environment$", done.stdout, re.MULTILINE)
-    rows = json.loads(project.invoke("cosmo.settings", "--json").stdout)
-    assert [row["name"] for row in rows] == list(SETTINGS)
-    assert rows[0] == {"name": "PKG", "value": "hello", "source": "[tool.ds.scripts] _.env"}
-
-
-def test_the_readme_tells_every_setting() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for setting in SETTINGS.values():
-        default = "" if setting.default is None else f"`{setting.default}`"
-        assert f"| `{setting.name}` | {default} | {setting.meaning} |" in readme
+def test_the_documents_tell_every_setting() -> None:
+    text = "".join(path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
+    for name, setting in TABLE.items():
+        default, meaning = setting.metadata["default"], setting.metadata["meaning"]
+        assert f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" in text
 
 
 def test_a_reader_that_stops_early_is_no_error(project: Project) -> None:
@@ -314,8 +261,3 @@ def test_a_reader_that_stops_early_is_no_error(project: Project) -> None:
         line = f"{shlex.join(INVOKE)} {words} | true"
         done = run(["sh", "-c", line], project.environment(PYTHONUNBUFFERED="1"), project.path)
         assert (done.stdout, done.stderr) == ("", "")
-
-
-def test_settings_are_explained(project: Project) -> None:
-    lines = project.invoke("cosmo.settings", "--explain").stdout.splitlines()
-    assert "    1 takes what is in the user's cache and asks no server for anything" in lines

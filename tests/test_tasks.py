@@ -6,44 +6,36 @@ import json
 import re
 from typing import Any
 
-import pytest
-
 from projects import INVOKE, ROOT, Project, environment, run
 
 
-def listed(node: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def list_tasks(node: dict[str, Any], prefix: str = "") -> dict[str, str]:
     """Each task's full name and first line, from `invoke --list --list-format=json`."""
     names = {prefix + task["name"]: task["help"] for task in node["tasks"]}
     for inner in node["collections"]:
-        names.update(listed(inner, f"{prefix}{inner['name']}."))
+        names.update(list_tasks(inner, f"{prefix}{inner['name']}."))
     return names
 
 
 def test_the_list_reads_as_documentation(project: Project) -> None:
     assert "cosmo.build (cosmo)" in project.invoke("--list").stdout
-    names = listed(json.loads(project.invoke("--list", "--list-format=json").stdout))
-    phases = ["clean", "setup", "fetch", "compile", "update"]
+    names = list_tasks(json.loads(project.invoke("--list", "--list-format=json").stdout))
+    phases = ["clean", "setup", "fetch", "deps", "compile", "update"]
     assert {f"cosmo.{phase}" for phase in phases} < set(names)
     sentence = re.compile(r"[A-Z].{0,98}\.")
     assert {name: line for name, line in names.items() if not sentence.fullmatch(line)} == {}
-
-
-@pytest.mark.parametrize(
-    ("name", "option"), [("cosmo.fetch", "--force"), ("cosmo.settings", "--json")]
-)
-def test_every_option_says_what_it_does(project: Project, name: str, option: str) -> None:
-    lines = project.invoke(name, "--help").stdout.splitlines()
-    row = next(line for line in lines if option in line)
-    assert len(row.split(option)[1].split()) > 2
+    for name, option in (("fetch", "--force"), ("settings", "--json"), ("lock", "--upgrade")):
+        lines = project.invoke(f"cosmo.{name}", "--help").stdout.splitlines()
+        row = next(line for line in lines if option in line)
+        assert len(row.split(option)[1].split()) > 2
 
 
 def test_this_repository_has_its_own_tasks_and_packages_sample_project(project: Project) -> None:
     env = environment(project.path, PYTHONPATH=str(ROOT))
     done = run([*INVOKE, "--list", "--list-format=json"], env, ROOT)
-    names = listed(json.loads(done.stdout))
-    assert {"standin", "demo", "test", "lint", "types"} < set(names)
+    names = list_tasks(json.loads(done.stdout))
+    assert {"cosmo.build", "vendor", "standin", "demo", "test", "lint", "types"} < set(names)
     assert all(line.endswith(".") for line in names.values())
-    done = run([*INVOKE, "cosmo.settings", "--json"], env, ROOT)
-    values = {row["name"]: row["value"] for row in json.loads(done.stdout)}
-    assert values["PKG"] == "almanac"
-    assert values["COSMO_PROJECT"] == str(ROOT / "sample_project")
+    rows = json.loads(run([*INVOKE, "cosmo.settings", "--json"], env, ROOT).stdout)
+    values = {row["name"]: row["value"] for row in rows}
+    assert (values["PKG"], values["DIR_SITE"]) == ("almanac", "dist/cosmo/Lib/site-packages")

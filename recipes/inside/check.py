@@ -23,8 +23,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-NO_NETWORK = "the start check has no network"
-
 
 class StandIn(type):
     """The type of classes that stand for a module: what they hold and return is one too."""
@@ -48,8 +46,7 @@ class CompiledCode:
     """
 
     def __init__(self, code: types.CodeType) -> None:
-        steps = dis.get_instructions(code)
-        self.steps = [step for step in steps if step.opname not in ("EXTENDED_ARG", "CACHE")]
+        self.steps = [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
         self.code, self.skips, self.ranges, end = code, [], [], len(code.co_code)
         for index, step in enumerate(self.steps):
             before = {str(one.argval) for one in self.steps[max(index - 3, 0) : index]}
@@ -61,11 +58,8 @@ class CompiledCode:
                 self.skips.append((step.offset, step.argval))
         for entry in getattr(dis.Bytecode(code), "exception_entries", ()):
             self.ranges.append((entry.start, entry.end, entry.target))
-            if sys.version_info >= (
-                3,
-                12,
-            ):  # handlers lie behind all else; before, a jump skips them
-                self.skips.append((entry.target - 1, end))
+            # Since Python 3.12 handlers lie behind all else; before, a jump skips them.
+            self.skips += [(entry.target - 1, end)] * (sys.version_info >= (3, 12))
 
     def is_certain(self, offset: int) -> bool:
         """Tell whether an instruction surely runs, and an ImportError in it is not caught."""
@@ -108,7 +102,7 @@ class StartTrial:
         self.module, _, self.function = entry.partition(":")
         files = notes.get("removed", {}).items()
         self.removed = {re.sub(r"\..*", "", file).replace("/", "."): dist for file, dist in files}
-        self.beside, self.seen = notes.get("beside", []), {0}
+        self.beside, self.seen, self.has_asked_network = notes.get("beside", []), {0}, False
         self.stand_ins: list[str] = []
         self.optional: list[Callable[[], None]] = []
 
@@ -119,6 +113,17 @@ class StartTrial:
         module = StandIn(name, (), {})
         loader: Any = types.SimpleNamespace(create_module=lambda spec: module, exec_module=id)
         return importlib.machinery.ModuleSpec(name, loader, is_package=True)
+
+    def refuse_network(self, event: str, values: tuple[Any, ...]) -> None:
+        """Refuse what needs a network, as an audit hook; paths and numbers of hosts do not."""
+        lookup = re.fullmatch(r"socket\.get(addrinfo|hostby(name|addr)|nameinfo)", event)
+        if lookup and not re.fullmatch(r"[\d.:]+", str(values[0])):
+            self.has_asked_network = True
+            raise sys.modules["_socket"].gaierror("the start check has no network")
+        is_sent = re.fullmatch(r"socket\.(connect|send(msg|to))", event)
+        if is_sent and not isinstance(values[-1], (str, bytes)):
+            self.has_asked_network = True
+            raise ConnectionRefusedError("the start check has no network")
 
     def load_function(self) -> Any:
         """Import the module of the function that starts, and return the function."""
@@ -229,20 +234,18 @@ class StartTrial:
         dists = [self.removed[name] for name in self.removed if name.startswith(f"{top}.")]
         if dists:
             problem = f"{dists[0]} lacks its extension modules, which cannot run in the executable"
-            return f"{problem} ({text})", top
+            return f"{problem} ({text})", ""
         return text, ""
 
     def explain_missing(self, name: str, places: list[Any]) -> tuple[str, str]:
         """Describe a module that is missing where the last of `places` asks for it."""
-        if not places and f"{self.module}.".startswith(f"{name}."):
-            return f"there is no module {self.module}; correct COSMO_ENTRY or PKG", ""
         if not places:
-            return f"{self.module} needs {name}, which cannot be imported", ""
+            return f"there is no module {name}; correct COSMO_ENTRY or PKG", ""
         (file, line, code, offset), top = places[-1], name.partition(".")[0]
         place = f"{file}:{line}"
         if name in self.removed:
             names = importlib.metadata.packages_distributions()
-            tops = [re.split(r"\W", one[0])[0] for one in places]
+            tops = [*(re.split(r"\W", one[0])[0] for one in places), top]
             chain = " -> ".join(dict.fromkeys(names.get(one, [one])[0] for one in tops))
             place = f"{chain}; {place}" if "->" in chain else place
             problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
@@ -250,10 +253,11 @@ class StartTrial:
         if top in sys.stdlib_module_names:
             steps = [step for step in dis.get_instructions(code) if step.offset == offset]
             asked = steps[0].argval if steps[0].opname == "IMPORT_NAME" else name
+            packages = itertools.accumulate(asked.split("."), "{}.{}".format)
+            asked = next((one for one in packages if one not in sys.modules), asked)
             if asked == name:
-                return f"{place} imports {name}, which this interpreter lacks", top
-            problem = f"{asked} needs {name}, which this interpreter lacks ({place} imports it)"
-            return problem, asked.partition(".")[0]
+                return f"{place} imports {name}, which this interpreter lacks", name
+            return f"{asked} needs {name}, which this interpreter lacks ({place} imports it)", asked
         spec = importlib.machinery.PathFinder.find_spec(top)
         beside = [file for file in self.beside if file in (top, f"{top}.py")]
         pth = find_pth(top)
@@ -272,7 +276,8 @@ def find_pth(top: str) -> str:
     for pth in (file for site in sys.path for file in glob.glob(f"{site}/*.pth")):
         with open(pth, encoding="utf-8", errors="replace") as lines:
             for line in filter(str.strip, lines):
-                if glob.glob(os.path.join(os.path.dirname(pth), line.strip(), f"{top}*")):
+                path = os.path.join(os.path.dirname(pth), line.strip(), top)
+                if any(os.path.exists(path + end) for end in ("", ".py", ".pyc")):
                     return os.path.basename(pth)
     return ""
 
@@ -297,15 +302,6 @@ def program_places(error: BaseException) -> list[Any]:
     return [place for place in places if place[0]]
 
 
-def refuse_network(event: str, values: tuple[Any, ...]) -> None:
-    """Refuse what needs a network, as an audit hook; a socket that has a path does not."""
-    is_sent = re.fullmatch(r"socket\.(connect|send(msg|to))", event)
-    if is_sent and not isinstance(values[-1], (str, bytes)):
-        raise ConnectionRefusedError(NO_NETWORK)
-    if re.fullmatch(r"socket\.get(addrinfo|hostby(name|addr)|nameinfo)", event):
-        raise sys.modules["_socket"].gaierror(NO_NETWORK)
-
-
 def try_start(trial: StartTrial, arguments: str, report: Callable[..., None]) -> None:
     """Import what starts, or with arguments start it; report what is missing, and remarks."""
     sys.argv = [trial.module]
@@ -316,10 +312,11 @@ def try_start(trial: StartTrial, arguments: str, report: Callable[..., None]) ->
     except BaseException as error:
         text, stand_in = trial.explain(error)
         is_exit = isinstance(error, SystemExit) and not isinstance(error.__context__, ImportError)
-        is_failure = arguments and getattr(error, "code", 0) not in (None, 0, 2)
-        if NO_NETWORK in text or isinstance(error, EOFError) or (is_exit and is_failure):
+        is_failure = not is_exit or (arguments and getattr(error, "code", 0) not in (None, 0, 2))
+        is_lonely = is_exit or isinstance(error, EOFError) or trial.has_asked_network
+        if is_failure and is_lonely and not stand_in:
             return report("remark", f"{what} fails without network, input and home; try it by hand")
-        if not is_exit:
+        if is_failure:
             return report("missing", text, stand_in)
     report("done")
     zones = getattr(sys.modules.get("zoneinfo"), "available_timezones", None)
@@ -397,11 +394,11 @@ def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = 
     output, null = os.dup(1), os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)
-    sys.addaudithook(refuse_network)
+    sys.addaudithook(trial.refuse_network)
     for name in os.environ.keys() - {"PATH", "TMPDIR"}:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as home:
-        os.environ.update(HOME=home, TERM="dumb")
+        os.environ.update(HOME=home, TERM="dumb", LC_CTYPE="C.UTF-8")
         os.chdir(home)
         lines = list(find_problems(trial, arguments))
         os.chdir("/")

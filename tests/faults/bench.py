@@ -1,8 +1,7 @@
-"""A project with a good executable, on which a build is broken, looked at, and repaired."""
+"""A project with a good executable, on which a build is broken, checked, and repaired."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -16,31 +15,31 @@ from typing import Any, ClassVar
 
 import pytest
 
-from mirror import Mirror
-from projects import INVOKE, PHASES, Project, start
+from mirror import PYTHON, Mirror
+from projects import INVOKE, PHASES, Done, Project, start
 
-PYTHON = "/pub/cosmos/bin/python"
-MARK = "COSMO_FAULT"  # in the environment of all that a build starts, with the bench's folder
+MARK = "FAULT_BENCH"  # in the environment of all that a build starts, with the bench's folder
 
 
 class Bench:
-    """The project, and what is done to it: `prefix` starts the command that calls `invoke`.
+    """A project whose builds are broken. `kind` says how it is packaged: article, or wheel.
 
-    `root` is where its files are seen, `ballast` a file that fills a disk, and `orphans` allows
-    that what a build started goes on after it.
+    `prefix` starts the command that calls `invoke`; its files are seen below `root`; `ballast`
+    is a file that fills a disk; `orphans` allows that lines outlive their build.
     """
 
     wanted: ClassVar[dict[str, bytes]] = {}  # what the changed program makes, by the bench's kind
-    outputs: ClassVar[dict[bytes, str]] = {}  # what executables print, by their digests
+    lines: ClassVar[dict[str, dict[str, list[int]]]] = {}  # the numbers of each phase's lines
 
     prefix: Sequence[str] = ()
     root, ballast, before, orphans = "", "", b"", False
 
     def __init__(self, project: Project, request: pytest.FixtureRequest) -> None:
         self.project, self.request = project, request
-        self.kind: str = getattr(request, "param", "plain")
+        self.kind: str = getattr(request, "param", "article")
         self.mirror: Mirror = request.getfixturevalue("mirror")
         self.executable, self.home = project.executable, project.path.parent
+        self.cache = self.home / ".cache/cosmo-recipes"
         self.files = dict(self.mirror.files)
         self.fault, self.path = self.home / "fault", self.home / "fault/bin"
         self.path.mkdir(parents=True, exist_ok=True)
@@ -49,7 +48,7 @@ class Bench:
 
     def change(self, word: str = "two") -> None:
         """Let the program print this word."""
-        text = "import bird\nprint('{}', bird.SONG)\n" if "uv" in self.kind else "print('{}')\n"
+        text = "import bird\nprint('{}', bird.SONG)\n" if "wheel" in self.kind else "print('{}')\n"
         self.project.write("src/hello/__main__.py", text.format(word))
 
     def wrap(self, file: Path, real: str, nth: int, then: str) -> None:
@@ -57,8 +56,7 @@ class Bench:
         count = self.fault / f"{file.name}.count"
         count.write_text("0\n")
         script = f"count=$(($(cat {count}) + 1))\necho $count > {count}\n"
-        script += f"[ $count != {nth} ] || {{ {then}; }}\nexec {real}\n"
-        file.write_text(f"#!/bin/sh\n{script}")
+        file.write_text(f"#!/bin/sh\n{script}[ $count != {nth} ] || {{ {then}; }}\nexec {real}\n")
         file.chmod(0o755)
 
     def at_call(self, program: str, nth: int, then: str) -> None:
@@ -71,11 +69,6 @@ class Bench:
         self.wrap(self.fault / "sh", '/bin/sh -c "$2"', number, then)
         self.settings["INVOKE_RUN_SHELL"] = str(self.fault / "sh")
 
-    def fill_at_line(self, number: int, folder: Path) -> None:
-        """Fill the disk on which a folder lies when the shell is called for the n-th line."""
-        self.ballast = f"{folder}/.ballast"
-        self.at_line(number, f"cat /dev/zero >{self.ballast} 2>/dev/null")
-
     def serve(self, path: str = PYTHON, **how: Any) -> None:
         """Let the mirror give something else, or newer; functions are given the right content."""
         data = self.files[path].data
@@ -83,72 +76,92 @@ class Bench:
         self.mirror.spoil(path, **{"modified": 1_800_000_000, **values})
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """The environment of `invoke`."""
+        """Return the environment of `invoke`."""
         env = self.project.environment(**{**self.settings, **settings})
         return {**env, "PATH": f"{self.path}{os.pathsep}{env['PATH']}", MARK: str(self.fault)}
 
-    def begin(self, task: str = "cosmo", **settings: str) -> Build:
-        """Start `invoke`; the executable from before is what may stay."""
+    def begin(self, words: str = "cosmo", **settings: str) -> subprocess.Popen[str]:
+        """Start `invoke` in a session of its own."""
         self.before = self.content()
-        return Build(self, task, self.environment(**settings))
+        return subprocess.Popen(
+            [*self.prefix, *INVOKE, *words.split()],
+            cwd=self.project.path,
+            env=self.environment(**settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,
+        )
 
-    def invoke(self, task: str = "cosmo", **settings: str) -> Build:
-        """Run `invoke`."""
-        return self.begin(task, **settings).end()
+    def end(self, process: subprocess.Popen[str]) -> Done:
+        """Wait for `invoke`, and for lines that may outlive it; no other process may be left."""
+        end = time.monotonic() + 120
+        try:
+            out, err = process.communicate(timeout=120)
+            end = time.monotonic() + (30 if self.orphans else 1)
+        finally:
+            while left := self.find_processes():
+                if process.poll() is None or time.monotonic() > end:
+                    for number in left:
+                        os.kill(number, signal.SIGKILL)
+                    raise AssertionError(left)
+                time.sleep(0.02)
+        return Done(process.args, process.returncode, out, err)
 
-    def build(self, **settings: str) -> Build:
+    def find_processes(self) -> dict[int, str]:
+        """Find the processes with the mark of this bench; return their commands."""
+        mark, found = f"{MARK}={self.fault}".encode(), {}
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # one that has ended since
+                if mark in (path / "environ").read_bytes().split(b"\0"):
+                    found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
+        return found
+
+    def build(self, words: str = "cosmo", **settings: str) -> Done:
         """Change the program, and package it."""
         self.change()
-        return self.invoke(**settings)
+        return self.end(self.begin(words, **settings))
 
     def content(self) -> bytes:
-        """The executable's bytes, if there is one."""
+        """Return the executable's bytes, if there is one."""
         file = Path(f"{self.root}{self.executable}")
         return file.read_bytes() if file.exists() else b""
 
     def output(self) -> str:
-        """What the executable prints; the same bytes are started once."""
-        digest = hashlib.sha256(self.content()).digest()
-        if digest not in self.outputs:
-            done = start(Path(f"{self.root}{self.executable}"), home=self.home)
-            assert done.returncode == 0, done
-            self.outputs[digest] = done.stdout.split()[0]
-        return self.outputs[digest]
+        """Return the word that the executable prints."""
+        done = start(Path(f"{self.root}{self.executable}"), home=self.home)
+        assert done.returncode == 0, done
+        return done.stdout.split()[0]
 
-    def breaks(self, done: Build, message: str = "", status: int = 1, late: bool = False) -> None:
-        """See that a build failed as it should; `late` allows that the new executable is there."""
-        assert done.status == status, done.err
-        assert "Traceback" not in done.err, done.err
-        assert late or done.out == "", done.err
-        seen = "nothing"
-        if status > 0:  # else it was killed, and could not speak
-            seen = done.message()
-            assert message in done.err, done.err
-            assert status == 1 or done.errors() == [seen], done.err
+    def check(self, done: Done, message: str = "", status: int = 1, late: bool = False) -> None:
+        """Check that a build failed as it should, and that the next one is right.
+
+        `late` allows that the new executable is there.
+        """
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False), done
+        assert late or done.stdout == "", done
+        seen = done.stderr.splitlines()[-1:] if status > 0 else []  # else it was killed
+        ours = [line for line in done.stderr.splitlines() if line.startswith("cosmo: ")]
+        assert (ours, message in done.stderr) == (seen, True), done
         kept = self.content() == self.before
-        assert kept or late, "the executable is another one"
-        assert kept or self.output() == "two"
-        self.recovers(seen, "intact" if kept else "replaced")
+        assert kept or (late and self.output() == "two"), "the executable is another one"
+        self.recover("".join(seen), "intact" if kept else "replaced")
 
-    def survives(self, done: Build) -> None:
-        """See that a build succeeded in spite of a fault."""
-        self.succeeded(done)
-        self.recovers("no error", "replaced")
-
-    def either(self, done: Build, message: str = "", late: bool = False) -> None:
-        """See that a build either succeeded in spite of a fault, or failed as it should."""
-        if done.status:
-            self.breaks(done, message, late=late)
+    def check_either(self, done: Done, message: str = "", late: bool = False) -> None:
+        """Check that a build succeeded in spite of a fault, or failed as it should."""
+        if done.returncode:
+            self.check(done, message, late=late)
         else:
-            self.survives(done)
+            self.check_success(done)
+            self.recover("no error", "replaced")
 
-    def succeeded(self, done: Build) -> None:
-        """See that a build succeeded."""
-        assert done.status == 0, done.err
-        assert done.errors() == [], done.err
-        assert self.output() == "two"
+    def check_success(self, done: Done) -> None:
+        """Check that a build succeeded."""
+        others = [line for line in done.stderr.splitlines() if not line.startswith(PHASES)]
+        assert (done.returncode, others, self.output()) == (0, [], "two"), done
 
-    def recovers(self, seen: str, executable: str) -> None:
+    def recover(self, seen: str, executable: str) -> None:
         """Repair all but what a build made; the mirror has newer files; the next build succeeds."""
         shutil.rmtree(self.path)
         self.path.mkdir()
@@ -159,7 +172,7 @@ class Bench:
         for path, good in self.files.items():
             if (given := self.mirror.files[path]) != good:
                 self.mirror.files[path] = good._replace(modified=given.modified + 1)
-        self.succeeded(self.invoke())
+        self.check_success(self.end(self.begin()))
         assert self.content() == self.wanted.setdefault(self.kind, self.content())
         fault, _, case = self.request.node.name.partition("[")
         seen = re.sub(rf"\S*{self.home}/|(?<=127\.0\.0\.1):\d+", "", seen)
@@ -168,67 +181,12 @@ class Bench:
         record("fault", [text.replace("|", "/")[:110] for text in row])
 
 
-class Build:
-    """A process of `invoke`, in a session of its own; then how it ended, and what it printed."""
-
-    def __init__(self, bench: Bench, task: str, env: dict[str, str]) -> None:
-        self.bench, self.status, number = bench, 0, len(list(bench.fault.glob("*.err")))
-        self.out_file, self.err_file = bench.fault / f"{number}.out", bench.fault / f"{number}.err"
-        with self.out_file.open("w") as out, self.err_file.open("w") as err:
-            self.process = subprocess.Popen(
-                [*bench.prefix, *INVOKE, task],
-                env=env,
-                cwd=bench.project.path,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-
-    def end(self) -> Build:
-        """Wait for it, and see that it leaves no process behind, unless it may."""
-        try:
-            self.status = self.process.wait(timeout=120)
-        finally:
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-        end = time.monotonic() + 1
-        while not self.bench.orphans and (left := self.left()):
-            assert time.monotonic() < end, left
-            time.sleep(0.02)
-        self.out, self.err = self.out_file.read_text(), self.err_file.read_text()
-        return self
-
-    def errors(self) -> list[str]:
-        """The lines on standard error that are no phase's."""
-        return [line for line in self.err.splitlines() if not line.startswith(PHASES)]
-
-    def message(self) -> str:
-        """The last line, the only one of ours; a tool that failed may have printed some before."""
-        lines = self.err.splitlines()
-        assert [line for line in lines if line.startswith("cosmo: ")] == lines[-1:], self.err
-        return lines[-1]
-
-    def left(self) -> list[str]:
-        """The command lines of the processes of its session, or with the mark of its bench."""
-        mark, left = f"{MARK}={self.bench.fault}".encode(), []
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # one that has ended since
-                state, _, _, session = (process / "stat").read_text().rpartition(")")[2].split()[:4]
-                marked = mark in (process / "environ").read_bytes().split(b"\0")
-                if state != "Z" and (marked or int(session) == self.process.pid):
-                    left.append((process / "cmdline").read_text().replace("\0", " "))
-        return left
-
-
 @contextmanager
 def small_disk(bench: Bench, folder: Path) -> Iterator[None]:
     """Let builds run where a folder, with what is in it, is a disk with room for one build."""
     copy, size = f"{folder}.copy", 10 * bench.project.interpreter.stat().st_size
     subprocess.run(["cp", "-a", folder, copy], check=True)
-    line = (
-        'mount -t tmpfs -o "size=$2" tmpfs "$1" && cp -a "$3/." "$1" && echo up && exec sleep 999'
-    )
+    line = 'mount -t tmpfs -o "size=$2" tmpfs "$1" && cp -a "$3/." "$1" && echo up && exec sleep 99'
     command = ["unshare", "-rm", "sh", "-c", line, "sh", str(folder), str(size), copy]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as keeper:
         assert keeper.stdout
