@@ -66,7 +66,7 @@ def standin(
     without: Optional[list[str]] = None,
     with_: Optional[list[str]] = None,
 ) -> None:
-    """Make an interpreter from the Python that is running."""
+    """Make an interpreter from the running Python."""
     words = [out, *(f"--without={name}" for name in without or ())]
     words += [f"--with={name}" for name in with_ or ()]
     run(c, f"{PYTHON} tests/standin {shlex.join(words)}", hide=False)
@@ -122,13 +122,13 @@ def test(c: Context, vendored: bool = False, options: str = "") -> None:  # noqa
 
 @task(help={"options": "What to pass on to pytest, as in --options='-k flask'."})
 def prove(c: Context, options: str = "") -> None:
-    """Package and run real releases from PyPI; print a table."""
+    """Package and run releases from PyPI; print a table."""
     run_module(c, "pytest", f"-m prove {options}", pty=sys.stdout.isatty())
 
 
 @task(help={"options": "What to pass on to pytest, as in --options='-k SIGKILL'."})
 def faults(c: Context, options: str = "") -> None:
-    """Break builds in many ways; print what each left behind."""
+    """Break builds; print what each left behind."""
     run_module(c, "pytest", f"-m faults {options}", pty=sys.stdout.isatty())
 
 
@@ -152,7 +152,7 @@ def bench(
     env: Optional[list[str]] = None,
     svg: str = "docs/bench.svg",
 ) -> None:
-    """Compare builds with those of ds and cosmofy, as ratios."""
+    """Compare builds with those of ds and cosmofy."""
     if only not in ("", "compare", "growth", "check"):
         raise Exit(f"cosmo: --only={only} is not one of compare, growth and check", code=1)
     if not interpreter:
@@ -172,7 +172,7 @@ def bench(
 
 @task
 def docs(c: Context) -> None:
-    """Write anew what is quoted from the recipes, and vendor them."""
+    """Renew what the documents quote from the recipes."""
     vendor(c, str(ROOT / "sample_project"))
     line = f"env -u COSMO_URL SOURCE_DATE_EPOCH=315532800 {PYTHON} -m invoke --dry cosmo"
     with c.cd(str(ROOT / "sample_project")):

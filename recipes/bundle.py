@@ -83,7 +83,7 @@ class Archive:
         """Return its size, sha256, processors, what `.args` says, and its distributions."""
         texts = re.findall(rb"printf '(\\177ELF[^']*)", self.head)  # in an APE's shell script
         octal = re.compile(rb"\\([0-7]{1,3})")
-        headers = [octal.sub(lambda found: bytes([int(found[1], 8) % 256]), one) for one in texts]
+        headers = [octal.sub(lambda match: bytes([int(match[1], 8) % 256]), one) for one in texts]
         machines = [one[18:19] for one in ([self.head] if self.native else headers)]
         names = {b">": "x86-64", b"\xb7": "aarch64"}  # ELF's e_machine, 62 and 183
         infos = sorted(name for name in self.first if name.endswith(".dist-info/METADATA"))
@@ -101,30 +101,30 @@ def read_metadata(content: bytes) -> dict[str, str]:
     """Return the canonical name, the version and the license in a METADATA file."""
     headers = HeaderParser().parsestr(content.decode("utf-8", "replace"))
     classifiers = [str(line).split(" :: ") for line in headers.get_all("Classifier", [])]
-    licenses = ", ".join(words[-1] for words in classifiers if words[0] == "License")
+    licenses = ", ".join(parts[-1] for parts in classifiers if parts[0] == "License")
     text = headers["License-Expression"] or licenses or headers["License"] or ""
     name = re.sub(r"[-_.]+", "-", headers["Name"] or "").lower()
     text = text if "\n" not in text else ""  # some hold the whole licence
     return {"name": name, "version": headers["Version"] or "", "license": text}
 
 
-def find_made(project: Project) -> Made:
+def require_build(project: Project) -> Made:
     """Return what the last build noted; `RecipeError` if it made nothing."""
-    made = read_made(project)
-    if made is None or not made.executables:
+    build = read_made(project)
+    if build is None or not build.executables:
         raise RecipeError("the project's executable does not exist; make it with `invoke cosmo`")
-    return made
+    return build
 
 
 def open_executable(file: str) -> Archive:
     """Open the file that an option names, else the first executable of the last build."""
     if not file:
         project = load_project()
-        file = os.path.relpath(project.path(next(iter(find_made(project).executables))))
+        file = os.path.relpath(project.path(next(iter(require_build(project).executables))))
     return Archive(Path(file))
 
 
-@task(name="ls", help={"glob": "Only these names.", "json": "Print JSON.", "file": FILE})
+@task(name="ls", help={"glob": "Only names as 'Lib/*'.", "json": "Print JSON.", "file": FILE})
 def list_entries(c: Context, glob: str = "*", json: bool = False, file: str = "") -> None:
     """List the entries: bytes unpacked, bytes packed, name."""
     entries = [one for one in open_executable(file).entries if fnmatchcase(one.filename, glob)]
@@ -146,8 +146,8 @@ def cat(c: Context, name: str, file: str = "") -> None:
 def size(c: Context, json: bool = False, file: str = "") -> None:
     """Print how many bytes each part takes, the largest first."""
     archive = open_executable(file)
-    start = min((entry.header_offset for entry in archive.entries), default=0)
-    parts = Counter({"interpreter": start})
+    offsets = (entry.header_offset for entry in archive.entries)
+    parts = Counter({"interpreter": min(offsets, default=0)})
     for name, entry in archive.first.items():
         library = "standard library" if name.startswith(("Lib/", "lib/")) else "other data"
         part = name.split("/")[2] if name.startswith("Lib/site-packages/") else library
@@ -188,7 +188,7 @@ def verify(c: Context, file: str = "") -> None:
 
 def try_start(c: Context, archive: Archive) -> str:
     """Run a build's start check in a copy without `.args`; return the version and remarks."""
-    found, inside = START.match(archive.args), quote(str(Path(__file__).with_name("inside")))
+    start, inside = START.match(archive.args), quote(str(Path(__file__).with_name("inside")))
     clean = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$PWD" sh -c'
     with handle_signals(), tempfile.TemporaryDirectory() as folder:
         sh = Shell(c, "bundle.verify", {"LC_ALL": "C", "ZIPOPT": ""}, Path(folder))
@@ -196,12 +196,12 @@ def try_start(c: Context, archive: Archive) -> str:
         sh.run(f"cp {quote(str(archive.path.absolute()))} copy.zip && chmod +x copy.zip", failed)
         sh.run(rf"sed '/^from \./d' {inside}/*.py > inside.py && zip -q -d copy.zip .args", failed)
         version = sh.run(f"{clean} './copy.zip -V'", failed).stdout.strip()
-        if not found:
+        if not start:
             return f"{version}; not tried: .args names no module to import"
-        entry = ":".join(filter(None, (found[2], found[1])))
+        entry = ":".join(filter(None, (start[2], start[1])))
         line = f"{clean} './copy.zip -I inside.py check {entry}'"
-        shown = sh.run(line, failed, "correct the program").stdout
-        return "; ".join([f"ok, {version} can import {entry}", *re.findall("remark: .*", shown)])
+        output = sh.run(line, failed, "").stdout
+        return "; ".join([f"ok, {version} can import {entry}", *re.findall("remark: .*", output)])
 
 
 @task(help={"set": "The new lines, as shell words: '-m almanac ...'.", "file": FILE})
@@ -211,11 +211,11 @@ def args(c: Context, set_: str = "", file: str = "") -> None:
         print_result("\n".join(map(printable, open_executable(file).args.splitlines())))
         return
     with exit_on_damage(f"--set={set_}"):
-        words = shlex.split(set_)
-    if not SAFE.fullmatch("\n".join(words)) or any("\n" in word for word in words):
+        lines = shlex.split(set_)
+    if not SAFE.fullmatch("\n".join(lines)) or any("\n" in line for line in lines):
         raise RecipeError(f"--set={set_}: {RULE}")
-    form = r"\n".join(["%s"] * len(words))
-    change_copy(c, "args", file, f"printf '{form}' {shlex.join(words)} > \"$NEW/files/.args\"")
+    form = r"\n".join(["%s"] * len(lines))
+    change_copy(c, "args", file, f"printf '{form}' {shlex.join(lines)} > \"$NEW/files/.args\"")
 
 
 @task(help={"path": "A file or folder.", "dest": "A folder in the zip.", "file": FILE})
@@ -250,7 +250,7 @@ def change_copy(c: Context, name: str, file: str, line: str) -> None:
                 sh.run('(cd "$NEW/files" && zip -q -r -X -D -g ../copy.zip .)', failed)
             if path.stat().st_mtime_ns != before:
                 raise RecipeError(f"{failed}: it was changed meanwhile; run this again")
-            sh.run('chmod +x "$NEW/copy.zip" && mv -f "$NEW/copy.zip" "$FILE"', failed)
+            sh.run('mv -f "$NEW/copy.zip" "$FILE"', failed)
         finally:
             sh.run('rm -rf "$NEW"')
 

@@ -70,8 +70,8 @@ def read_version(c: Context, program: str) -> str:
     """Return what a program calls itself when it is run with --version, "" if it does not."""
     options = {"shell": "/bin/sh", "hide": True, "warn": True, "in_stream": False, "dry": False}
     done = c.run(f"{quote(program)} --version", **options)
-    found = re.search(r"(GNU Wget2?|BusyBox|Zip|zsh|fish, version) v?\d[\d.]*", str(done))
-    return found[0] if found else ""
+    match = re.search(r"(GNU Wget2?|BusyBox|Zip|zsh|fish, version) v?\d[\d.]*", str(done))
+    return match[0] if match else ""
 
 
 def check_folder(name: str, path: str, state: str) -> Row:

@@ -195,7 +195,8 @@ def deps(c: Context) -> None:
         if is_current(p):
             return
         base = None if p.options.force else cached_base(key)
-        sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
+        if kind != "none":
+            sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
         if base:
             sh.run(f"cp {quote(str(base))} {b}/.new/base.zip && chmod +x {b}/.new/base.zip")
             sh.run(f"cp {quote(str(base.with_suffix('.json')))} {b}/.new/notes.json")

@@ -18,7 +18,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from .bundle import Archive, find_made
+from .bundle import Archive, require_build
 from .executable import Made
 from .fetch import file_sha256
 from .lockfile import public_url
@@ -35,18 +35,20 @@ FORCE = {"force": "Replace the file, whatever it holds."}
 def write_files(c: Context) -> None:
     """Write executables, sums, receipts, bills of materials."""
     project = load_project()
-    made, folder = find_made(project), project.path("dist/release")
-    files = [SUMS, *(release_name(path) + end for path in made.executables for end in ENDS)]
-    if len(files) != len(set(map(str.lower, files))):
-        raise RecipeError(f"two of {', '.join(files)} have one name; rename with COSMO_OUT")
-    if project.lock and project.lock.sha256 != made.python_sha256:
+    build, folder = require_build(project), project.path("dist/release")
+    files = [SUMS, *(release_name(path) + end for path in build.executables for end in ENDS)]
+    lower = [name.lower() for name in files]
+    twice = next((name for name in files if lower.count(name.lower()) > 1), "")
+    if twice:
+        raise RecipeError(f"two files of the release would be called {twice}; rename a program")
+    if project.lock and project.lock.sha256 != build.python_sha256:
         problem = f"was not made with the interpreter in {project.lock_file.name}"
         raise RecipeError(f"the executable {problem}; run `invoke cosmo`")
     with handle_signals(), exit_on_error(f"cannot write {folder}"):
         if folder.resolve() != folder or (folder.exists() and not is_release(folder)):
             raise RecipeError(f"{folder} is not what this task wrote; move it away")
         if not c.config.run.dry:
-            replace_folder(project, made, folder)
+            replace_folder(project, build, folder)
     print_result("\n".join(os.path.relpath(folder / name) for name in files))
 
 
@@ -69,13 +71,13 @@ def is_release(folder: Path) -> bool:
     return not names or (ours and (folder / SUMS).read_text("utf-8") == list_sums(folder))
 
 
-def replace_folder(project: Project, made: Made, folder: Path) -> None:
+def replace_folder(project: Project, build: Made, folder: Path) -> None:
     """Write a release into a new folder, and rename that to `folder`."""
     folder.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".release.", dir=folder.parent) as work:
         new, old = Path(work, "new"), Path(work, "old")
         new.mkdir()
-        for path, sha256 in made.executables.items():
+        for path, sha256 in build.executables.items():
             if not project.path(path).is_file():
                 raise RecipeError(f"{path} does not exist; make it with `invoke cosmo`")
             for file in (new / release_name(path), new / f"{release_name(path)}.exe"):
@@ -83,7 +85,7 @@ def replace_folder(project: Project, made: Made, folder: Path) -> None:
                 file.chmod(0o755)
                 if file_sha256(file) != sha256:
                     raise RecipeError(f"{path} was changed since the build; run `invoke cosmo`")
-            receipt = make_receipt(project, made, new / release_name(path))
+            receipt = make_receipt(project, build, new / release_name(path))
             for end, data in ((".json", receipt), (BOM, make_bom(project, receipt))):
                 text = json.dumps(data, indent=2) + "\n"
                 (new / f"{receipt['name']}{end}").write_text(text, "utf-8")
@@ -97,14 +99,14 @@ def replace_folder(project: Project, made: Made, folder: Path) -> None:
                 old.rename(folder)
 
 
-def make_receipt(project: Project, made: Made, file: Path) -> dict[str, Any]:
+def make_receipt(project: Project, build: Made, file: Path) -> dict[str, Any]:
     """Return what an executable is, and what it is made of."""
     facts = Archive(file).describe()
     dists = {dist["name"]: dist for dist in facts["dependencies"]}
     name = re.sub(r"[-_.]+", "-", project.name).lower()
     program = dists.pop(name, {"version": "", "license": ""})
-    python = {"name": "CPython", "version": made.python_version, "size": made.python_size}
-    python.update({"sha256": made.python_sha256, "url": public_url(made.python_url)})
+    python = {"name": "CPython", "version": build.python_version, "size": build.python_size}
+    python.update({"sha256": build.python_sha256, "url": public_url(build.python_url)})
     facts.update({"dependencies": list(dists.values()), "interpreter": python})
     return {**program, "name": file.name, **facts}
 
@@ -140,29 +142,29 @@ def make_bom(project: Project, receipt: dict[str, Any]) -> dict[str, Any]:
 def workflow(c: Context, force: bool = False) -> None:
     """Write a GitHub workflow that publishes a pushed tag."""
     project = load_project()
-    words = shlex.join(project.settings.smoke or ("--version",))
-    if not words.isprintable() or "${{" in words:
-        raise RecipeError(f"COSMO_SMOKE={words} cannot stand in a workflow; simplify it")
-    names = [release_name(path) for path in find_made(project).executables]
-    write_template(c, project.path(".github/workflows/release.yml"), names, words, force)
+    arguments = shlex.join(project.settings.smoke or ("--version",))
+    if not arguments.isprintable() or "${{" in arguments:
+        raise RecipeError(f"COSMO_SMOKE={arguments} cannot stand in a workflow; simplify it")
+    names = [release_name(path) for path in require_build(project).executables]
+    write_template(c, project.path(".github/workflows/release.yml"), names, arguments, force)
 
 
 @task(help=FORCE)
 def docker(c: Context, force: bool = False) -> None:
     """Write a Dockerfile for an image of the executable alone."""
     project = load_project()
-    names = list(find_made(project).executables)[:1]
+    names = list(require_build(project).executables)[:1]
     write_template(c, project.path("Dockerfile"), names, "", force)
 
 
-def write_template(c: Context, path: Path, names: list[str], words: str, force: bool) -> None:
+def write_template(c: Context, path: Path, names: list[str], arguments: str, force: bool) -> None:
     """Fill in a template and write it, but not over another file unless `force` is set."""
     for name in names:
         if not re.fullmatch(r"[\w.][\w./-]*", name, re.ASCII):  # YAML and Docker need no quotes
             raise RecipeError(f"{name!r} must be letters, digits, dots and dashes; set COSMO_OUT")
     text = (Path(__file__).with_name("templates") / path.name).read_text("utf-8")
     text = text.replace("@NAMES@", " ".join(names)).replace("@NAME@", Path(names[0]).name)
-    text = text.replace("@ARGUMENTS@", words)
+    text = text.replace("@ARGUMENTS@", arguments)
     with exit_on_error(f"cannot write {path}"):
         if path.is_symlink() or (path.exists() and not force and path.read_text("utf-8") != text):
             raise RecipeError(f"{path} is not as this task writes it; move it, or add --force")

@@ -9,7 +9,7 @@ class App(NamedTuple):
     """A release, what to run of it with which `files`, and a text that comes of it.
 
     The text is in what it prints, or in `file`. `modules` are those that the interpreter has
-    besides (`+_ctypes`) or has not (`-_ssl`); where it is to be refused, `text` says why.
+    besides (`+_ctypes`) or has not (`-_ssl`); where it is to be refused, `text` has the reasons.
     """
 
     requirement: str
@@ -82,51 +82,36 @@ APPS = [
 ]
 
 
-def cannot_start(*reasons: str) -> str:
-    """What is said where a program cannot start, less the remedy; APP stands for its script."""
-    if len(reasons) == 1:
-        return f"cosmo: APP cannot start: {reasons[0]}"
-    return "\n".join([*reasons, "cosmo: APP cannot start: see above"])
-
-
 def lacking(user: str, module: str) -> str:
-    """Why it cannot: a module of the standard library does not work in the interpreter."""
-    return f"{module} needs _{module}, which this interpreter lacks ({user}:* imports it)"
+    """Return the reason that the interpreter lacks what a module of its library needs."""
+    return f"{module} needs _{module}, which this interpreter lacks ({user}:* imports it)*"
 
 
 def needing(release: str, module: str, chain: str, file: str) -> str:
-    """Why it cannot: an extension module cannot run in the executable."""
+    """Return the reason that an extension module was removed, and is needed."""
     problem = f"{release} * needs its extension module {module}, which cannot run in the executable"
-    return f"{problem} (APP -> {chain}; {file}:*)"
+    return f"{problem} (*{chain}; {file}:*)*"
 
 
 LIBRT = needing("librt", "librt.internal", "mypy -> librt", "mypy/build.py")
 BASE64 = needing("librt", "librt.base64", "mypy -> librt", "mypy/ipc.py")
-RUST = needing("pipdeptree", "pipdeptree._rust", "pipdeptree", "pipdeptree/_runner.py")
+RUST = needing("pipdeptree", "pipdeptree._rust", "", "pipdeptree/_runner.py")
 PSUTIL = needing("psutil", "psutil._psutil_*", "Glances -> psutil", "glances/globals.py")
 CHAIN = "jupytext -> nbformat -> jsonschema -> rpds-py"
-RPDS = needing("rpds-py", "rpds.rpds", CHAIN, "rpds/__init__.py")
-RPDS += "; with jsonschema==4.17.3 it can start: add --with jsonschema==4.17.3"
-THREADS = lacking("visidata/threads.py", "ctypes")  # known once the new executable is tried
-NATIVE = (
-    "bin/ruff is a native program, which cannot run; require another that has one, or name what"
-    " starts with --entry=module:function"
-)
+RPDS = needing("rpds[-_]py", "rpds.rpds", CHAIN, "rpds/__init__.py")
+NATIVE = "bin/ruff is a native program, which cannot run in the executable"
 
-REASONS = [
+REFUSED = [
     App("codespell==2.4.3", "", lacking("codespell_lib/_codespell.py", "ctypes")),
     App("csvkit==2.2.0", "", lacking("csvkit/cli.py", "lzma"), entry="csvcut"),
     App("glances==4.5.8", "", PSUTIL),
     App("httpie==3.2.4", "", lacking("httpie/ssl_.py", "ssl"), entry="http", modules="-_ssl"),
     App("jupytext==1.19.6", "", RPDS),
+    App("mypy==2.4.1", "", LIBRT),
     App("pgcli==4.7.1", "", lacking("psycopg/pq/misc.py", "ctypes")),
     App("pipdeptree==4.2.15", "", RUST),
     App("tox==4.67.15", "", lacking("tox/util/venv_redirect.py", "ctypes")),
     App("visidata==3.4", "", lacking("visidata/vdobj.py", "curses"), modules="+_ctypes -_curses"),
-]
-REFUSED = [
-    *(app._replace(text=cannot_start(app.text)) for app in REASONS),
-    App("mypy==2.4.1", "", cannot_start(LIBRT, BASE64)),
-    App("visidata==3.4", "", f"cosmo: dist/visidata cannot start: {THREADS}"),
-    App("ruff==0.17.6", "", f"cosmo: ruff==0.17.6 has no command written in Python; {NATIVE}"),
+    App("visidata==3.4", "", lacking("visidata/threads.py", "ctypes")),
+    App("ruff==0.17.6", "", f"has no command written in Python: {NATIVE}"),
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from index import Index, sources
+from index import Index, require, write_tree
 from mirror import PYTHON, Mirror
 from projects import Project, run
 
@@ -20,7 +20,8 @@ else:
     import tomli as tomllib
 
 LOCK = "pylock.cosmo.toml"
-HEAD = "[project]\nname = 'hello'\nversion = '1'\ndependencies = {}\n"
+BIRD = "bird-1.0-py3-none-any.whl"
+MAIN = "import bird\nprint(bird.V)\n"
 
 
 def sha256(file: Path) -> str:
@@ -34,23 +35,14 @@ def lock(project: Project, *words: str, **settings: str) -> str:
     return (project.path / LOCK).read_text(encoding="utf-8")
 
 
-def require(project: Project, *dependencies: str, more: str = "") -> None:
-    """Let the project depend on these, and import bird."""
-    project.write("pyproject.toml", HEAD.format(list(dependencies)) + more)
-    project.write("src/hello/__main__.py", "import bird\nprint(bird.V)\n")
-
-
 @pytest.fixture
 def needing(installing: Project, index: Index) -> Project:
     """The small project, which depends on bird 1.0 of the index, and asks it at each build."""
     index.wheel("bird", "1.0", {"bird.py": "V = 1\n"}, "owl")
     index.wheel("owl", "1.0", {"owl.py": ""})
-    require(installing, "bird")
+    require(installing, "bird", main=MAIN)
     installing.env["UV_NO_CACHE"] = "1"  # it asks an index again after ten minutes only
     return installing
-
-
-# The lock
 
 
 def test_a_lock_names_the_interpreter_and_all_packages_by_their_hashes(
@@ -58,21 +50,19 @@ def test_a_lock_names_the_interpreter_and_all_packages_by_their_hashes(
 ) -> None:
     text = lock(needing, COSMO_URL=mirror.python)
     data = tomllib.loads(text)
-    python = data["tool"]["cosmo-recipes"]["python"]
-    assert python.pop("version").startswith("{}.{}.".format(*version))
-    assert python == {
+    ours = data["tool"]["cosmo-recipes"]
+    assert ours["python"].pop("version").startswith("{}.{}.".format(*version))
+    assert ours["python"] == {
         "url": mirror.python,
         "size": needing.interpreter.stat().st_size,
         "sha256": sha256(needing.interpreter),
         "last-modified": "2023-11-14T22:13:20Z",
     }
-    assert data["tool"]["cosmo-recipes"]["inputs"] == ["bird"]
-    packages = [(one["name"], one["version"], *one["wheels"]) for one in data["packages"]]
-    assert [one[:2] for one in packages] == [("bird", "1.0"), ("owl", "1.0")]
-    files = {path.rpartition("/")[2]: served.data for path, served in mirror.files.items()}
-    for name, _, wheel in packages:
-        content = files[f"{name}-1.0-py3-none-any.whl"]
-        assert wheel["hashes"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert ours["inputs"] == ["bird"]
+    for package, name in zip(data["packages"], ("bird", "owl")):
+        content = mirror.files[f"/files/{name}-1.0-py3-none-any.whl"].data
+        assert (package["name"], package["version"]) == (name, "1.0")
+        assert package["wheels"][0]["hashes"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert lock(needing, COSMO_URL=mirror.python, TZ="Asia/Tokyo") == text
     (needing.path / LOCK).unlink()
     assert lock(needing, COSMO_URL=mirror.python) == text
@@ -84,8 +74,8 @@ def test_locked_dependencies_stay_until_they_are_upgraded(needing: Project, inde
         return re.findall('(?m)^version = "(.*)"$', lock(needing, *words))[:2]
 
     assert versions() == ["1.0", "1.0"]
-    for name in ("bird", "owl"):
-        index.wheel(name, "2.0", {f"{name}.py": "V = 2\n"}, *(["owl"] if name == "bird" else []))
+    index.wheel("bird", "2.0", {"bird.py": "V = 2\n"}, "owl")
+    index.wheel("owl", "2.0", {"owl.py": ""})
     needing.package()
     assert needing.says() == "1\n"
     assert versions() == ["1.0", "1.0"]
@@ -100,147 +90,109 @@ def test_locked_dependencies_stay_until_they_are_upgraded(needing: Project, inde
     assert re.search(r"(?s)ash.*bird.*cannot be installed", needing.refused("cosmo", "--force"))
 
 
-def test_no_lock_or_one_for_other_requirements_is_refused(needing: Project, index: Index) -> None:
+def test_no_lock_or_one_for_other_requirements_is_refused(needing: Project) -> None:
     assert needing.succeed("--dry", "cosmo.lock").stderr == ""
-    assert "does not exist; write it with `invoke cosmo.lock`" in needing.refused(
-        "cosmo.lock", "--check"
-    )
-    lock(needing)
-    assert "is current" in needing.succeed("cosmo.lock", "--check").stderr
-    changes = (["bird", "owl"], ""), (["bird"], "[tool.uv]\nprerelease = 'allow'\n"), ([], "")
-    for dependencies, more in changes:
-        require(needing, *dependencies, more=more)
-        for words in (["cosmo"], ["cosmo.lock", "--check"]):
-            message = needing.refused(*words)
-            assert (
-                message.startswith(f"cosmo: {LOCK} is for bird, owl, and ")
-                or "is for bird, and" in message
-            )
-            assert message.endswith(" is required; lock anew with `invoke cosmo.lock`")
-    require(needing, "bird", "owl")
+    missing = f"{LOCK} does not exist; write it with `invoke cosmo.lock`"
+    assert missing in needing.refused("cosmo.lock", "--check")
     text = lock(needing)
-    needing.write(LOCK, re.sub(r"(?s)\[\[packages\]\].*(?=\[tool)", "packages = []\n", text))
+    assert "is current" in needing.succeed("cosmo.lock", "--check").stderr
+    begin, end = text.index("[[packages]]"), text.index("[tool.cosmo-recipes]")
+    needing.write(LOCK, f"{text[:begin]}packages = []\n{text[end:]}")
     assert f"{LOCK}: packages were removed or added; write it anew" in needing.refused()
+    needing.write(LOCK, text)
+    for needs, more in ("bird owl", ""), ("bird", "[tool.uv]\nprerelease = 'allow'\n"), ("", ""):
+        require(needing, *needs.split(), more=more)
+        for words in (["cosmo"], ["cosmo.lock", "--check"]):
+            said = needing.refused(*words)
+            assert f"{LOCK} is for bird, and {', '.join(needs.split()) or 'nothing'}" in said
+            assert said.endswith(" is required; lock anew with `invoke cosmo.lock`")
 
 
-def test_a_requirements_file_is_locked_as_it_was(needing: Project) -> None:
+def test_a_requirements_file_is_locked_with_all_that_it_names(needing: Project) -> None:
     require(needing)
-    for files in ({"all.txt": "bird<2\n"}, {"all.txt": "-r more.txt\n", "more.txt": "bird<2\n"}):
-        for name, text in files.items():
-            needing.write(name, text)
-        lock(needing, COSMO_DEPS="all.txt")
-        needing.package(COSMO_DEPS="all.txt")
-        needing.write(name, "bird\n")
-        assert "lock anew" in needing.refused(COSMO_DEPS="all.txt")
+    needing.write("outer.txt", "-r all.txt\n")
+    for file in ("all.txt", "outer.txt"):
+        needing.write("all.txt", "bird<2\n")
+        lock(needing, COSMO_DEPS=file)
+        needing.package(COSMO_DEPS=file)
+        needing.write("all.txt", "bird\n")
+        assert "lock anew" in needing.refused(COSMO_DEPS=file)
 
 
-def test_archives_local_wheels_and_backends_requirements_are_locked(
+def test_archives_local_wheels_and_what_a_backend_requires_are_locked(
     needing: Project, index: Index
 ) -> None:
     index.sdist("wren", "1.0", {"wren.py": ""})
-    files = {path.rpartition("/")[2]: path for path in index.mirror.files}
-    wheel = "bird-1.0-py3-none-any.whl"
-    needing.write(f"wheels/{wheel}", "").write_bytes(index.mirror.files[files[wheel]].data)
-    owl = f"owl @ {index.mirror.address}{files['owl-1.0-py3-none-any.whl']}"
-    main = {"hello/__main__.py": "import bird, owl, wren\nprint(bird.V)\n"}
-    for path, text in sources("hello", "1.0", main, "bird", owl, "wren").items():
-        needing.write(path, text)
+    needing.write(f"wheels/{BIRD}", "").write_bytes(index.mirror.files[f"/files/{BIRD}"].data)
+    needs = ["bird", f"owl @ {index.mirror.address}/files/owl-1.0-py3-none-any.whl", "wren"]
     head = "[project]\nname = 'hello'\ndynamic = ['version', 'dependencies']\n"
-    source = f"[tool.uv.sources]\nbird = {{ path = 'wheels/{wheel}' }}\n"
-    built = (needing.path / "pyproject.toml").read_text()
-    needing.write("pyproject.toml", head + built + source)
+    head += f"[tool.uv.sources]\nbird = {{ path = 'wheels/{BIRD}' }}\n"
+    main = {"hello/__main__.py": f"import bird, owl, wren\n{MAIN}"}
+    write_tree(needing, ".", "hello", main, *needs, head=head)
     data = tomllib.loads(lock(needing))
     assert [package["name"] for package in data["packages"]] == ["bird", "owl", "wren"]
-    assert data["packages"][0]["archive"]["path"] == f"wheels/{wheel}"
-    assert data["tool"]["cosmo-recipes"]["inputs"][:3] == ["bird", owl, "wren"]
+    assert data["packages"][0]["archive"]["path"] == f"wheels/{BIRD}"
+    assert data["tool"]["cosmo-recipes"]["inputs"][:3] == needs
     assert "only a build knows" in needing.succeed("cosmo.lock", "--check").stderr
     needing.package()
     assert needing.says() == "1\n"
-    needing.write(
-        "content/hello-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n"
-    )
-    assert "and nothing, tool.uv" in needing.refused() or "lock anew" in needing.refused()
+    write_tree(needing, ".", "hello", main, *needs[1:], head=head)
+    assert "lock anew" in needing.refused()
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "file://{0}/bird",
-        "git+file://{0}/bird",
-        "http://me:secret@{1}/files/bird-1.0-py3-none-any.whl",
-        "http://{1}/files/bird-1.0-py3-none-any.whl?token=secret",
-    ],
-)
-def test_a_folder_a_repository_or_a_secret_is_not_locked(
-    needing: Project, index: Index, address: str
+@pytest.mark.parametrize("at", ["@ ", "@"])
+@pytest.mark.parametrize("address", ["http://me:secret@{}", "http://{}?token=secret"])
+def test_no_secret_in_an_address_is_locked_or_printed(
+    needing: Project, mirror: Mirror, at: str, address: str
 ) -> None:
-    tree = needing.beside("bird")
-    for path, text in sources("bird", "1.0", {"bird.py": ""}).items():
-        tree.write(path, text)
-    env = needing.environment(
-        **dict.fromkeys(("EMAIL", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "a")
-    )
-    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
-        assert run(["git", *words], env, tree.path).returncode == 0
-    wheel = "/files/bird-1.0-py3-none-any.whl"
-    index.mirror.add(f"{wheel}?token=secret", index.mirror.files[wheel].data)
-    for space in (" ", ""):
-        host = index.mirror.address.partition("//")[2]
-        require(needing, f"bird{space}@{space}{address.format(needing.home, host)}")
-        said = needing.refused("cosmo.lock")
-        assert "cannot be locked: " in said
+    host = mirror.address.partition("//")[2]
+    for path in (f"/files/{BIRD}", PYTHON):
+        mirror.files[f"{path}?token=secret"] = mirror.files[path]
+    none = lock(needing, COSMO_DEPS="none")
+    python = address.format(host + PYTHON)
+    require(needing, f"bird {at}{address.format(f'{host}/files/{BIRD}')}")
+    for words, settings in (
+        (["cosmo"], {}),
+        (["cosmo.lock"], {}),
+        (["cosmo.lock"], {"COSMO_URL": python}),
+    ):
+        said = needing.refused(*words, **settings)
+        assert "is for nothing, and bird" in said or "cannot be locked: its address holds a" in said
         assert "secret" not in said
-        assert not (needing.path / LOCK).exists()
-    if "secret" in address:
-        needing.write(LOCK, lock(needing, COSMO_DEPS="none"))
-        said = needing.refused()
-        assert "is for nothing, and bird" in said
-        assert "secret" not in said
-        user = f"http://me:secret@{host}{PYTHON}"
-        said = needing.refused("cosmo.lock", COSMO_URL=user, COSMO_DEPS="none")
-        assert "cannot be locked" in said
-        assert "secret" not in said
+    assert (needing.path / LOCK).read_text() == none
 
 
 def test_a_lock_that_was_spoilt_is_refused_by_the_name_of_its_key(project: Project) -> None:
     text = lock(project)
-    python, package = "tool.cosmo-recipes.python", "packages = [{ name = 'bird'"
+    python, package = "tool.cosmo-recipes.python", "\npackages = [{ name = 'bird'"
     for old, new, key in (
-        ("sha256 = ", "sha256 = 5 #", f"{python}.sha256"),
-        ("size = ", "size = 'big' #", f"{python}.size"),
-        ("size = ", "size = -5 #", f"{python}.size"),
-        ("version = ", "version = 'x\\ny' #", f"{python}.version"),
+        ("\nsha256 = ", "\nsha256 = 5 #", f"{python}.sha256"),
+        ("\nsize = ", "\nsize = 'big' #", f"{python}.size"),
+        ("\nsize = ", "\nsize = -5 #", f"{python}.size"),
+        ("\nversion = ", "\nversion = 'x\\ny' #", f"{python}.version"),
         (f"[{python}]", f"[{python}", "is not valid TOML"),
         (f"[{python}]", "[tool.cosmo-recipes.dragon]", f"{python}."),
-        ("inputs = [", "inputs = 'bird' #", "tool.cosmo-recipes.inputs"),
-        ("packages = []\n", "packages = 'bird'\n", "packages"),
-        ("packages = []\n", f"{package} }}]\n", "bird cannot be locked"),
-        (
-            "packages = []\n",
-            f"{package}, directory = {{ path = '.' }} }}]\n",
-            "bird cannot be locked",
-        ),
-        ("packages = []\n", f"{package}, sdist = {{ url = 'http://x/b' }} }}]\n", "bird cannot be"),
-        ("packages = []\n", "packages = [{ name = '../b' }]\n", "called '../b'"),
-        ("packages = []\n", "packages = [5]\n", "packages"),
+        ("inputs = [\n]", "inputs = 'bird'", "tool.cosmo-recipes.inputs"),
+        ("\npackages = []", "\npackages = 'bird'", "packages"),
+        ("\npackages = []", "\npackages = [5]", "packages"),
+        ("\npackages = []", f"{package} }}]", "bird cannot be locked"),
+        ("\npackages = []", f"{package}, sdist = {{ url = 'http://x/b' }} }}]", "bird cannot be"),
+        ("\npackages = []", f"{package}, directory = {{ path = '.' }} }}]", "bird cannot be"),
+        ("\npackages = []", "\npackages = [{ name = '../b' }]", "'../b'"),
         ('lock-version = "1.0"', 'lock-version = "9"', "lock-version"),
     ):
         assert old in text
         project.write(LOCK, text.replace(old, new, 1))
         said = project.refused()
-        assert key in said
-        assert said.count("\n") == 0
+        assert (key in said, said.count("\n")) == (True, 0), said
         assert re.search("anew|require a release", said)
-
-
-# The interpreter
 
 
 def test_another_interpreter_is_refused_before_it_runs(project: Project, mirror: Mirror) -> None:
     lock(project, COSMO_URL=mirror.python)
-    script = project.succeed("--dry", "cosmo", COSMO_URL=mirror.python).stdout
     first = project.package(COSMO_URL=mirror.python).read_bytes()
     shutil.rmtree(project.home / ".cache")
+    script = project.succeed("--dry", "cosmo", COSMO_URL=mirror.python).stdout
     other = b"MZqFpD='\n'\ntouch ../../ran ran /tmp/ran; exit 1\n" + project.other_interpreter()
     mirror.add(PYTHON, other, modified=1_800_000_000)
     message = project.refused("cosmo", "--force", COSMO_URL=mirror.python)
@@ -249,57 +201,53 @@ def test_another_interpreter_is_refused_before_it_runs(project: Project, mirror:
     assert (project.build / "python").read_bytes() == project.interpreter.read_bytes()
     project.executable.unlink()
     assert run(["sh", "-ec", script], project.environment(), project.path).returncode != 0
-    assert list(project.path.rglob("ran")) == []
     assert not project.executable.exists()
+    assert list(project.path.rglob("ran")) == []
     mirror.add(PYTHON, project.interpreter.read_bytes())
     done = run(["sh", "-ec", script], project.environment(), project.path)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, ""), script
     assert project.executable.read_bytes() == first
 
 
 def test_the_locked_interpreter_that_is_there_is_not_fetched_again(
     project: Project, mirror: Mirror
 ) -> None:
-    assert "`invoke cosmo.lock` writes one" in project.succeed().stderr
+    assert "`invoke cosmo.lock` writes one" in project.succeed("cosmo.fetch").stderr
     lock(project, COSMO_URL=mirror.python)
-    python = project.build / "python"
+    python, there = project.build / "python", "python of that sha256 is there"
     before = python.stat().st_ino
     done = project.succeed("cosmo.fetch", COSMO_URL="http://127.0.0.1:9/other")
-    assert "python of that sha256 is there" in done.stderr
+    assert there in done.stderr
     assert "COSMO_URL (environment) is asked for that file alone" in done.stderr
     assert python.stat().st_ino == before
     assert "alone" not in project.succeed("cosmo.fetch", COSMO_URL=mirror.python).stderr
-    for words in (["cosmo", "--force"], ["cosmo.fetch"]):
-        assert "is there" not in project.succeed(*words).stderr
-        assert python.read_bytes() == project.interpreter.read_bytes()
-        python.write_bytes(python.read_bytes()[:-1])
-
-
-# The cache and no network
+    assert there not in project.succeed("cosmo.fetch", "--force").stderr
+    python.write_bytes(python.read_bytes()[:-1])
+    assert there not in project.succeed("cosmo.fetch").stderr
+    assert python.read_bytes() == project.interpreter.read_bytes()
 
 
 def test_a_locked_build_needs_the_network_only_once(needing: Project, mirror: Mirror) -> None:
+    needing.env["COSMO_URL"] = mirror.python
     del needing.env["UV_NO_CACHE"]
-    refused = needing.refused(COSMO_URL=mirror.python, COSMO_OFFLINE="1")
-    assert "is not in the cache; go online once, without --offline or COSMO_OFFLINE" in refused
-    lock(needing, COSMO_URL=mirror.python)
-    other = needing.beside("other")
-    first = needing.package(COSMO_URL=mirror.python).read_bytes()
+    offline = "is not in the cache; go online once, without --offline or COSMO_OFFLINE"
+    assert offline in needing.refused(COSMO_OFFLINE="1")
+    lock(needing)
+    first, other = needing.package().read_bytes(), needing.beside("other")
     shutil.copytree(needing.path, other.path, ignore=shutil.ignore_patterns("dist"))
-    other.env = needing.env
-    assert mirror.downloads[PYTHON] == 1
-    asked = mirror.asked
-    assert other.package(COSMO_URL=mirror.python, COSMO_OFFLINE="1").read_bytes() == first
+    other.env, asked = needing.env, mirror.asked
+    assert other.package(COSMO_OFFLINE="1").read_bytes() == first
+    assert mirror.asked == asked
     (file,) = (needing.home / ".cache/cosmo-recipes/url").rglob("python")
     outside = needing.write("../outside", "mine")
-    for damage in (lambda: file.write_bytes(b"MZqFpD='\n"), lambda: file.symlink_to(outside)):
-        needing.succeed("cosmo", "--force", COSMO_URL=mirror.python)
-        assert needing.executable.read_bytes() == first
-        assert sha256(file) == file.parent.name
-        file.unlink()
-        damage()
-    assert "is not in the cache" in other.refused(
-        "cosmo", "--force", "--offline", COSMO_URL=mirror.python
-    )
+    for damaged in (b"MZqFpD='\n", b""):
+        file.write_bytes(damaged)
+        if not damaged:
+            file.unlink()
+            file.symlink_to(outside)
+        (needing.build / "python").unlink()
+        assert offline in needing.refused("cosmo", "--offline")
+        needing.succeed("cosmo.fetch")
+        assert sha256(needing.build / "python") == sha256(file) == file.parent.name
     assert outside.read_text() == "mine"
-    assert mirror.asked > asked
+    assert mirror.downloads[PYTHON] == 3

@@ -53,47 +53,35 @@ def test_the_nearest_source_counts(load: Load) -> None:
 
 
 def test_the_articles_table_is_read_as_it_stands(load: Load) -> None:
-    text = f"{PYPROJECT}_.env.X = 1.5\n_.env.Y = ['a']\n_.env.COSMO_HOME = ''\n"
+    text = f"{PYPROJECT}_.env.X = 1.5\n_.env.Y = ['a']\n_.env.COSMO_SOURCE = true\n"
     text += "cosmo-clean = 'rm -rf $DIR_SITE || true'\ncosmo = ['cosmo-*']\n"
     values = load(text).settings.values
     read = {name for name, value in values.items() if value.origin == ARTICLE}
-    assert read == {"PKG", "DIR_SITE", "COSMO_ISOLATED"}
-    assert values["DIR_SITE"].text == "dist/cosmo/Lib/site-packages"
-    assert values["COSMO_URL"].text == "https://cosmo.zip/pub/cosmos/bin/python"
+    assert read == {"PKG", "DIR_SITE", "COSMO_ISOLATED", "COSMO_SOURCE"}
+    assert values["COSMO_SOURCE"].text == "1"
     assert load(f"{text}{OURS}COSMO_ISOLATED = 1").settings.isolated
 
 
 def test_a_name_in_a_value_stands_for_another_setting(load: Load) -> None:
     text = f"{OURS}PKG = 'hello'\nOUT = 'build/$PKG'\nDIR_SITE = '${{OUT}}/Lib/site-packages'\n"
-    loaded = load(f"{text}COSMO_SOURCE = true\nCOSMO_PRUNE = 'a$ $1 $NOTE $$PKG'", NOTE="note")
+    loaded = load(f"{text}COSMO_PRUNE = 'a$ $1 $NOTE $$PKG'", NOTE="note")
     assert loaded.site == "build/hello/Lib/site-packages"
-    assert loaded.settings.source
     assert loaded.settings.prune == ("a$", "$1", "note", "$PKG")
 
 
-@pytest.mark.parametrize(
-    ("text", "environ", "url"),
-    [
-        ("COSMO_VERSION = '4.0.2'", {}, f"{RELEASES}4.0.2/bin/python"),
+def test_a_release_of_the_site_is_an_address_unless_one_is_set_nearer(load: Load) -> None:
+    for text, environ, url in (
         ("COSMO_VERSION = '4.0.2'", {"COSMO_VERSION": "3.9.2"}, f"{RELEASES}3.9.2/bin/python"),
         ("COSMO_VERSION = '4.0.2'", {"COSMO_URL": "https://x/y"}, "https://x/y"),
         ("COSMO_URL = 'https://x/y'", {"COSMO_VERSION": "4.0.2"}, f"{RELEASES}4.0.2/bin/python"),
-    ],
-)
-def test_a_release_of_the_site_is_an_address_unless_one_is_set_nearer(
-    load: Load, text: str, environ: dict[str, str], url: str
-) -> None:
-    settings = load(f"{OURS}PKG = 'hello'\n{text}", **environ).settings
-    assert settings.url == url
-    assert settings.zip_url == f"{RELEASES}{settings.version}/bin/zip"
+    ):
+        settings = load(OURS + text, PKG="hello", **environ).settings
+        assert [settings.url, settings.zip_url] == [url, f"{RELEASES}{settings.version}/bin/zip"]
 
 
-def test_the_project_is_the_nearest_one_or_where_a_setting_sends_on_to(
-    load: Load, tmp_path: Path
-) -> None:
+def test_the_project_is_the_nearest_or_a_setting_names_it(load: Load, tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     (inner / "src/hello/deep").mkdir(parents=True)
-    (inner / "src/hello/__init__.py").write_text("")
     (inner / "tool.py").write_text("# /// script\n# [tool.cosmo.env]\n# COSMO_SOURCE = 1\n# ///\n")
     (inner / "pyproject.toml").write_text(PYPROJECT)
     assert load(cwd="inner/src/hello/deep").root == inner
@@ -102,15 +90,12 @@ def test_the_project_is_the_nearest_one_or_where_a_setting_sends_on_to(
     assert load(COSMO_PROJECT="deep/../../..", cwd="inner/src/hello").root == inner
     tool = load(f"{OURS}COSMO_SCRIPT = 'inner/tool.py'", cwd="src")
     assert (tool.root, tool.script, tool.settings.source) == (inner, "tool.py", True)
-    assert load(COSMO_SCRIPT="../tool.py", cwd="inner/src").script == "tool.py"
     assert load(COSMO_SCRIPT="nowhere", script="../tool.py", cwd="inner/src").script == "tool.py"
     (inner / "pyproject.toml").write_text(f"{OURS}PKG = 'hello'\nCOSMO_PROJECT = '/'")
     assert load(f"{OURS}COSMO_PROJECT = 'inner'").root == inner
 
 
-def test_without_a_pyproject_a_folder_with_a_setup_or_tasks_is_the_project(
-    load: Load, tmp_path: Path
-) -> None:
+def test_a_folder_with_a_setup_or_tasks_is_a_project(load: Load, tmp_path: Path) -> None:
     load(PKG="hello")
     (tmp_path / "pyproject.toml").unlink()
     for name in ("setup.py", "setup.cfg", "tasks.py"):
@@ -122,86 +107,65 @@ def test_without_a_pyproject_a_folder_with_a_setup_or_tasks_is_the_project(
         (tmp_path / name).unlink()
 
 
+DOUBLING = "".join(f"A{number + 1} = '$A{number}$A{number}'\n" for number in range(40))
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("[tool.cosmo\n", "pyproject.toml is not valid TOML: .*line 1"),
         ("\udcff\udcfe", "/pyproject.toml is not valid TOML"),
-        ("\nPKG =", "pyproject.toml is not valid TOML: .*line 2, the end"),
-        (f"{OURS}PKG = ['a']\n", r"pyproject.toml: \[tool.cosmo.env\] PKG must be a string"),
+        ("PKG =", "pyproject.toml is not valid TOML: .*line 2, the end"),
+        (f"PKG = {'[' * 100_000}", "pyproject.toml is not valid TOML"),
+        ("PKG = ['a']", r"pyproject.toml: \[tool.cosmo.env\] PKG must be a string"),
         ("[tool.cosmo]\nPKG = 'a'", r"tool.cosmo.PKG is not read; write it under \[tool.cosmo.env"),
-        (f"{OURS}COSMO_ISOLATE = 1", "is no setting; did you mean COSMO_ISOLATED?"),
-        (f"{OURS}ENTRY = 'a'", "ENTRY .* is no setting; did you mean COSMO_ENTRY?"),
-        (f"{OURS}pkg = 'a'", "pkg .* is no setting"),
-        (f"{OURS}COLOUR = 'red'", "COLOUR .* is no setting;.* `invoke cosmo.settings` lists"),
+        ("ISOLATED = 1", "ISOLATED .* is no setting; did you mean COSMO_ISOLATED?"),
+        ("COLOUR = 'red'", "COLOUR .* is no setting;.* `invoke cosmo.settings` lists"),
         (f"{PYPROJECT}_.env.COSMO_ISOLATD = 1", "is no setting; did you mean COSMO_ISOLATED?"),
-        (f"{OURS}COSMO_VERSION = '4.0.2'\nCOSMO_URL = 'x'", "both name an interpreter; set one of"),
-        (f"{OURS}DIR_SITE = '$NOWHERE'", r"DIR_SITE .*\$NOWHERE"),
-        (f"{OURS}DIR_SITE = '$DIR_SITE'", r"DIR_SITE .*\$DIR_SITE.* itself"),
-        (f"{OURS}DIR_SITE = 'a\\u0000b'".replace("'", '"'), "DIR_SITE"),
-        (f"{OURS}PKG = '{'a' * 300}'", "a" * 300),
-        (f"{OURS}PKG = 0x{'f' * 9000}", ""),
-        (f"{OURS}PKG = {'[' * 100_000}", "pyproject.toml is not valid TOML"),
-        (
-            f"{OURS}A0 = 'aa'\nPKG = '$A40'\n"
-            + "".join(f"A{number + 1} = '$A{number}$A{number}'\n" for number in range(40)),
-            r"PKG .*\$A40",
-        ),
-        (f"{OURS}PKG = 'hello'\nCOSMO_URL = '~nobody-of-that-name/python'", "home directory"),
-        (f"{OURS}COSMO_PROJECT = 'nowhere'", "COSMO_PROJECT='nowhere' .*: no such folder"),
-        (
-            f"{OURS}PKG = 'hello'\nCOSMO_ARGS = '-m a ...'\nCOSMO_ENTRY = 'a:b'",
-            "COSMO_ARGS and COSMO_ENTRY both",
-        ),
-        (
-            f"{OURS}PKG = 'hello'\nCOSMO_ENTRY = '*'\nCOSMO_OUT = 'a'",
-            "COSMO_OUT=a cannot name several",
-        ),
-        *((f"{OURS}{name} = 1", f"{name} .* is no longer a setting: ") for name in STRUCK),
+        ("COSMO_VERSION = '4.0.2'\nCOSMO_URL = 'x'", "both name an interpreter; set one of"),
+        ("COSMO_PRUNE = '$NOWHERE'", r"COSMO_PRUNE .*\$NOWHERE"),
+        ("COSMO_PRUNE = '$COSMO_PRUNE'", r"COSMO_PRUNE .*\$COSMO_PRUNE.* itself"),
+        (f"A0 = 'aa'\nCOSMO_PRUNE = '$A40'\n{DOUBLING}", r"COSMO_PRUNE .*\$A40"),
+        ('DIR_SITE = "a\\u0000b"', "DIR_SITE"),
+        (f"COSMO_PRUNE = 0x{'f' * 9000}", "digits"),
+        ("COSMO_ARGS = '-m a ...'\nCOSMO_ENTRY = 'a:b'", "COSMO_ARGS and COSMO_ENTRY both"),
+        ("COSMO_ENTRY = '*'\nCOSMO_OUT = 'a'", "COSMO_OUT=a cannot name several"),
+        *((f"{name} = 1", f"{name} .*cosmo.env.* is no longer a setting: ") for name in STRUCK),
     ],
 )
 def test_a_pyproject_that_cannot_be_used_is_one_line(load: Load, text: str, wrong: str) -> None:
     with pytest.raises(RecipeError, match=wrong) as stopped:
-        load(text)
+        load(text if text[0] == "[" else OURS + text, PKG="hello")
     assert "\n" not in str(stopped.value.message)
-
-
-def test_what_was_struck_is_refused_in_the_environment_too(load: Load) -> None:
-    assert {"COSMO_SLIM", "COSMO_COMPRESS", "COSMO_KEEP", "COSMO_SHA256"} == set(STRUCK)
-    for name in STRUCK:
-        with pytest.raises(RecipeError, match=f"^{name} .environment. is no longer"):
-            load(**{name: ""})
 
 
 REFUSED = r"""
 PKG              ∅  a;b  ../x  -x  a b  a..b  .a  1a  a␤b  python  Lib  zip  download.x  nowhere
-DIR_SITE         ∅  /  /tmp/Lib/site-packages  ../Lib/site-packages  Lib/site-packages
-DIR_SITE         dist/../../x/Lib/site-packages  inner/../dist/Lib/site-packages
-DIR_SITE         ./Lib/site-packages  dist/cosmo/site-packages  dist/cosmo
-DIR_SITE         src/hello/Lib/site-packages  link/Lib/site-packages
+DIR_SITE         ∅  /  /tmp/Lib/site-packages  ../Lib/site-packages  Lib/site-packages  dist/cosmo
+DIR_SITE         dist/../../x/Lib/site-packages  in/../dist/Lib/site-packages  dist/site-packages
+DIR_SITE         src/hello/Lib/site-packages  link/Lib/site-packages  ./Lib/site-packages
 DIR_SITE         sources/x/Lib/site-packages  outside/Lib/site-packages
 COSMO_URL        ∅  ftp://host/python  http:///python  nowhere  src  http://host/a b
 COSMO_URL        http://[/python  file://host/python  https://a/python https://b/python
 COSMO_ZIP_URL    gopher://host/zip
 COSMO_PRUNE      -TT 'rm -rf ~'  @list  ''  '
 COSMO_VERSION    ∅  4  v4.0.2  4.0.2/x  ../4.0
-COSMO_ISOLATED   maybe
+COSMO_ISOLATED   maybe  2
 COSMO_ARGS       ∅  -m 'a␤b' ...  -c '' ...  -c 'print(1)\nprint(2)'  -c 'x
 COSMO_PROJECT    nowhere  ∅  src/hello/__init__.py
 COSMO_SCRIPT     nowhere.py  ∅  src
 COSMO_SRC        nowhere  ..  /tmp  up
 COSMO_DEPS       ∅  nowhere.txt  src
-COSMO_ENTRY      nowhere  ∅
+COSMO_ENTRY      nowhere
 COSMO_INCLUDE    /abs  ..  ../x  a/../../x  .  ''  '
 COSMO_EXCLUDE    /abs  ''  a[b]  'a\b'  'a␤b'  '
 COSMO_OPTIMIZE   3  ∅
-COSMO_SOURCE     maybe
 COSMO_SMOKE      '
+COSMO_SLIM       ∅  1
 SOURCE_DATE_EPOCH  ∅  now  -5  1e9  1700000000; id  999999999999999999999999999999
 COSMO_OUT        ∅  /x  ../x  dist/../../x  src  src/  .  up/x
 COSMO_OUT        dist/cosmo/python  dist/cosmo/Lib/x  dist/cosmo/.args  dist/cosmo/x.zip
 """
-"""Settings, and values that none of them can have; ∅ stands for no text, ␤ for a newline."""
+"""Values that no setting can have; ∅ stands for no text, ␤ for a newline."""
 
 
 @pytest.mark.parametrize(
@@ -212,52 +176,45 @@ COSMO_OUT        dist/cosmo/python  dist/cosmo/Lib/x  dist/cosmo/.args  dist/cos
         for value in re.split("  +", row)[1:]
     ],
 )
-def test_a_bad_value_is_refused_in_one_line_that_names_it(
-    load: Load, tmp_path: Path, name: str, value: str
-) -> None:
+def test_a_bad_value_is_named(load: Load, tmp_path: Path, name: str, value: str) -> None:
     (tmp_path / "outside").mkdir()
     for link, to in {"link": "/", "up": "..", "sources": "src", "outside/Lib": "/"}.items():
         (tmp_path / link).symlink_to(to)
     with pytest.raises(RecipeError) as stopped:
         load(**{name: value})
-    assert stopped.value.code == 1
-    assert str(stopped.value.message).startswith(f"cosmo: {name}")
-    assert "\n" not in str(stopped.value.message)
+    assert re.fullmatch(f"cosmo: {name}.*", str(stopped.value.message))
 
 
 def test_a_path_begins_where_the_command_runs_or_in_the_project(load: Load, tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     file = tmp_path / "x/a b"
-    file.write_text("")
+    file.touch()
     for value in ("a b", "../x/a b", str(file), file.as_uri(), "~/x/a b"):
-        loaded = load(cwd="x", COSMO_URL=value)
-        assert (tmp_path / "x" / loaded.settings.url).resolve() == file
-    text = f"{OURS}PKG = 'hello'\nCOSMO_URL = 'x/a b'\nCOSMO_DEPS = 'x/a b'"
-    assert load(text, cwd="src").settings.url == str(file)
-    assert load(text, cwd="src").settings.deps == "x/a b"
-    assert load(cwd="x", COSMO_DEPS="a b").settings.deps == "x/a b"
+        assert Path(load(cwd="x", COSMO_URL=value).settings.url).resolve() == file
+    settings = load(f"{PYPROJECT}_.env.COSMO_URL = 'x/a b'", "x", COSMO_DEPS="a b").settings
+    assert (settings.url, settings.deps) == (str(file), "x/a b")
 
 
 def test_settings_are_printed_with_their_origins_and_explained(project: Project) -> None:
     shown = project.succeed("cosmo.settings", "--explain", COSMO_SOURCE="1").stdout
-    assert re.search(r"(?m)^PKG +hello +\[tool.ds.scripts\] _.env$", shown)
-    assert re.search(r"(?m)^COSMO_SOURCE +1 +environment$", shown)
+    row = r"PKG +hello +\[tool.ds.scripts\] _.env$.*^COSMO_SOURCE +1 +environment"
+    assert re.search(f"(?ms)^{row}$", shown)
     assert "    1 takes what is in the user's cache and asks no server for anything\n" in shown
     rows = json.loads(project.succeed("cosmo.settings", "--json").stdout)
     assert [row["name"] for row in rows] == list(TABLE)
     assert rows[0] == {"name": "PKG", "value": "hello", "source": ARTICLE}
-    assert rows[3] == {"name": "COSMO_VERSION", "value": None, "source": "not set"}
+    assert rows[3]["value"] is None
 
 
 def test_the_documents_tell_every_setting() -> None:
     text = "".join(path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
-    for name, setting in TABLE.items():
-        default, meaning = setting.metadata["default"], setting.metadata["meaning"]
-        assert f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" in text
+    for one in (setting.metadata for setting in TABLE.values()):
+        default = f"`{one['default']}`" if one["default"] else ""
+        assert f"| `{one['name']}` | {default} | {one['meaning']} |" in text
 
 
 def test_a_reader_that_stops_early_is_no_error(project: Project) -> None:
-    for words in ("cosmo.settings", "cosmo.settings --json", "cosmo.cache"):
+    for words in ("cosmo.settings --json", "cosmo.cache"):
         line = f"{shlex.join(INVOKE)} {words} | true"
         done = run(["sh", "-c", line], project.environment(PYTHONUNBUFFERED="1"), project.path)
         assert (done.stdout, done.stderr) == ("", "")

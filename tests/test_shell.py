@@ -20,25 +20,14 @@ from pathlib import Path
 import pytest
 
 from mirror import Mirror
+from processes import begin, find_processes, wait_for_processes
 from projects import INVOKE, Project, run
-
-
-def find_processes(project: Project) -> dict[int, str]:
-    """Find the processes whose current directory is in the project; return their commands."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if f"{(path / 'cwd').readlink()}/".startswith(f"{project.path}/"):
-                found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
-    return found
 
 
 @pytest.fixture(autouse=True)
 def _end_processes(project: Project) -> Iterator[None]:
-    """End what a failed test leaves behind."""
     yield
-    for number in find_processes(project):
-        os.kill(number, signal.SIGKILL)
+    wait_for_processes(project.path, 0)
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -55,15 +44,7 @@ def begin_to_wait(project: Project, first: str = "") -> tuple[subprocess.Popen[s
     main = f"import os, signal, time\n{first}open({str(sign)!r}, 'w')\n"
     main += f"while os.path.exists({str(gate)!r}): time.sleep(0.01)\nprint('waited')\n"
     project.write("src/hello/__main__.py", main)
-    build = subprocess.Popen(
-        [*INVOKE, "cosmo"],
-        cwd=project.path,
-        env=project.environment(COSMO_SMOKE=""),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        start_new_session=True,
-    )
+    build = begin([*INVOKE, "cosmo"], project.environment(COSMO_SMOKE=""), project.path)
     wait_until(sign.exists)
     return build, gate
 
@@ -77,7 +58,7 @@ def test_other_builds_stop_while_a_line_runs_also_of_a_killed_build(project: Pro
     build.wait()
     assert "in use by another build" in project.refused()
     gate.unlink()
-    wait_until(lambda: not find_processes(project))
+    wait_until(lambda: not find_processes(project.path))
     project.package()
     assert project.says() == "waited\n"
 
@@ -97,7 +78,7 @@ def test_signal_ends_a_line_and_all_it_started(project: Project, name: str, firs
     assert [line for line in err.splitlines() if line.startswith("cosmo: ")] == [
         f"cosmo: interrupted by {name}; what a build made before is whole; run it again"
     ]
-    assert find_processes(project) == {}
+    assert find_processes(project.path) == {}
     assert project.executable.read_bytes() == before
     gate.unlink()
     assert project.package().read_bytes() != before
@@ -114,7 +95,7 @@ def test_hosts_signal_handlers_are_restored(project: Project) -> None:
 def test_line_that_takes_too_long_is_ended_with_all_it_started(project: Project) -> None:
     project.write("src/hello/__main__.py", "import time\ntime.sleep(300)\n")
     assert "it took longer than 9 seconds" in project.refused("-T", "9", "cosmo", COSMO_SMOKE="")
-    assert find_processes(project) == {}
+    assert find_processes(project.path) == {}
 
 
 def test_persons_invoke_settings_hide_no_error(project: Project) -> None:

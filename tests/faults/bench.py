@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from mirror import PYTHON, Mirror
+from processes import begin, wait_for_processes
 from projects import INVOKE, PHASES, Done, Project, start
-
-MARK = "FAULT_BENCH"  # in the environment of all that a build starts, with the bench's folder
 
 
 class Bench:
@@ -28,9 +25,8 @@ class Bench:
     is a file that fills a disk; `orphans` allows that lines outlive their build.
     """
 
-    wanted: ClassVar[dict[str, bytes]] = {}  # what the changed program makes, by the bench's kind
+    wanted: ClassVar[dict[str, bytes]] = {}  # what the changed program makes, by kind
     lines: ClassVar[dict[str, dict[str, list[int]]]] = {}  # the numbers of each phase's lines
-
     prefix: Sequence[str] = ()
     root, ballast, before, orphans = "", "", b"", False
 
@@ -43,8 +39,8 @@ class Bench:
         self.files = dict(self.mirror.files)
         self.fault, self.path = self.home / "fault", self.home / "fault/bin"
         self.path.mkdir(parents=True, exist_ok=True)
-        url = self.mirror.address
-        self.settings = {"COSMO_URL": url + PYTHON, "COSMO_ZIP_URL": f"{url}/pub/cosmos/bin/zip"}
+        zip_url = f"{self.mirror.address}/pub/cosmos/bin/zip"
+        self.settings = {"COSMO_URL": self.mirror.python, "COSMO_ZIP_URL": zip_url}
 
     def change(self, word: str = "two") -> None:
         """Let the program print this word."""
@@ -78,45 +74,20 @@ class Bench:
     def environment(self, **settings: str) -> dict[str, str]:
         """Return the environment of `invoke`."""
         env = self.project.environment(**{**self.settings, **settings})
-        return {**env, "PATH": f"{self.path}{os.pathsep}{env['PATH']}", MARK: str(self.fault)}
+        return {**env, "PATH": f"{self.path}{os.pathsep}{env['PATH']}"}
 
     def begin(self, words: str = "cosmo", **settings: str) -> subprocess.Popen[str]:
-        """Start `invoke` in a session of its own."""
-        self.before = self.content()
-        return subprocess.Popen(
-            [*self.prefix, *INVOKE, *words.split()],
-            cwd=self.project.path,
-            env=self.environment(**settings),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+        """Start `invoke`."""
+        self.before, line = self.content(), [*self.prefix, *INVOKE, *words.split()]
+        return begin(line, self.environment(**settings), self.project.path)
 
     def end(self, process: subprocess.Popen[str]) -> Done:
         """Wait for `invoke`, and for lines that may outlive it; no other process may be left."""
-        end = time.monotonic() + 120
         try:
             out, err = process.communicate(timeout=120)
-            end = time.monotonic() + (30 if self.orphans else 1)
         finally:
-            while left := self.find_processes():
-                if process.poll() is None or time.monotonic() > end:
-                    for number in left:
-                        os.kill(number, signal.SIGKILL)
-                    raise AssertionError(left)
-                time.sleep(0.02)
+            wait_for_processes(self.project.path, 1 + 30 * self.orphans)
         return Done(process.args, process.returncode, out, err)
-
-    def find_processes(self) -> dict[int, str]:
-        """Find the processes with the mark of this bench; return their commands."""
-        mark, found = f"{MARK}={self.fault}".encode(), {}
-        for path in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # one that has ended since
-                if mark in (path / "environ").read_bytes().split(b"\0"):
-                    found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
-        return found
 
     def build(self, words: str = "cosmo", **settings: str) -> Done:
         """Change the program, and package it."""
@@ -158,7 +129,9 @@ class Bench:
 
     def check_success(self, done: Done) -> None:
         """Check that a build succeeded."""
-        others = [line for line in done.stderr.splitlines() if not line.startswith(PHASES)]
+        others = [
+            line for line in done.stderr.splitlines() if not line.startswith((*PHASES, "cosmo "))
+        ]
         assert (done.returncode, others, self.output()) == (0, [], "two"), done
 
     def recover(self, seen: str, executable: str) -> None:
@@ -174,11 +147,10 @@ class Bench:
                 self.mirror.files[path] = good._replace(modified=given.modified + 1)
         self.check_success(self.end(self.begin()))
         assert self.content() == self.wanted.setdefault(self.kind, self.content())
-        fault, _, case = self.request.node.name.partition("[")
-        seen = re.sub(rf"\S*{self.home}/|(?<=127\.0\.0\.1):\d+", "", seen)
-        row = (fault[5:].replace("_", " "), case[:-1], seen, executable, "ok")
-        record = self.request.getfixturevalue("record_property")
-        record("fault", [text.replace("|", "/")[:110] for text in row])
+        test, _, case = self.request.node.name[5:].partition("[")
+        seen = re.sub(rf"\S*{self.home}/|(?<=127\.0\.0\.1):\d+", "", seen).replace("|", "/")
+        row = (test.replace("_", " "), case[:-1], seen[:110], executable, "ok")
+        self.request.getfixturevalue("record_property")("fault", row)
 
 
 @contextmanager

@@ -6,166 +6,59 @@ taken, the real `invoke cosmo` runs, and what it makes is started from elsewhere
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import os
 import re
-import shlex
 import shutil
-import stat
-import subprocess
+import zipfile
 import zlib
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
 
-from hostile import THEMES, TOUCHED, Case, cases, toml_rows
+from hostile import THEMES, TOUCHED, Case, draw_case, toml_rows
 from mirror import Mirror
-from projects import INVOKE, PHASES, ROOT, run
-from recipes.phases import IGNORED_DIRS, IGNORED_FILES
-from recipes.project import Project as Packaged
-from recipes.project import load_project
+from projects import INVOKE, PHASES, ROOT, Done, run
+from recipes.fetch import file_sha256
+from recipes.project import Project, load_project
 from recipes.shell import RecipeError
 
 pytestmark = pytest.mark.faults
-EVERY = settings(derandomize=True, deadline=None, suppress_health_check=[*HealthCheck])
-EACH = 256  # cases of a theme
-BUILT = 40  # cases of a theme that go through `invoke` because their settings are taken
-SHOWN = 32  # of so many cases that are refused at once, one is put to `invoke` too
-ENDS = ("built", "stopped by a phase", "refused", "as invoke shows")
+EACH, BUILT, SHOWN = 200, 30, 32
+"""Cases of a theme; those that may run `invoke`; of so many that are refused, one runs it too."""
+
 WORDS = ("one", "two words", "$(touch pwned)", "")  # what an executable is started with
-Snapshot = dict[str, tuple[str, int, str]]  # of a path: its kind, its mode, and what it holds
+IGNORED = ("*.egg-info", ".DS_Store", "*~", ".#*", "#*#", ".*.sw[op]")
+CLOSED = "http://127.0.0.1:9/"
+TASKS = b"from recipes import ns\n"
 
 
-def listing(folder: str, ignored: tuple[str, ...] = ("__pycache__",)) -> list[str]:
-    """What is in a folder of the program: its modules by name, its data with a checksum."""
-    rows = set()
-    for here, _, files in os.walk(folder, followlinks=True):
-        for file in files:
-            path = os.path.join(here, file)
-            inside = os.path.relpath(path, folder)
-            hidden = any(fnmatchcase(part, p) for part in inside.split("/") for p in ignored)
-            stem, suffix = os.path.splitext(inside)  # noqa: PTH122 - a path as text
-            if hidden or not os.path.isfile(path):
-                continue
-            if suffix in (".py", ".pyc"):
-                rows.add(f"{stem!a} is a module")
-                continue
-            with open(path, "rb") as data:  # noqa: PTH123 - it runs in the executable too
-                rows.add(f"{inside!a} {zlib.crc32(data.read())}")
-    return sorted(rows)
-
-
-PROGRAM = f"""\
-import os
+PROGRAM = """\
 import sys
-import zlib
-from fnmatch import fnmatchcase
-
-
-{inspect.getsource(listing)}
 
 def main():
-    "Say how it was started, and what it brought."
+    "Say how it was started."
     print(ascii(sys.argv[1:]), __debug__, main.__doc__ is None, sys.flags.isolated)
-    if __name__.endswith("words"):
-        print("\\n".join(listing(os.path.dirname(os.path.abspath(__file__)))))
 
 
 class held:
     main = staticmethod(main)
 """
-
 MODULE = f"{PROGRAM}\n\nif __name__ == '__main__':\n    main()\n"
-
-CLOSED = "http://127.0.0.1:9/"
-VARIABLES = f"""
-    http_proxy={CLOSED} https_proxy={CLOSED} all_proxy={CLOSED} no_proxy=127.0.0.1 LANG=C.UTF-8
-    PATH={os.environ["PATH"]} PYTHONPATH={ROOT} UV_DEFAULT_INDEX={CLOSED} UV_HTTP_RETRIES=0
-    UV_NO_CONFIG=1 UV_OFFLINE=1 UV_PYTHON_DOWNLOADS=never
-"""
 
 
 class Place(NamedTuple):
-    """Where a case happens: its project, what is around it, and what its values stand for."""
+    """Where a case happens: its project, what is around it, its package, its environment."""
 
     around: Path
     root: Path
     package: Path
     environ: dict[str, str]
     start: Path
-    values: dict[str, str]
-
-    def fill(self, text: str) -> str:
-        """A text, with the names in it replaced by what they stand for."""
-        for name, meaning in self.values.items():
-            text = text.replace(name, meaning)
-        return text
-
-
-def make_place(around: Path, case: Case, meanings: dict[str, str]) -> Place:
-    """Make the project and its surroundings, but for files that cannot have their names."""
-    for name in ("bait/Lib/site-packages", "home", "tmp", "away", "parent/near", "cache"):
-        (around / name).mkdir(parents=True)
-    for name in ("bait/keep", "bait/own.py", "bait/Lib/site-packages/x.py", "bait.txt", "parent/x"):
-        (around / name).write_text("keep = 1\n")
-    (around / "parent/tasks.py").write_text("from recipes import ns\n")
-    root = around / "parent" / case.folder
-    parts = case.pkg.split(".")
-    unusable = "\0" in case.pkg or any(part in ("", "..") or len(part) > 255 for part in parts)
-    if unusable or case.pkg.startswith("/") or ".." in case.pkg.split("/"):
-        parts = ["hello"]
-    values = {"@BAIT@": str(around / "bait"), "@CACHE@": str(around / "cache"), **meanings}
-    values.update({"@PKG@": os.path.join(case.place, *parts), "#PROGRAM#": MODULE})
-    package = root.joinpath(case.place, *parts)
-    place = Place(around, root, package, {}, root, values)
-    environ = {name: place.fill(value) for name, value in case.environ.items()}
-    if case.pyproject is not None or not case.has("COSMO_URL"):
-        environ.setdefault("COSMO_URL", meanings["@PYTHON@"])
-    folders = f"HOME={around}/home UV_CACHE_DIR={around.parent}/uv TMPDIR={around / 'tmp'}"
-    place.environ.update(re.findall(r"(\w+)=(\S*)", f"{VARIABLES} {folders}"), **environ)
-    root.mkdir()
-    (root / "tasks.py").write_text("from recipes import ns\n")
-    (root / "to-keep").write_text("the user's own\n")
-    content = "[tool.ds.scripts]\n"
-    content += "".join(f"_.env.{row}\n" for row in toml_rows(case.article))
-    for head, table in (("tool.cosmo.env", case.ours), ("project", case.project)):
-        content += "\n".join([f"[{head}]", *toml_rows(table), ""]) if table else ""
-    content = place.fill(content)
-    write(root / "pyproject.toml", content.encode() if case.pyproject is None else case.pyproject)
-    links = {root / place.fill(path): place.fill(to) for path, to in case.links.items()}
-    for path, to in links.items():
-        if path.name not in ("src", "hello"):
-            write(path, link=to)
-    with suppress(FileExistsError):
-        (root / "link").symlink_to(place.values["@BAIT@"])
-        (root / "near").symlink_to("../near")
-    if case.form == "module":
-        write(package.with_name(f"{package.name}.py"), MODULE.encode())
-    else:
-        write(package / "__init__.py", b"")
-        write(package / "words.py", PROGRAM.encode())
-        for folder in package.parents:
-            if root / case.place in folder.parents:
-                write(folder / "__init__.py", b"")
-        if case.form != "function":
-            write(package / "__main__.py", b"from .words import main\n\nmain()\n")
-    for file, data in case.files.items():
-        write(package / file, data)
-    for file, data in case.more.items():
-        write(root / file, os.fsencode(place.fill(os.fsdecode(data))))
-    for path, to in links.items():
-        if path.name in ("src", "hello") and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-            write(path, link=to)
-    return place._replace(start=root / case.start if (root / case.start).is_dir() else root)
 
 
 def write(path: Path, content: bytes = b"", link: str = "") -> None:
@@ -181,170 +74,214 @@ def write(path: Path, content: bytes = b"", link: str = "") -> None:
                 file.write(content)
 
 
-def snapshot(folder: Path) -> Snapshot:
-    entries = {}
-    for here, folders, files in os.walk(folder):
-        for path in (os.path.join(here, name) for name in (*folders, *files)):
-            mode, held = os.lstat(path).st_mode, ""
-            if stat.S_ISLNK(mode):
-                held = os.readlink(path)  # noqa: PTH115 - the text of the link
-            elif stat.S_ISREG(mode):
-                held = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            entries[path] = (stat.filemode(mode)[0], stat.S_IMODE(mode), held)
+def make_place(around: Path, case: Case, values: dict[str, str]) -> Place:
+    """Make the project and its surroundings, except files that cannot have their names."""
+    bait, root, parts = around / "bait", around / "parent" / case.folder, case.pkg.split(".")
+    if re.search(r"\0|/|^\.|\.\.|\.$|^$", case.pkg) or max(map(len, parts)) > 255:
+        parts = ["hello"]
+    package = root.joinpath(case.place, *parts)
+    places = {"@BAIT@": str(bait), "@CACHE@": str(around / "cache"), **values}
+    places.update({"@PKG@": os.path.join(case.place, *parts), "#PROGRAM#": MODULE})
+
+    def fill(text: str) -> str:
+        return re.sub("@[A-Z0-9]+@|#PROGRAM#", lambda name: places.get(name[0], name[0]), text)
+
+    environ = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "UV_DEFAULT_INDEX"), CLOSED)
+    environ.update(no_proxy="127.0.0.1", LANG="C.UTF-8", PATH=os.environ["PATH"], UV_OFFLINE="1")
+    environ.update(PYTHONPATH=str(ROOT), HOME=str(around / "home"), TMPDIR=str(around / "temp"))
+    if case.pyproject is not None or "COSMO_URL" not in {**case.ours, **case.article}:
+        environ["COSMO_URL"] = values["@PYTHON@"]
+    environ.update({name: fill(str(value)) for name, value in case.environ.items()})
+    for name in ("keep", "Lib/site-packages/x.py", "../home/x", "../temp/x", "../away/x"):
+        write(bait / name, b"keep = 1\n")
+    for path in (root / "tasks.py", root / "to-keep", root.parent / "tasks.py"):
+        write(path, TASKS)
+    heads = {"tool.cosmo.env": toml_rows(case.ours), "project": toml_rows(case.project)}
+    heads["tool.ds.scripts"] = [f"_.env.{row}" for row in toml_rows(case.article)]
+    content = "\n".join("\n".join([f"[{head}]", *rows]) for head, rows in heads.items() if rows)
+    toml = fill(content).encode() if case.pyproject is None else case.pyproject
+    write(root / "pyproject.toml", toml)
+    for name, to in {**case.links, "link": "@BAIT@", "near": "../home"}.items():
+        write(root / fill(name), link=fill(to))
+    for folder in [] if case.form == "module" else [package, *package.parents]:
+        if root / case.place in folder.parents:
+            write(folder / "__init__.py")
+    if case.form == "module":
+        write(package.with_name(f"{package.name}.py"), MODULE.encode())
+    elif case.form == "package":
+        write(package / "__main__.py", b"from .words import main\n\nmain()\n")
+    files = {} if case.form == "module" else {"words.py": PROGRAM.encode(), **case.files}
+    for path, data in [*((package / name, data) for name, data in files.items())]:
+        write(path, data)
+    for name, data in case.more.items():
+        write(root / name, os.fsencode(fill(os.fsdecode(data))))
+    start = root / case.start if (root / case.start).is_dir() else root
+    return Place(around, root, package, environ, start)
+
+
+def take_snapshot(folder: Path) -> dict[str, tuple[int, object]]:
+    """Note the mode of each path, the content of each file, and where each link leads."""
+    entries: dict[str, tuple[int, object]] = {}
+    for path in folder.rglob("*"):
+        content = str(path.readlink()) if path.is_symlink() else None
+        content = file_sha256(path) if content is None and path.is_file() else content
+        entries[str(path)] = (path.lstat().st_mode, content)
     return entries
 
 
-def see_unchanged(place: Place, before: Snapshot, s: Packaged | None) -> None:
-    """See that only the build folder, the cache, `__pycache__` and an APE's `.ape…` changed."""
-    allowed = [str(place.root / "__pycache__"), str(place.around / "parent/__pycache__")]
-    if s is not None:
-        build = Path(os.path.normpath(place.start / s.build)).resolve()
+def check_unchanged(place: Place, before: dict[str, tuple[int, object]], p: Project | None) -> None:
+    """Check that only the build folder, the cache, `__pycache__` and an APE's `.ape…` changed."""
+    allowed = [f"{place.root}/__pycache__", f"{place.root.parent}/__pycache__"]
+    if p is not None:
+        build = p.path(p.build).resolve()
         assert place.root in build.parents, "it is inside the project"
         assert build not in (place.package, *place.package.parents), "it holds no sources"
         cache = place.environ.get("XDG_CACHE_HOME", "")
         cache = cache if os.path.isabs(cache) else f"{place.environ['HOME']}/.cache"
-        allowed += [str(build), os.path.join(cache, "cosmo-recipes")]
-        allowed += [os.path.normpath(place.start / made.path) for made in s.executables]
-    after = snapshot(place.around)
+        allowed += [str(build), f"{cache}/cosmo-recipes"]
+        allowed += [str(p.path(p.settings.out))] if p.settings.out else []
+    after = take_snapshot(place.around)
     assert not [path for path in after if path.endswith(f"/{TOUCHED}")]
     for path in {path for path, _ in before.items() ^ after.items()}:
-        new_folder = path not in before and after[path][0] == "d"
-        assert re.fullmatch(rf"{place.around}/(home|tmp)/\.ape[^/]*", path) or any(
-            f"{path}/".startswith(f"{other}/") or (new_folder and other.startswith(f"{path}/"))
+        is_new_folder = path not in before and Path(path).is_dir()
+        assert re.fullmatch(rf"{place.around}/(home|temp)/\.ape[^/]*", path) or any(
+            f"{path}/".startswith(f"{other}/") or (is_new_folder and other.startswith(f"{path}/"))
             for other in allowed
         ), f"{path!r} changed: {before.get(path)} -> {after.get(path)}"
 
 
-def lines(text: str) -> list[str]:  # as a terminal shows them
+def split_lines(text: str) -> list[str]:
+    """Split a text as a terminal does."""
     return re.split("[\n\r\v\f]", text.removesuffix("\n"))
 
 
-def see_stopped(done: subprocess.CompletedProcess[str]) -> str:
-    """See that a command ended with one line of ours, behind those of a tool that failed."""
-    *before, last = lines(done.stderr)
-    assert (done.returncode, done.stdout) == (1, ""), done
-    assert last.startswith("cosmo: "), done
+def check_stopped(done: Done) -> str:
+    """Check that a command ended with one line of ours, behind those of a tool that failed."""
+    *before, last = split_lines(done.stderr)
+    assert (done.returncode, done.stdout, last[:7]) == (1, "", "cosmo: "), done
     assert not [line for line in before if line.startswith("cosmo: ")], done
     assert "Traceback" not in done.stderr.partition("\nsmoke ")[0], done
     return last
 
 
-def expected_output(place: Place, case: Case, s: Packaged, interpreter: Path) -> str:
-    given = {**case.article, **case.ours, **place.environ}
+def describe(name: str, crc: int) -> str:
+    """Describe a file of the program: a module by its name, data by its checksum too."""
+    return (
+        re.sub(r"\.pyc?$", " is a module", name)
+        if name.endswith((".py", ".pyc"))
+        else f"{name} {crc}"
+    )
 
-    def setting(name: str) -> str:
-        value = given.get(name, "")
-        return str(int(value) if isinstance(value, bool) else value)
 
-    own, args = setting("COSMO_ARGS") if "COSMO_ARGS" in given else None, [*WORDS]
-    if own is not None and "hello" not in own:
-        lines = shlex.split(own)
-        words = [*(lines[:-1] if lines[-1] == "..." else lines), *args]
-        environ = {**place.environ, "PYTHONPATH": str(place.package.parent)}
-        return run(["sh", str(interpreter), *words], environ, place.around / "away").stdout
-    level = int(setting("COSMO_OPTIMIZE") or 0)
-    faithful = s.value("PKG").source == "[tool.ds.scripts] _.env"
-    isolated = setting("COSMO_ISOLATED").lower() in ("1", "true", "yes", "on")
-    isolated = isolated or ("COSMO_ISOLATED" not in given and not faithful)
-    if own is not None:
-        isolated, level = "-I" in own, level if not s.get("COSMO_SOURCE") else 0
-        args = [*shlex.split(own.partition("hello")[2])[:-1], *args]
-    text = f"{args!a} {level == 0} {level == 2} {int(isolated)}\n"
-    if case.form == "module" or s.script or s.source.suffix == ".py":
-        return text
-    patterns = shlex.split(setting("COSMO_EXCLUDE"))
-    for row in listing(str(place.package), IGNORED_DIRS + IGNORED_FILES):
-        name = row.rpartition("' ")[0][1:] + (".py" if row.endswith(" is a module") else "")
-        path = Path(place.package.name, name)
-        paths = (path, *path.parents)
-        if not any(fnmatchcase(str(part), pattern) for part in paths for pattern in patterns):
-            text += f"{row}\n"
-    return text
+def expected_files(place: Place, p: Project) -> set[str]:
+    """Describe the files of the program's package that go in."""
+    rows = set()
+    for here, _, files in os.walk(place.package, followlinks=True):
+        for path in (Path(here, file) for file in files):
+            name = path.relative_to(place.package.parent)
+            removed = p.way == "copy" and re.search(r"\.(so|pyd|dylib)$|\.so\.", path.name)
+            ignored = [fnmatchcase(one, pattern) for one in name.parts[1:] for pattern in IGNORED]
+            ignored += [
+                fnmatchcase(str(one), q)
+                for one in [name, *name.parents]
+                for q in p.settings.exclude
+            ]
+            if path.is_file() and not removed and not any(ignored):
+                rows.add(describe(str(name), zlib.crc32(path.read_bytes())))
+    return rows
+
+
+def packed_files(executable: Path, package: Path) -> set[str]:
+    """Describe the files of the program's package in an executable."""
+    rows = set()
+    for info in zipfile.ZipFile(executable).infolist():
+        name = info.filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+        parts = os.fsdecode(name).partition(f"/{package.name}/")
+        if parts[1] and "__pycache__" not in parts[2] and not info.is_dir():
+            rows.add(describe(f"{package.name}/{parts[2]}", info.CRC))
+    return rows
+
+
+def expected_output(place: Place, p: Project, interpreter: Path) -> str:
+    """Return what the program prints where it was packaged with these settings."""
+    s, args, level, isolated = p.settings, [*WORDS], p.settings.optimize, p.settings.isolated
+    if s.args is not None and "hello" not in s.args:
+        words = [*(s.args[:-1] if s.args[-1] == "..." else s.args), *args]
+        return run(["sh", str(interpreter), *words], place.environ, place.around / "away").stdout
+    if s.args is not None:
+        isolated, level = "-I" in s.args, 0 if s.source else level
+        args = [*s.args[s.args.index("hello") + 1 : -1], *args]
+    return f"{args!a} {level == 0} {level == 2} {int(isolated)}\n"
 
 
 def try_case(place: Place, case: Case, interpreter: Path, full: bool = False) -> str:
-    """See to all that must hold; what became of a case: nothing, if `full` and it is taken."""
-    before, command = snapshot(place.around), [*INVOKE, "cosmo"]
+    """Check all that must hold; return what became of a case, nothing if taken and `full`."""
+    before, line, message = take_snapshot(place.around), [*INVOKE, "cosmo"], ""
     clear = mock.patch.dict(os.environ, place.environ, clear=True)
-    try:
-        with pytest.MonkeyPatch.context() as patch, clear:
-            patch.chdir(place.start)
-            s = load_project()
-            s.check()
-    except RecipeError as error:
-        message = f"{error.code} {error.message}".removeprefix("1 ")
-        assert message.startswith("cosmo: ")
-        assert len(lines(message)) == 1, message
-        see_unchanged(place, before, None)
-        if zlib.crc32(repr(case).encode()) % SHOWN:
-            return "refused"
-        line = see_stopped(run(command, place.environ, place.start))
-        assert line.encode(errors="backslashreplace") == message.encode(errors="backslashreplace")
-        see_unchanged(place, before, None)
-        return "as invoke shows"
+    with pytest.MonkeyPatch.context() as patch, clear:
+        patch.chdir(place.start)
+        try:
+            p = load_project()
+        except RecipeError as error:
+            message = f"{error.code} {error.message}"
+    if message:
+        assert (message[:9], len(split_lines(message))) == ("1 cosmo: ", 1)
+        shown = not zlib.crc32(repr(case).encode()) % SHOWN
+        if shown:
+            last = check_stopped(run(line, place.environ, place.start))
+            assert last.encode(errors="replace") == message[2:].encode(errors="replace")
+        check_unchanged(place, before, None)
+        return "as invoke shows" if shown else "refused"
     if full:
         return ""
-    done = run(command, place.environ, place.start)
-    see_unchanged(place, before, s)
+    done = run(line, place.environ, place.start)
     if done.returncode:
-        see_stopped(done)
+        check_stopped(done)
+        check_unchanged(place, before, p)
         return "stopped by a phase"
-    said = [line for line in lines(done.stderr) if not line.startswith(PHASES)]
-    assert not said or "; trying the next\n" in done.stderr, done  # what wget said of a mirror
-    for made in s.executables:
-        start = ["sh", os.path.normpath(place.start / made.path), *WORDS]
-        shown = run(start, place.environ, place.around / "away")
-        assert shown.stdout == expected_output(place, case, s, interpreter), shown
-    see_unchanged(place, before, s)
+    assert not [one for one in split_lines(done.stderr) if not one.startswith(PHASES)], done
+    shown_names = re.findall(r"(?m)^\S.*$", done.stdout)
+    for name in [str(p.path(p.settings.out))] if p.settings.out else shown_names:
+        made = Path(os.path.normpath(place.start / name))
+        started = run(["sh", str(made), *WORDS], place.environ, place.around / "away")
+        assert started.stdout == expected_output(place, p, interpreter), started
+        if case.form != "module" and not p.script:
+            assert packed_files(made, place.package) == expected_files(place, p)
+    check_unchanged(place, before, p)
     return "built"
 
 
 ONCE_WRONG = {
-    "a link in the way of the loader": Case(links={"dist/cosmo/.ape-stand-in": "@BAIT@/keep"}),
-    "a newline in COSMO_OUT": Case(environ={"COSMO_OUT": "a\nb"}),
-    "a package named like a built-in module": Case(pkg="builtins"),
-    "a module named like an extension module": Case(pkg="math", form="module"),
-    "an entry that Python reads as another name": Case(
-        pkg="\ufb01sh", form="function", environ={"COSMO_ENTRY": "\ufb01sh.words:main"}
-    ),
-    "nothing left to start": Case(environ={"COSMO_EXCLUDE": "hello/__main__.py"}),
+    "packages": [Case(pkg="builtins"), Case(pkg="math", form="module"), Case(pkg="site")],
+    "folders": [
+        Case(links={"dist/cosmo/.ape-stand-in": "@BAIT@"}),
+        Case(environ={"COSMO_OUT": "a\nb"}),
+    ],
+    "starts": [
+        Case(pkg="\ufb01sh", form="function", environ={"COSMO_ENTRY": "\ufb01sh.words:main"})
+    ],
+    "patterns": [Case(environ={"COSMO_EXCLUDE": "hello/__main__.py"})],
 }
 
 
-@pytest.mark.parametrize("name", ONCE_WRONG)
-def test_what_went_wrong_once_stays_right(name: str, interpreter: Path, tmp_path: Path) -> None:
-    case = ONCE_WRONG[name]
-    case = replace(case, environ={"PKG": case.pkg, "COSMO_DEPS": "none", **case.environ})
-    place = make_place(tmp_path / "around", case, {"@PYTHON@": str(interpreter)})
-    assert try_case(place, case, interpreter) in ENDS
-
-
 @pytest.mark.parametrize("theme", THEMES)
-def test_whatever_is_given_it_builds_or_stops_with_one_line_and_harms_nothing(
+def test_any_input_is_built_or_stopped_by_one_line_and_harms_nothing(
     theme: str, interpreter: Path, mirror: Mirror, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    ends, known, whole = Counter[str](), set[str](), interpreter.read_bytes()
+    ends, whole = Counter[str](), interpreter.read_bytes()
     for name, content in {"python": whole, "torn": whole[:-70_000], "text": b"none"}.items():
         mirror.add(f"/{name}", content)
-    sha256 = hashlib.sha256(whole).hexdigest()
-    meanings = {"@PYTHON@": str(interpreter), "@MIRROR@": mirror.address, "@SHA256@": sha256}
-
-    @settings(EVERY, max_examples=EACH)
-    @given(case=cases(theme))
-    def tried(case: Case) -> None:
-        assume(case.key() not in known)
+    values = {"@PYTHON@": str(interpreter), "@SHA256@": file_sha256(interpreter)}
+    values["@MIRROR@"] = mirror.address
+    once_wrong = [
+        one for one in ONCE_WRONG.get(theme, []) if one.environ.setdefault("PKG", one.pkg)
+    ]
+    for case in [*once_wrong, *(draw_case(theme, number) for number in range(EACH))]:
+        place = make_place(tmp_path / "around", case, values)
         full = ends["built"] + ends["stopped by a phase"] >= BUILT
-        try:
-            place = make_place(tmp_path / "around", case, meanings)
-            end = try_case(place, case, interpreter, full)
-        finally:
-            shutil.rmtree(tmp_path / "around", ignore_errors=True)
-        known.add(case.key())
-        assume(end)
-        ends[end] += 1
-
-    tried()
-    assert sum(ends.values()) >= EACH
-    assert ends["built"] >= BUILT // 4
-    row = [theme, sum(ends.values()), *(ends[end] for end in ENDS)]
-    request.getfixturevalue("record_property")("any", row)
+        print(case)  # pytest shows it where this fails
+        ends[try_case(place, case, interpreter, full)] += 1
+        shutil.rmtree(tmp_path / "around", ignore_errors=True)
+    assert ends["built"] >= BUILT // 4, ends
+    row = [theme, EACH, *(ends[end] for end in ("built", "stopped by a phase", "refused"))]
+    request.getfixturevalue("record_property")("any", [*row, ends["as invoke shows"]])
