@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 33e897589ff823740414f2cbc7a0aff04df807fb58287a4f755c91418b0987b1
+# sha256 of all other lines: 182410e16f7a3fcddca8130b3cd6002375c4447883331cb48f79940435f1dac7
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -175,7 +175,8 @@ def deps(c: Context) -> None:
         if is_current(p):
             return
         base = None if p.options.force else cached_base(key)
-        sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
+        if kind != "none":
+            sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
         if base:
             sh.run(f"cp {quote(str(base))} {b}/.new/base.zip && chmod +x {b}/.new/base.zip")
             sh.run(f"cp {quote(str(base.with_suffix('.json')))} {b}/.new/notes.json")
@@ -2455,6 +2456,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+JUMP_CODES = {*dis.hasjrel, *dis.hasjabs}
+
 
 class StandIn(type):
     """The type of classes that stand for a module: what they hold and return is one too."""
@@ -2471,34 +2474,38 @@ class StandIn(type):
 
 
 class CompiledCode:
-    """The instructions of a code object, and where they do not run one after the other.
+    """The instructions of a code object, in which `__name__` counts as `__main__`.
 
-    What lies between two offsets of `skips` may not run. Between the first two of `ranges`, an
-    exception leads to the third. `__name__` counts as `__main__`.
+    `skips` are pairs of offsets between which code may not run. `ranges` are three: where it
+    starts and ends that an exception leads to a handler, and the handler.
     """
 
     def __init__(self, code: types.CodeType) -> None:
+        self.code = code
         self.steps = [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
-        self.code, self.skips, self.ranges, end = code, [], [], len(code.co_code)
+        self.skips: list[tuple[int, int]] = []
+        self.ranges: list[tuple[int, int, int]] = []
+        end = len(code.co_code)
         for index, step in enumerate(self.steps):
-            before = {str(one.argval) for one in self.steps[max(index - 3, 0) : index]}
             if step.opname.startswith("SETUP_"):  # before Python 3.11; since, there is a table
                 self.ranges.append((step.offset, step.argval, step.argval))
             elif step.opname.startswith("RETURN_"):
                 self.skips.append((step.offset, end))
-            elif step.opcode in {*dis.hasjrel, *dis.hasjabs} and not before >= {"__name__", "=="}:
-                self.skips.append((step.offset, step.argval))
+            elif step.opcode in JUMP_CODES:
+                before = {str(one.argval) for one in self.steps[max(index - 3, 0) : index]}
+                if not before >= {"__name__", "__main__", "=="}:
+                    self.skips.append((step.offset, step.argval))
         for entry in getattr(dis.Bytecode(code), "exception_entries", ()):
             self.ranges.append((entry.start, entry.end, entry.target))
-            # Since Python 3.12 handlers lie behind all else; before, a jump skips them.
-            self.skips += [(entry.target - 1, end)] * (sys.version_info >= (3, 12))
+            if sys.version_info >= (3, 12):  # handlers lie behind all else, and no jump skips them
+                self.skips.append((entry.target - 1, end))
 
     def is_certain(self, offset: int) -> bool:
         """Tell whether an instruction surely runs, and an ImportError in it is not caught."""
         places = [offset]
         for place in places:  # a handler may lie in the range of the next one
-            found = [target for start, end, target in self.ranges if start <= place < end]
-            places += [target for target in found if target not in places]
+            targets = [target for start, end, target in self.ranges if start <= place < end]
+            places += [target for target in targets if target not in places]
         is_skipped = any(start < offset < end for start, end in self.skips)
         return not is_skipped and not any(map(self.catches_import_error, places[1:]))
 
@@ -2515,16 +2522,17 @@ class CompiledCode:
             is_guard = any(one.argval in guards for one in loaded)
             return is_guard or self.catches_import_error(other.argval)
         if step.opname == "WITH_EXCEPT_START":
-            return bool({"suppress", *guards} & {*self.code.co_names})
+            return bool({"suppress", *guards}.intersection(self.code.co_names))
         return step.opname == "POP_TOP" and not loaded
 
     def is_called(self, index: int) -> bool:
         """Tell whether an instruction loads what is called next; since 3.11 a NULL marks that."""
-        step, after = self.steps[index], enumerate(self.steps[index + 1 : index + 5])
-        counts = [(count, one.arg) for count, one in after if one.opname == "CALL_FUNCTION"]
+        step = self.steps[index]
+        after = enumerate(self.steps[index + 1 : index + 5])
         near = self.steps[index - 1 if (3, 11) <= sys.version_info < (3, 13) else index + 1]
         is_marked = near.opname == "PUSH_NULL" or "NULL" in step.argrepr
-        return is_marked or step.opname == "LOAD_METHOD" or any(a == b for a, b in counts[:1])
+        calls = [(one.opname, one.arg == count) for count, one in after if "CALL" in one.opname]
+        return is_marked or step.opname == "LOAD_METHOD" or calls[:1] == [("CALL_FUNCTION", True)]
 
 
 class StartTrial:
@@ -2532,9 +2540,12 @@ class StartTrial:
 
     def __init__(self, entry: str, notes: dict[str, Any]) -> None:
         self.module, _, self.function = entry.partition(":")
-        files = notes.get("removed", {}).items()
-        self.removed = {re.sub(r"\..*", "", file).replace("/", "."): dist for file, dist in files}
-        self.beside, self.seen, self.has_asked_network = notes.get("beside", []), {0}, False
+        self.removed: dict[str, str] = {}  # each extension module, and its distribution
+        for file, dist in notes.get("removed", {}).items():
+            self.removed[file.partition(".")[0].replace("/", ".")] = dist or "the program"
+        self.beside = notes.get("beside", [])
+        self.needs_network = False
+        self.seen: set[int] = set()
         self.stand_ins: list[str] = []
         self.optional: list[Callable[[], None]] = []
 
@@ -2550,11 +2561,11 @@ class StartTrial:
         """Refuse what needs a network, as an audit hook; paths and numbers of hosts do not."""
         lookup = re.fullmatch(r"socket\.get(addrinfo|hostby(name|addr)|nameinfo)", event)
         if lookup and not re.fullmatch(r"[\d.:]+", str(values[0])):
-            self.has_asked_network = True
+            self.needs_network = True
             raise sys.modules["_socket"].gaierror("the start check has no network")
         is_sent = re.fullmatch(r"socket\.(connect|send(msg|to))", event)
         if is_sent and not isinstance(values[-1], (str, bytes)):
-            self.has_asked_network = True
+            self.needs_network = True
             raise ConnectionRefusedError("the start check has no network")
 
     def load_function(self) -> Any:
@@ -2569,17 +2580,24 @@ class StartTrial:
 
     def import_entry(self) -> None:
         """Import what starts, and what its compiled code imports later."""
+        top = self.module.partition(".")[0]
+        sites = [path for path in sys.path if path.endswith("site-packages")]
+        packed = importlib.machinery.PathFinder.find_spec(top, sites)
+        if packed and packed.origin != getattr(importlib.util.find_spec(top), "origin", ""):
+            problem = f"the interpreter has a module {top} of its own, which would run instead"
+            raise ImportError(f"{problem}; rename the program")
         if self.function:
-            self.follow(self.load_function(), 0)
-            return
-        name, spec = self.module, importlib.util.find_spec(self.module)
+            return self.follow(self.load_function(), 0)
+        name = self.module
+        spec = importlib.util.find_spec(name)
         if spec and spec.submodule_search_locations is not None:
-            name = f"{self.module}.__main__"
+            name = f"{name}.__main__"
             spec = importlib.util.find_spec(name)
         if not spec:
             raise ImportError(f"there is no module {name}; correct COSMO_ENTRY or PKG")
-        known: dict[str, Any] = {"__name__": "__main__", "__package__": spec.parent}
-        self.read(spec.loader.get_code(name), known, known, 0)  # type: ignore[union-attr]
+        namespace: dict[str, Any] = {"__name__": "__main__", "__package__": spec.parent}
+        code = spec.loader.get_code(name)  # type: ignore[union-attr]
+        return self.read(code, namespace, namespace, 0)
 
     def start(self, arguments: str) -> None:
         """Start the program."""
@@ -2602,14 +2620,16 @@ class StartTrial:
             self.seen.add(id(code))
             self.read(code, value.__globals__, {}, depth)
 
-    def read(self, code: Any, known: dict[str, Any], local: dict[str, Any], depth: int) -> None:
+    def read(self, code: Any, namespace: dict[str, Any], local: dict[str, Any], depth: int) -> None:
         """Go through compiled code: import what it imports, and follow the functions it calls."""
-        compiled, bound, value = CompiledCode(code), {}, None
+        compiled = CompiledCode(code)
+        bound: dict[str, Any] = {}
+        value = None
         for index, step in enumerate(compiled.steps):
             operation, name = step.opname, step.argval
             attributes: Any = vars(value) if isinstance(value, types.ModuleType) else {}
             if operation == "IMPORT_NAME":
-                bound = self.import_late(compiled, index, known)
+                bound = self.import_late(compiled, index, namespace)
                 value = bound.get(name.partition(".")[0])
             elif operation == "IMPORT_FROM":
                 value = bound.get(name, attributes.get(name))
@@ -2620,24 +2640,24 @@ class StartTrial:
             elif operation.startswith(("LOAD_FAST", "LOAD_DEREF")):
                 value = local.get(name)
             elif operation in ("LOAD_GLOBAL", "LOAD_NAME"):
-                value = local.get(name, known.get(name))
+                value = local.get(name, namespace.get(name))
             elif isinstance(name, types.CodeType) and not name.co_freevars:
-                value = types.FunctionType(name, known)
+                value = types.FunctionType(name, namespace)
             elif not operation.startswith(("MAKE_", "SET_F", "SWAP", "ROT_", "POP_TOP")):
                 value = value if isinstance(name, str) else None  # a function's name keeps it
             if value is not None and operation.startswith("LOAD_") and compiled.is_called(index):
                 if compiled.is_certain(step.offset):
                     self.follow(value, depth + 1)
 
-    def import_late(self, compiled: CompiledCode, index: int, known: Any) -> dict[str, Any]:
+    def import_late(self, compiled: CompiledCode, index: int, namespace: Any) -> dict[str, Any]:
         """Execute an import statement that surely runs; return what it binds. Keep others."""
         level, names, module = (step.argval for step in compiled.steps[index - 2 : index + 1])
-        offset, file = compiled.steps[index].offset, compiled.code.co_filename
-        line = next(row for start, end, row in compiled.code.co_lines() if start <= offset < end)
+        code, offset = compiled.code, compiled.steps[index].offset
+        line = next(row for start, end, row in code.co_lines() if start <= offset < end)
         module = "." * level + module
         text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
-        job = compile("\n" * ((line or 1) - 1) + text, file, "exec", dont_inherit=True)
-        scope = {key: known.get(key) for key in ("__name__", "__package__")}
+        job = compile("\n" * ((line or 1) - 1) + text, code.co_filename, "exec", dont_inherit=True)
+        scope = {key: namespace.get(key) for key in ("__name__", "__package__")}
         if not compiled.is_certain(offset):
             self.optional.append(partial(exec, job, scope))
             return {}
@@ -2673,8 +2693,9 @@ class StartTrial:
         """Describe a module that is missing where the last of `places` asks for it."""
         if not places:
             return f"there is no module {name}; correct COSMO_ENTRY or PKG", ""
-        (file, line, code, offset), top = places[-1], name.partition(".")[0]
+        file, line, code, offset = places[-1]
         place = f"{file}:{line}"
+        top = name.partition(".")[0]
         if name in self.removed:
             names = importlib.metadata.packages_distributions()
             tops = [*(re.split(r"\W", one[0])[0] for one in places), top]
@@ -2684,12 +2705,13 @@ class StartTrial:
             return f"{problem} in the executable ({place})", top
         if top in sys.stdlib_module_names:
             steps = [step for step in dis.get_instructions(code) if step.offset == offset]
-            asked = steps[0].argval if steps[0].opname == "IMPORT_NAME" else name
-            packages = itertools.accumulate(asked.split("."), "{}.{}".format)
-            asked = next((one for one in packages if one not in sys.modules), asked)
-            if asked == name:
+            imported = [step.argval for step in steps if step.opname == "IMPORT_NAME"] or [name]
+            packages = itertools.accumulate(imported[0].split("."), "{}.{}".format)
+            absent = next((one for one in packages if one not in sys.modules), imported[0])
+            if absent == name:
                 return f"{place} imports {name}, which this interpreter lacks", name
-            return f"{asked} needs {name}, which this interpreter lacks ({place} imports it)", asked
+            problem = f"{absent} needs {name}, which this interpreter lacks ({place} imports it)"
+            return problem, absent
         spec = importlib.machinery.PathFinder.find_spec(top)
         beside = [file for file in self.beside if file in (top, f"{top}.py")]
         pth = find_pth(top)
@@ -2715,13 +2737,10 @@ def find_pth(top: str) -> str:
 
 
 def site_relative(file: str) -> str:
-    """Name a file of the program or a dependency from its site folder on; others are empty.
-
-    Bytecode may have been compiled in another folder than it is in.
-    """
+    """Name a file of the program or a dependency from its site folder on; others are empty."""
     sites = {path for path in sys.path if path} - {os.path.dirname(os.__file__)}
     ends = [len(site) + 1 for site in sites if file.startswith(f"{site}/")]
-    return file[max(ends) :] if ends else file.partition("site-packages/")[2]
+    return file[max(ends) :] if ends else file.partition("site-packages/")[2]  # compiled elsewhere
 
 
 def program_places(error: BaseException) -> list[Any]:
@@ -2738,16 +2757,21 @@ def try_start(trial: StartTrial, arguments: str, report: Callable[..., None]) ->
     """Import what starts, or with arguments start it; report what is missing, and remarks."""
     sys.argv = [trial.module]
     sys.meta_path.insert(0, trial)
-    what = f"{trial.module} {arguments}" if arguments else f"importing {trial.module}"
+    action = f"{trial.module} {arguments}" if arguments else f"importing {trial.module}"
     try:
-        trial.start(arguments) if arguments else trial.import_entry()
+        if arguments:
+            trial.start(arguments)
+        else:
+            trial.import_entry()
     except BaseException as error:
         text, stand_in = trial.explain(error)
         is_exit = isinstance(error, SystemExit) and not isinstance(error.__context__, ImportError)
         is_failure = not is_exit or (arguments and getattr(error, "code", 0) not in (None, 0, 2))
-        is_lonely = is_exit or isinstance(error, EOFError) or trial.has_asked_network
+        is_lonely = is_exit or isinstance(error, EOFError) or trial.needs_network
         if is_failure and is_lonely and not stand_in:
-            return report("remark", f"{what} fails without network, input and home; try it by hand")
+            return report(
+                "remark", f"{action} fails without network, input and home; try it by hand"
+            )
         if is_failure:
             return report("missing", text, stand_in)
     report("done")

@@ -17,7 +17,7 @@ TOUCHED = "pwned"  # the file that hostile values try to make
 
 VALUES = f"""\
 file name: a b  ␣lead  trail␣  tab\there  it's  say "hi"  $(§)  `§`  PK  CON  a;§  a|§  ';§;'  ünï
-  -dash  --help  -rf  *  ?  [a]  {{a,b}}  back\\slash  a\\nb  ~  #hash  %41  $HOME  ${{PKG}}  !x  @list
+  -dash  --help  -rf  *  ?  [a]  {{a,b}}  back\\slash  a\\nb  ~  #hash  %41  $HOME  !x  @list
   a,b  e\u0301  \u202eevil  \ufb01sh  🐍  \u2028  .hidden  ..dots  \udcff\udcfe  \x1b[31mred  \x7f
   {"x" * 200}  .git  .lock  x.py  x~  .#x  x.egg-info  x.pyc
 file name of two lines: new␤line  a␍b  ␤  a␤§
@@ -32,7 +32,7 @@ COSMO_OUT: a b  dist/ünï  -x  it's/x.com  ¦  ∅  .  ..  /  ../bait/x  @BAIT@
   tasks.py  link/x  link  dist/cosmo  dist/cosmo/python  dist/cosmo/.args  dist/cosmo/Lib/x  near/x
   dist/cosmo/x.zip  src/../../x  ~/x  src/hello/words.py  to-keep  dist/cosmo/deep/x  {"x" * 260}
 COSMO_SRC: src  ¦  ∅  nowhere  ../bait  @BAIT@  link  near  /  ..  tasks.py  src/␤
-work file: .args  .new  .deps  .lock  .wheel  .name  .start  .target  .digest  .files  .inside.py  zip
+work file: .args  .new  .deps  .lock  .wheel  .name  .start  .target  .digest  .files  .inside.py
   .made.json  python.part  download  python  hello  Lib  Lib/site-packages  Lib/x  .ape-stand-in
 COSMO_URL: @PYTHON@  file://@PYTHON@  @MIRROR@/python  ¦  ∅  .  nowhere  src  @BAIT@/keep  tasks.py
   -x  http://[/x  http:///x  --output-document=@BAIT@/keep  http://127.0.0.1:9/$(§)  ftp://h/x  x␤y
@@ -41,12 +41,6 @@ COSMO_URL: @PYTHON@  file://@PYTHON@  @MIRROR@/python  ¦  ∅  .  nowhere  src 
 switch: 1  0  ∅  true  YES  on  off  no  False  ¦  2  maybe  1␣  -1  \uff11  None  $(§)  1␤  0x1
 XDG_CACHE_HOME: @CACHE@/a b  @CACHE@/$(§)  ¦  ∅  relative  ../bait  @BAIT@/keep  ~  $HOME  -x
 SOURCE_DATE_EPOCH: 0  1  315532800  1700000000  {"9" * 18}  ¦  ∅  -1  {"9" * 19}  1.5  now  1␣  ١٢٣
-packages: []  ¦  "text"  [3]  ["x==1"]  {{"a" = "b"}}  true  [["x"]]  [{{}}]  [{{name = "x"}}]
-  [{{name = "-r /etc/passwd", version = "1"}}]  [{{name = "x", directory = {{path = "@BAIT@"}}}}]
-  [{{name = "x", vcs = {{type = "git", url = "--upload-pack=§", commit-id = "x"}}}}]
-inputs: []  ¦  "text"  ["x"]  [3]  {{}}  ["$(§)"]
-url: "@PYTHON@"  ¦  ""  3  " x"  "a\\nb"  "$(§)"
-sha256: "@SHA256@"  ¦  ""  "{"0" * 64}"  3  "$(§)"  []  "@SHA256@\\n"
 COSMO_ARGS: -m hello ...  -I -m hello 'x y' ...  -B -c 'print(6*7)' ...  -m hello -x ...  ¦  ∅  ''
   '  "  -m 'a␤b' ...  -c '' ...  -c 'a\\nb'  -c 'x  \\  -m hello\\␤ ''  'a␍b'  a '' b  # only  -m 'x
 COSMO_ENTRY: hello.words:main  hello.words:held.main  ¦  ∅  :  hello  hello:  hello:nope  a b:c  *
@@ -65,7 +59,6 @@ COSMO_PRUNE: ∅  Lib/test/*  '$(§)'  `§`  ../bait/*  'a b' [a]  Lib/lib2to3/*
 COSMO_EXCLUDE: ∅  hello/data/*  '$(§)'  `§`  ../bait/*  ';'  */data  '-exec' rm  *.nothing  'a|b'
   hello/template.py  ¦  /x  [a]  ''  'a␤b'  '  a\\\\b  "  @BAIT@/*  \\  x ''  *  hello  hello*  */*
 COSMO_INCLUDE: ∅  'extra file'  more/deep  ¦  '  ''  .  ..  ../bait  @BAIT@  /  nowhere  -x  $(§)
-reference: $A  ${{A}}  $B$B  $A/x  $  $1  ${{  ${{}}  $UNSET  $$A  $B  hello  1  $HOME/x  $PKG  $(§)
 COSMO_PROJECT: ∅  .  ¦  nowhere  @BAIT@  ../bait  ~  ~nobody-such  src  tasks.py  ␤
 pyproject.toml: ∅  \udcff\udcfe  a =␣  \ufeff[project]␤name = 'hello'␤  tool = []  x = {"[" * 5000}
   x = {"9" * 5000}  [{"a." * 3000}a]␤  [tool]␤cosmo = 3␤  [tool.cosmo]␤PKG = 'x'␤  [build-system]␤
@@ -98,7 +91,7 @@ def any_text(rng: Random, without: str = "") -> str:
 
 def draw(rng: Random, name: str, good: float = 0.0) -> str:
     """Draw a good value of that name, with a probability, else a hostile one, or any text."""
-    name = "switch" if name in SWITCHES and name not in LISTS else name
+    name = name if name in LISTS else "switch"
     if rng.random() < good:
         return rng.choice(LISTS[f"{name} good"])
     return rng.choice(LISTS[name]) if rng.random() < 0.9 else any_text(rng)
@@ -139,7 +132,7 @@ class Case:
 
 
 def package(rng: Random, case: Case) -> None:
-    """PKG, and a package of that name, where a file can have it."""
+    """Choose PKG, and call the package so where a file can have that name."""
     case.pkg = draw(rng, "PKG", 0.4)
     case.form = rng.choice(["package", "package", "module", "function"])
     case.put(rng, "PKG", case.pkg)
@@ -148,25 +141,13 @@ def package(rng: Random, case: Case) -> None:
 
 
 def folders(rng: Random, case: Case) -> None:
-    """Links and pipes in the build folder, or where the program is."""
+    """Put the program elsewhere, or a link in its place or in the build folder."""
     if rng.random() < 0.5:
         case.place = rng.choice([".", "src", "lib/deep", draw_name(rng)])
         case.put(rng, "COSMO_SRC", rng.choice([case.place, draw(rng, "COSMO_SRC")]))
         return
     name = rng.choice([f"dist/cosmo/{draw(rng, 'work file')}", "dist", "src/hello"])
     case.links[name] = rng.choice(["@BAIT@", "@BAIT@/keep", "@BAIT@/none", "../..", "nowhere"])
-
-
-def lock(rng: Random, case: Case) -> None:
-    """A lock file: the right one, or one with a value that it cannot have."""
-    values = {key: LISTS[f"{key} good"][0] for key in ("packages", "inputs", "url", "sha256")}
-    if rng.random() < 0.8:
-        key = rng.choice(list(values))
-        values[key] = draw(rng, key)
-    head = 'lock-version = "1.0"\ncreated-by = "x"\npackages = {packages}\n[tool.cosmo-recipes]\n'
-    head += "inputs = {inputs}\n[tool.cosmo-recipes.python]\nurl = {url}\nsha256 = {sha256}\n"
-    head += 'size = 7000000\nversion = "3.11.7"\nlast-modified = ""\n'
-    case.more["pylock.cosmo.toml"] = os.fsencode(head.format(**values).replace("\0", ""))
 
 
 METADATA: dict[str, list[object]] = {
@@ -180,13 +161,14 @@ METADATA: dict[str, list[object]] = {
 
 
 def starts(rng: Random, case: Case) -> None:
-    """What `[project]` says, its commands; or a script."""
-    if rng.random() < 0.3:
-        value = draw(rng, "COSMO_SCRIPT", 0.5)
-        if "/" not in value:
-            case.more[value] = os.fsencode(draw(rng, "script block", 0.6)) + b"#PROGRAM#"
-        case.environ["COSMO_SCRIPT"] = value.replace("\0", "")
-    elif rng.random() < 0.5:
+    """Write a script; or what `[project]` says, its commands with it."""
+    kind = rng.randrange(3)
+    if kind == 0:
+        name = draw(rng, "COSMO_SCRIPT", 0.5).replace("\0", "")
+        case.environ["COSMO_SCRIPT"] = name
+        if "/" not in name:
+            case.more[name] = os.fsencode(draw(rng, "script block", 0.6)) + b"#PROGRAM#"
+    elif kind == 1:
         case.form = rng.choice(["package", "function"])
         calls = {draw(rng, "script name", 0.5): draw(rng, "script call", 0.6) for _ in "ab"}
         case.project.update(name="hello", scripts=calls)
@@ -197,50 +179,43 @@ def starts(rng: Random, case: Case) -> None:
 
 
 def patterns(rng: Random, case: Case) -> None:
-    """Data and modules that patterns may name."""
+    """Add data and modules that patterns may name."""
     case.files.update({"data/one": b"one", "template.py": b"value = 1\n"})
     case.more.update({"src/extra file": b"", "src/more/deep/x": b""})
     case.put(rng, rng.choice(PATTERNS))
 
 
 def tables(rng: Random, case: Case) -> None:
-    """Values of any type, references to other values, or a whole pyproject.toml."""
-    table, name = rng.choice([case.ours, case.article]), rng.choice(SETTINGS)
-    kind = rng.randrange(4)
+    """Write a value of any type, or a whole pyproject.toml."""
     values = [3, 0, -1, True, 1.5, 10**400, date(2024, 1, 1), time(1), [], ["x"], {}, {"a": [1]}]
-    if kind == 0:
+    if rng.random() < 0.3:
         case.pyproject = os.fsencode(draw(rng, "pyproject.toml"))
-    elif kind == 1:
-        table[name] = rng.choice([*values, any_text(rng)])
     else:
-        table.update({variable: rng.choice(LISTS["reference"]) for variable in "AB"})
-        table[name] = rng.choice(LISTS["reference"])
+        table = rng.choice([case.ours, case.article])
+        table[rng.choice(SETTINGS)] = rng.choice([*values, "$PKG/$HOME", any_text(rng)])
 
 
 def names(rng: Random, case: Case) -> None:
-    """The names of the project's folder and of files in the package; links; broken files."""
-    case.folder = draw_name(rng) if rng.random() < 0.5 else "project"
+    """Choose names of the project's folder and of files in the package; add links, broken files."""
+    case.folder = rng.choice([draw_name(rng), "project"])
     case.start = rng.choice([".", ".", "src", ".."])
     if case.start == "..":
         case.environ["COSMO_PROJECT"] = f"./{case.folder}"
-    for _ in range(rng.randrange(4)):
-        path = "/".join(draw_name(rng) for _ in range(rng.randrange(1, 3)))
-        case.files[f"data/{path}"] = rng.choice([b"", b"\0" * 3000, b"text\r\n"])
     odd = [f"data/{draw(rng, 'file name of two lines')}", "x.so", "data/x.pyd", "$(x).so"]
-    if rng.random() < 0.4:
-        case.files[rng.choice(odd)] = b""
+    plain = [f"data/{draw_name(rng)}", f"data/{draw_name(rng)}/{draw_name(rng)}"]
+    for file in rng.sample([*plain, *plain, *odd], rng.randrange(4)):
+        case.files[file] = rng.choice([b"", b"\0" * 3000, b"text\r\n"])
     if rng.random() < 0.3:
         name = draw_name(rng).removesuffix(".py").replace("\n", "")
         case.files[f"{name}.py"] = os.fsencode(rng.choice([*LISTS["module"], "value = 1\n"]))
     if rng.random() < 0.3:
-        to = rng.choice([*LISTS["link to"], "@FIFO@"])
-        case.links[f"@PKG@/{draw_name(rng)}"] = to
+        case.links[f"@PKG@/{draw_name(rng)}"] = rng.choice([*LISTS["link to"], "@FIFO@"])
 
 
 THEMES: dict[str, list[Callable[[Random, Case], None] | str]] = {
     "packages": [package],
     "folders": ["DIR_SITE", "COSMO_OUT", folders],
-    "interpreters": ["COSMO_URL", "COSMO_OFFLINE", "XDG_CACHE_HOME", "SOURCE_DATE_EPOCH", lock],
+    "interpreters": ["COSMO_URL", "COSMO_OFFLINE", "XDG_CACHE_HOME", "SOURCE_DATE_EPOCH"],
     "starts": ["COSMO_ARGS", "COSMO_ENTRY", "COSMO_SMOKE", starts, starts],
     "patterns": [patterns],
     "tables": [tables, tables, tables, "COSMO_PROJECT", "COSMO_SCRIPT", "COSMO_DEPS"],

@@ -8,27 +8,10 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
-from index import BUILT, Index, sources
+from index import Index, require, write_tree
 from projects import Project, run
 
-HEAD = "[project]\nname = 'hello'\nversion = '1.5'\ndependencies = {}\n"
 MAIN = "src/hello/__main__.py"
-
-
-def require(project: Project, *requirements: str, main: str = "", more: str = "") -> None:
-    """Let the project, which no backend builds, depend on these, and start with `main`."""
-    project.write("pyproject.toml", HEAD.format(list(requirements)) + more)
-    project.write(MAIN, main)
-
-
-def write_tree(
-    project: Project, folder: str, name: str, files: dict[str, str], *needs: str
-) -> None:
-    """Write a source tree of version 1.0, with a build backend of its own, into a folder."""
-    for path, text in sources(name, "1.0", files, *needs).items():
-        project.write(f"{folder}/{path}", text)
 
 
 def list_sources(project: Project) -> set[Path]:
@@ -62,8 +45,8 @@ def test_dependencies_go_in_with_data_and_metadata_and_without_what_cannot_run(
     index.wheel("hello_extra", "1.0", {"ns/tail/__init__.py": ""})
     index.wheel("here", "1.0", {"here.py": ""})
     index.wheel("here", "2.0", {"here.py": ""}, python=">=3.99")
-    wanted = "here; python_version == '{0}.{1}' and sys_platform == 'linux'".format(*version)
-    others = ["old; python_version < '{0}.{1}'".format(*version), "windows; os_name == 'nt'"]
+    wanted = "here; python_version == '{}.{}' and sys_platform == 'linux'".format(*version)
+    others = ["old; python_version < '{}.{}'".format(*version), "windows; os_name == 'nt'"]
     require(installing, "bird", "hello_extra", wanted, *others, main=INSTALLED)
     report = installing.succeed().stdout
     assert installing.says() == "slow la 1.0 2\n"
@@ -112,27 +95,23 @@ def test_a_requirements_file_replaces_them_and_uv_checks_its_hashes(
 
 def test_a_uv_lock_of_the_workspace_says_which_versions(installing: Project, index: Index) -> None:
     index.wheel("bird", "1.0", {"bird.py": "V = 1\n"})
-    installing.write("pyproject.toml", "[tool.uv.workspace]\nmembers = ['app', 'libs/*']\n")
-    write_tree(installing, "libs/owl", "owl", {"owl.py": "V = 5\n"})
     main = {"hello/__main__.py": "import bird, owl\nprint(bird.V, owl.V)\n"}
-    write_tree(installing, "app", "hello", main, "bird", "owl")
-    for path, needs in (("libs/owl", []), ("app", ["bird", "owl"])):
-        head = HEAD.format(needs).replace("hello", Path(path).name.replace("app", "hello"))
-        source = "[tool.uv.sources]\nowl = { workspace = true }\n" if needs else ""
-        installing.write(
-            f"{path}/pyproject.toml", f"{head}requires-python = '>=3.9'\n{BUILT}{source}"
-        )
+    installing.write("pyproject.toml", "[tool.uv.workspace]\nmembers = ['app', 'libs/*']\n")
+    head = "[project]\nname = '{}'\nversion = '1.0'\nrequires-python = '>=3.9'\ndependencies = {}\n"
+    source = "[tool.uv.sources]\nowl = { workspace = true }\n"
+    needs = ["bird", "owl"]
+    write_tree(installing, "app", "hello", main, *needs, head=head.format("hello", needs) + source)
+    write_tree(installing, "libs/owl", "owl", {"owl.py": "V = 5\n"}, head=head.format("owl", []))
     installing.env["UV_NO_CACHE"] = "1"  # it asks an index again after ten minutes only
     env = installing.environment(UV_PYTHON=sys.executable)
     assert run(["uv", "lock", "-q"], env, installing.path).returncode == 0
     locked = (installing.path / "uv.lock").read_bytes()
     index.wheel("bird", "2.0", {"bird.py": "V = 2\n"})
     installing.executable = installing.path / "app/dist/cosmo/hello"
-    installing.package(COSMO_PROJECT="app")
-    assert installing.says() == "1 5\n"
-    installing.write("libs/owl/content/owl.py", "V = 6\n")
-    installing.package(COSMO_PROJECT="app")
-    assert installing.says() == "1 6\n"
+    for number in "56":
+        installing.write("libs/owl/content/owl.py", f"V = {number}\n")
+        installing.package(COSMO_PROJECT="app")
+        assert installing.says() == f"1 {number}\n"
     assert (installing.path / "uv.lock").read_bytes() == locked
 
 
@@ -162,16 +141,15 @@ def test_a_scripts_own_uv_settings_and_python_are_heeded(installing: Project, in
 def test_a_built_project_is_resolved_by_uv_without_itself_and_its_folders_are_never_stale(
     installing: Project, index: Index
 ) -> None:
-    index.wheel(
-        "wood", "1.0", {"hello/words.py": "V = 'a stranger'\n", "ns/wood/__init__.py": ""}, "hello"
-    )
-    write_tree(installing, "libs/bird", "bird", {"bird.py": "V = 0\n"})
+    wood = {"hello/words.py": "V = 'a stranger'\n", "ns/wood/__init__.py": ""}
+    index.wheel("wood", "1.0", wood, "hello")
+    write_tree(installing, "libs/bird", "bird", {"bird.py": ""})
     main = "import bird, hello.words, ns.wood, ns.mine\nprint(hello.words.V, bird.V)\n"
     files = {"hello/__main__.py": main, "hello/words.py": "V = 'mine'\n", "ns/mine/__init__.py": ""}
-    write_tree(installing, ".", "hello", files, "bird", "wood", "nowhere; extra == 'more'")
     head = "[project]\nname = 'hello'\ndynamic = ['version', 'dependencies']\n"
-    source = "[tool.uv.sources]\nbird = { path = 'libs/bird', editable = true }\n"
-    installing.write("pyproject.toml", head + BUILT + source)
+    head += "[tool.uv.sources]\nbird = { path = 'libs/bird', editable = true }\n"
+    needs = "bird", "wood", "nowhere; extra == 'more'"
+    write_tree(installing, ".", "hello", files, *needs, head=head)
     before = list_sources(installing)
     for number in "123":
         installing.write("libs/bird/content/bird.py", f"V = {number}\n")
@@ -183,13 +161,14 @@ def test_a_built_project_is_resolved_by_uv_without_itself_and_its_folders_are_ne
 def test_a_wheel_with_compiled_modules_and_a_backend_that_fails_are_refused(
     installing: Project, tag: str
 ) -> None:
-    for path, text in sources("hello", "1.0", {"hello.py": ""}, tag=tag).items():
-        installing.write(path, text)
-    message = f"hello-1.0-{tag}.whl holds compiled modules, which cannot run in the executable"
-    assert f"cosmo: {message}; build a pure wheel, one for any platform" in installing.refused()
-    installing.write("backend.py", "raise ValueError('no such luck')\n")
-    message = "cannot be built: ValueError: no such luck; correct [build-system]"
-    assert message in installing.refused()
+    write_tree(installing, ".", "hello", {"hello.py": ""})
+    backend = installing.path / "backend.py"
+    backend.write_text(backend.read_text().replace("py3-none-any", tag))
+    problem = f"hello-1.0-{tag}.whl holds compiled modules, which cannot run in the executable"
+    assert f"cosmo: {problem}; build a pure wheel, one for any platform" in installing.refused()
+    backend.write_text("raise ValueError('no such luck')\n")
+    problem = "cannot be built: ValueError: no such luck; correct [build-system]"
+    assert problem in installing.refused()
 
 
 def test_a_release_a_wheel_or_a_folder_is_packaged_with_what_else_is_asked_for(
@@ -280,32 +259,28 @@ def test_what_cannot_be_resolved_is_named(installing: Project, index: Index) -> 
     assert index.mirror.asked == asked
 
 
-@pytest.mark.parametrize(
-    ("printed", "problem"),
-    [
-        ("echo uv 0.12.99", "uv is too old: it says 'uv 0.12.99'"),
-        ("echo uv-wrapper", "uv is too old: it says 'uv-wrapper'"),
-        ("", "hello cannot be installed: there is no uv on PATH"),
-    ],
-)
 def test_uv_that_is_missing_or_too_old_is_refused_where_there_is_something_to_install(
-    installing: Project, printed: str, problem: str
+    installing: Project,
 ) -> None:
     python = installing.home / "alone/python"  # beside which there is no uv
     python.parent.mkdir()
     python.symlink_to(Path(sys.executable).resolve())
     folders = installing.environment()["PATH"].split(os.pathsep)
-    paths = [folder for folder in folders if not Path(folder, "uv").exists()]
-    if printed:
-        paths.insert(0, str(installing.write("../bin/uv", f"#!/bin/sh\n{printed}\n").parent))
-        (installing.home / "bin/uv").chmod(0o755)
+    path = os.pathsep.join(folder for folder in folders if not Path(folder, "uv").exists())
+    env = installing.environment(PATH=f"{installing.home}/bin{os.pathsep}{path}")
     site = next(path for path in sys.path if path.endswith("site-packages"))
-    env = installing.environment(PATH=os.pathsep.join(paths))
     env["PYTHONPATH"] += f"{os.pathsep}{site}"
     command = [str(python), "-m", "invoke", "cosmo"]
     require(installing)
     assert run(command, env, installing.path).returncode == 0
     require(installing, "bird")
-    done = run(command, env, installing.path)
     get = "get it with `pip install -U 'uv>=0.13'` or `uv self update`"
-    assert (done.returncode, done.stderr) == (1, f"cosmo: {problem}; {get}\n")
+    for shell, problem in (
+        ("", "hello cannot be installed: there is no uv on PATH"),
+        ("echo uv 0.12.99", "uv is too old: it says 'uv 0.12.99'"),
+        ("echo uv-wrapper", "uv is too old: it says 'uv-wrapper'"),
+    ):
+        if shell:
+            installing.write("../bin/uv", f"#!/bin/sh\n{shell}\n").chmod(0o755)
+        done = run(command, env, installing.path)
+        assert (done.returncode, done.stderr) == (1, f"cosmo: {problem}; {get}\n")

@@ -10,7 +10,6 @@ import shlex
 import sys
 from pathlib import Path
 
-import invoke
 import pytest
 
 from index import BUILT, Index
@@ -22,17 +21,15 @@ HELLO = "[project]\nname = 'hello'\nversion = '1'\n"
 CLI = f"{HELLO}scripts.hello = 'hello.cli:main'\n"
 LOCK = "lock-version = '1.0'\npackages = []\ntool.cosmo-recipes.inputs = []\n"
 LOCK += "[tool.cosmo-recipes.python]\nurl = 'python'\nsize = 9\nlast-modified = ''\n"
-BIRD = {"pyproject.toml": f"{HELLO}dependencies = ['bird']\n", MAIN: "import bird"}
 FAILS = "def build_wheel(*_):\n    print('line ' * 9)\n    raise RuntimeError('no version')\n"
 FILES = {
     "a syntax error": {"pyproject.toml": PYPROJECT, "src/hello/cli.py": "\ndef main(:\n"},
     "no such function": {"pyproject.toml": CLI, "src/hello/cli.py": ""},
     "a changed hash": {"pylock.cosmo.toml": f"{LOCK}version = '3.12.3'\nsha256 = '{'0' * 64}'\n"},
     "a misspelt setting": {"pyproject.toml": "[tool.cosmo.env]\nCOSMO_SORCE = '1'\n"},
-    "a misspelt package": {"src/quotes/__main__.py": ""},
     "nothing to package": {"pyproject.toml": ""},
     "a missing dependency": {MAIN: "\nimport nowhere\n"},
-    "an extension module that is needed": BIRD,
+    "native code": {"pyproject.toml": f"{HELLO}dependencies = ['bird']", MAIN: "import bird"},
     "a program that fails": {MAIN: "if __name__ == '__main__': exit(7)\n"},
     "a backend that fails": {"pyproject.toml": BUILT + HELLO, "backend.py": FAILS},
 }
@@ -52,7 +49,7 @@ invoke cosmo  # a misspelt setting
     PROJECT/pyproject.toml: COSMO_SORCE ([tool.cosmo.env]) is no setting; did you mean COSMO_SOURCE?
     `invoke cosmo.settings` lists them
 
-PKG=quote invoke cosmo  # a misspelt package
+PKG=quote invoke cosmo
     PKG=quote (environment): there is neither src/quote nor quote, nor such a .py; correct PKG, or
     name the folder it is in with COSMO_SRC
 
@@ -68,7 +65,7 @@ invoke cosmo  # a missing dependency
     hello cannot start: hello/__main__.py:2 imports nowhere, which is not installed; add it to the
     dependencies; COSMO_CHECK=0 builds it all the same
 
-invoke cosmo  # an extension module that is needed
+invoke cosmo  # native code
     hello cannot start: bird 2.0 needs its extension module _bird, which cannot run in the
     executable (hello -> bird; bird.py:1); COSMO_CHECK=0 builds it all the same
 
@@ -104,14 +101,14 @@ def shop(installing: Project, index: Index, tag: str) -> Project:
 @pytest.mark.parametrize("row", MISTAKES.strip().split("\n\n"), ids=lambda row: row.split("\n")[0])
 def test_a_mistake_gets_a_line_that_says_what_to_do(shop: Project, row: str) -> None:
     typed, _, lines = row.partition("\n")
+    digest = file_sha256(shop.interpreter)
     for name, text in FILES.get(typed.partition("# ")[2], {}).items():
         shop.write(name, text)
-    words = shlex.split(typed, comments=True)
-    start = words.index("invoke")
-    settings = dict(word.split("=", 1) for word in words[:start])
-    said = shop.refused(*words[start + 1 :], **settings).replace(str(shop.path), "PROJECT")
-    said = said.replace(file_sha256(shop.interpreter), "SHA256")
-    said = said.replace(str(shop.interpreter), "PYTHON")
+    setting, _, words = typed.partition("invoke ")
+    settings = dict([setting.strip().split("=")] if setting else [])
+    said = shop.refused(*shlex.split(words, comments=True), **settings)
+    for value, name in ((shop.path, "PROJECT"), (shop.interpreter, "PYTHON"), (digest, "SHA256")):
+        said = said.replace(str(value), name)
     assert said.splitlines()[-1] == f"cosmo: {' '.join(lines.split())}"
 
 
@@ -123,11 +120,11 @@ def test_an_app_is_built_into_dist_and_runs(shop: Project) -> None:
 
 
 def test_tasks_of_this_clone_say_what_installs_their_tool(tmp_path: Path) -> None:
-    for path in Path(invoke.__file__).parent.parent.iterdir():
+    for path in Path(pytest.__file__).parent.parent.iterdir():
         if path.name not in ("pytest", "ruff", "mypy"):
             (tmp_path / path.name).symlink_to(path)
     env = environment(tmp_path, PYTHONPATH=str(tmp_path))
     for task, module in (("test", "pytest"), ("lint", "ruff"), ("types", "mypy")):
         done = run([sys.executable, "-S", "-m", "invoke", task], env, ROOT)
-        assert done.returncode == 1
-        assert done.stderr == f"cosmo: {module} is not installed; pip install '.[test]'\n"
+        line = f"cosmo: {module} is not installed; pip install '.[test]'\n"
+        assert (done.returncode, done.stderr) == (1, line)

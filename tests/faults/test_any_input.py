@@ -6,6 +6,7 @@ taken, the real `invoke cosmo` runs, and what it makes is started from elsewhere
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -37,18 +38,17 @@ CLOSED = "http://127.0.0.1:9/"
 TASKS = b"from recipes import ns\n"
 
 
-PROGRAM = """\
+PROGRAM = b"""\
 import sys
 
 def main():
     "Say how it was started."
     print(ascii(sys.argv[1:]), __debug__, main.__doc__ is None, sys.flags.isolated)
 
-
 class held:
     main = staticmethod(main)
 """
-MODULE = f"{PROGRAM}\n\nif __name__ == '__main__':\n    main()\n"
+MODULE = PROGRAM + b"\n\nif __name__ == '__main__':\n    main()\n"
 
 
 class Place(NamedTuple):
@@ -59,6 +59,10 @@ class Place(NamedTuple):
     package: Path
     environ: dict[str, str]
     start: Path
+
+    def run(self, *line: str | Path, folder: str = "") -> Done:
+        """Run a command, in the folder that the case starts in or another."""
+        return run([*map(str, line)], self.environ, self.around / folder if folder else self.start)
 
 
 def write(path: Path, content: bytes = b"", link: str = "") -> None:
@@ -81,10 +85,10 @@ def make_place(around: Path, case: Case, values: dict[str, str]) -> Place:
         parts = ["hello"]
     package = root.joinpath(case.place, *parts)
     places = {"@BAIT@": str(bait), "@CACHE@": str(around / "cache"), **values}
-    places.update({"@PKG@": os.path.join(case.place, *parts), "#PROGRAM#": MODULE})
+    places["@PKG@"] = os.path.join(case.place, *parts)
 
     def fill(text: str) -> str:
-        return re.sub("@[A-Z0-9]+@|#PROGRAM#", lambda name: places.get(name[0], name[0]), text)
+        return re.sub("@[A-Z]+@", lambda name: places.get(name[0], name[0]), text)
 
     environ = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "UV_DEFAULT_INDEX"), CLOSED)
     environ.update(no_proxy="127.0.0.1", LANG="C.UTF-8", PATH=os.environ["PATH"], UV_OFFLINE="1")
@@ -103,30 +107,32 @@ def make_place(around: Path, case: Case, values: dict[str, str]) -> Place:
     write(root / "pyproject.toml", toml)
     for name, to in {**case.links, "link": "@BAIT@", "near": "../home"}.items():
         write(root / fill(name), link=fill(to))
-    for folder in [] if case.form == "module" else [package, *package.parents]:
+    files = {package / name: data for name, data in case.files.items()}
+    files[package / "words.py"] = PROGRAM
+    if case.form == "package":
+        files[package / "__main__.py"] = b"from .words import main\n\nmain()\n"
+    for folder in [package, *package.parents]:
         if root / case.place in folder.parents:
-            write(folder / "__init__.py")
+            files[folder / "__init__.py"] = b""
     if case.form == "module":
-        write(package.with_name(f"{package.name}.py"), MODULE.encode())
-    elif case.form == "package":
-        write(package / "__main__.py", b"from .words import main\n\nmain()\n")
-    files = {} if case.form == "module" else {"words.py": PROGRAM.encode(), **case.files}
-    for path, data in [*((package / name, data) for name, data in files.items())]:
+        files = {package.with_name(f"{package.name}.py"): MODULE}
+    for path, data in files.items():
         write(path, data)
     for name, data in case.more.items():
-        write(root / name, os.fsencode(fill(os.fsdecode(data))))
+        write(root / name, data.replace(b"#PROGRAM#", MODULE))
     start = root / case.start if (root / case.start).is_dir() else root
     return Place(around, root, package, environ, start)
 
 
 def take_snapshot(folder: Path) -> dict[str, tuple[int, object]]:
     """Note the mode of each path, the content of each file, and where each link leads."""
-    entries: dict[str, tuple[int, object]] = {}
-    for path in folder.rglob("*"):
-        content = str(path.readlink()) if path.is_symlink() else None
-        content = file_sha256(path) if content is None and path.is_file() else content
-        entries[str(path)] = (path.lstat().st_mode, content)
-    return entries
+    return {
+        str(path): (
+            path.lstat().st_mode,
+            path.readlink() if path.is_symlink() else file_sha256(path) if path.is_file() else "",
+        )
+        for path in folder.rglob("*")
+    }
 
 
 def check_unchanged(place: Place, before: dict[str, tuple[int, object]], p: Project | None) -> None:
@@ -134,8 +140,8 @@ def check_unchanged(place: Place, before: dict[str, tuple[int, object]], p: Proj
     allowed = [f"{place.root}/__pycache__", f"{place.root.parent}/__pycache__"]
     if p is not None:
         build = p.path(p.build).resolve()
-        assert place.root in build.parents, "it is inside the project"
-        assert build not in (place.package, *place.package.parents), "it holds no sources"
+        assert place.root in build.parents
+        assert build not in (place.package, *place.package.parents)
         cache = place.environ.get("XDG_CACHE_HOME", "")
         cache = cache if os.path.isabs(cache) else f"{place.environ['HOME']}/.cache"
         allowed += [str(build), f"{cache}/cosmo-recipes"]
@@ -164,42 +170,29 @@ def check_stopped(done: Done) -> str:
     return last
 
 
-def describe(name: str, crc: int) -> str:
-    """Describe a file of the program: a module by its name, data by its checksum too."""
-    return (
-        re.sub(r"\.pyc?$", " is a module", name)
-        if name.endswith((".py", ".pyc"))
-        else f"{name} {crc}"
-    )
-
-
 def expected_files(place: Place, p: Project) -> set[str]:
-    """Describe the files of the program's package that go in."""
-    rows = set()
-    for here, _, files in os.walk(place.package, followlinks=True):
-        for path in (Path(here, file) for file in files):
+    """List the files of the program's package that go in; `.py` stands for `.pyc` too."""
+    files = set()
+    for here, _, names in os.walk(place.package, followlinks=True):
+        for path in (Path(here, name) for name in names):
             name = path.relative_to(place.package.parent)
-            removed = p.way == "copy" and re.search(r"\.(so|pyd|dylib)$|\.so\.", path.name)
-            ignored = [fnmatchcase(one, pattern) for one in name.parts[1:] for pattern in IGNORED]
-            ignored += [
-                fnmatchcase(str(one), q)
-                for one in [name, *name.parents]
-                for q in p.settings.exclude
-            ]
-            if path.is_file() and not removed and not any(ignored):
-                rows.add(describe(str(name), zlib.crc32(path.read_bytes())))
-    return rows
+            tests = [(one, pattern) for one in name.parts[1:] for pattern in IGNORED]
+            tests += [(str(one), q) for one in (name, *name.parents) for q in p.settings.exclude]
+            native = p.way == "copy" and re.search(r"\.(so|pyd|dylib)$|\.so\.", path.name)
+            if path.is_file() and not native and not any(fnmatchcase(*test) for test in tests):
+                files.add(re.sub(r"\.pyc$", ".py", str(name)))
+    return files
 
 
 def packed_files(executable: Path, package: Path) -> set[str]:
-    """Describe the files of the program's package in an executable."""
-    rows = set()
+    """List the files of the program's package in an executable; `.py` stands for `.pyc` too."""
+    files = set()
     for info in zipfile.ZipFile(executable).infolist():
-        name = info.filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
-        parts = os.fsdecode(name).partition(f"/{package.name}/")
-        if parts[1] and "__pycache__" not in parts[2] and not info.is_dir():
-            rows.add(describe(f"{package.name}/{parts[2]}", info.CRC))
-    return rows
+        raw = info.filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+        place, found, name = os.fsdecode(raw).partition(f"/{package.name}/")
+        if found and place.startswith("Lib/site-packages") and "__pycache__" not in name:
+            files.add(re.sub(r"\.pyc$", ".py", f"{package.name}/{name}"))
+    return files
 
 
 def expected_output(place: Place, p: Project, interpreter: Path) -> str:
@@ -207,7 +200,7 @@ def expected_output(place: Place, p: Project, interpreter: Path) -> str:
     s, args, level, isolated = p.settings, [*WORDS], p.settings.optimize, p.settings.isolated
     if s.args is not None and "hello" not in s.args:
         words = [*(s.args[:-1] if s.args[-1] == "..." else s.args), *args]
-        return run(["sh", str(interpreter), *words], place.environ, place.around / "away").stdout
+        return place.run("sh", interpreter, *words, folder="away").stdout
     if s.args is not None:
         isolated, level = "-I" in s.args, 0 if s.source else level
         args = [*s.args[s.args.index("hello") + 1 : -1], *args]
@@ -216,7 +209,7 @@ def expected_output(place: Place, p: Project, interpreter: Path) -> str:
 
 def try_case(place: Place, case: Case, interpreter: Path, full: bool = False) -> str:
     """Check all that must hold; return what became of a case, nothing if taken and `full`."""
-    before, line, message = take_snapshot(place.around), [*INVOKE, "cosmo"], ""
+    before, message = take_snapshot(place.around), ""
     clear = mock.patch.dict(os.environ, place.environ, clear=True)
     with pytest.MonkeyPatch.context() as patch, clear:
         patch.chdir(place.start)
@@ -228,22 +221,21 @@ def try_case(place: Place, case: Case, interpreter: Path, full: bool = False) ->
         assert (message[:9], len(split_lines(message))) == ("1 cosmo: ", 1)
         shown = not zlib.crc32(repr(case).encode()) % SHOWN
         if shown:
-            last = check_stopped(run(line, place.environ, place.start))
+            last = check_stopped(place.run(*INVOKE, "cosmo"))
             assert last.encode(errors="replace") == message[2:].encode(errors="replace")
         check_unchanged(place, before, None)
         return "as invoke shows" if shown else "refused"
     if full:
         return ""
-    done = run(line, place.environ, place.start)
+    done = place.run(*INVOKE, "cosmo")
     if done.returncode:
         check_stopped(done)
         check_unchanged(place, before, p)
         return "stopped by a phase"
     assert not [one for one in split_lines(done.stderr) if not one.startswith(PHASES)], done
-    shown_names = re.findall(r"(?m)^\S.*$", done.stdout)
-    for name in [str(p.path(p.settings.out))] if p.settings.out else shown_names:
-        made = Path(os.path.normpath(place.start / name))
-        started = run(["sh", str(made), *WORDS], place.environ, place.around / "away")
+    note = json.loads(p.path(f"{p.build}/.made.json").read_text("utf-8"))
+    for made in map(p.path, note["executables"]):
+        started = place.run("sh", made, *WORDS, folder="away")
         assert started.stdout == expected_output(place, p, interpreter), started
         if case.form != "module" and not p.script:
             assert packed_files(made, place.package) == expected_files(place, p)
@@ -271,16 +263,18 @@ def test_any_input_is_built_or_stopped_by_one_line_and_harms_nothing(
     ends, whole = Counter[str](), interpreter.read_bytes()
     for name, content in {"python": whole, "torn": whole[:-70_000], "text": b"none"}.items():
         mirror.add(f"/{name}", content)
-    values = {"@PYTHON@": str(interpreter), "@SHA256@": file_sha256(interpreter)}
-    values["@MIRROR@"] = mirror.address
+    values = {"@PYTHON@": str(interpreter), "@MIRROR@": mirror.address}
     once_wrong = [
         one for one in ONCE_WRONG.get(theme, []) if one.environ.setdefault("PKG", one.pkg)
     ]
     for case in [*once_wrong, *(draw_case(theme, number) for number in range(EACH))]:
         place = make_place(tmp_path / "around", case, values)
         full = ends["built"] + ends["stopped by a phase"] >= BUILT
-        print(case)  # pytest shows it where this fails
-        ends[try_case(place, case, interpreter, full)] += 1
+        try:
+            ends[try_case(place, case, interpreter, full)] += 1
+        except BaseException:
+            print(case)
+            raise
         shutil.rmtree(tmp_path / "around", ignore_errors=True)
     assert ends["built"] >= BUILT // 4, ends
     row = [theme, EACH, *(ends[end] for end in ("built", "stopped by a phase", "refused"))]
