@@ -169,6 +169,8 @@ def show_all(result: Result) -> str:
 
 def smoke_remedy(p: Project) -> str:
     """Say what to do where the started executable fails."""
+    if p.options.app:
+        return "COSMO_CHECK=0 builds it all the same"
     packed = {os.path.basename(p.source), *p.settings.include}
     others = {path.name for path in p.path(p.beside).iterdir()} - packed if p.source else set()
     beside = "put files that it reads in with COSMO_INCLUDE, " if others else ""

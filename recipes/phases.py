@@ -287,7 +287,9 @@ def update(c: Context) -> None:
             sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/new.zip .args)")
             sh.run(f"mv {b}/.new/new.zip {b}/.new/out/{name}")
             if p.settings.smoke is not None:
-                try_executable(p, sh, name)
+                try_executable(p, sh, name, p.settings.smoke, "COSMO_SMOKE")
+            elif p.options.app and p.settings.check:
+                try_executable(p, sh, name, ("--help",), "a start")
             names.append(name)
         paths = [place(p, sh, name) for name in names]
         if not sh.dry:
@@ -332,22 +334,24 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
 
 def check_imports(p: Project, sh: Shell, entry: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
-    trial = " --help" if p.options.app else ""
-    line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside{trial} < /dev/null"
+    line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside < /dev/null"
     failed = f"{p.label} cannot start"
     shown = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
     for remark in re.findall("(?m)^remark: (.*)$", shown.stdout):
         sh.log("check", remark)
 
 
-def try_executable(p: Project, sh: Shell, name: str) -> None:
-    """Start the new executable with the arguments in COSMO_SMOKE, in an empty folder."""
-    b, words = quote(p.build), shlex.join(p.settings.smoke or ())
+def try_executable(
+    p: Project, sh: Shell, name: str, arguments: tuple[str, ...], trial: str
+) -> None:
+    """Start the new executable in an empty folder and environment, for a trial with that name."""
+    b, words = quote(p.build), shlex.join(arguments)
     sh.log("smoke", words)
-    failed = f"{p.label} does not pass COSMO_SMOKE ({words})"
     sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
     line = f"(cd {b}/.new/try && {env} sh ../out/{name} {words} < /dev/null)"
+    line += " || [ $? = 2 ]" if p.options.app else ""  # it may not know --help
+    failed = f"{p.label} does not pass {trial} ({words})"
     sh.run(line, failed, smoke_remedy(p), reason=show_all)
 
 

@@ -141,6 +141,7 @@ def test_what_a_function_imports_is_judged(python: str, tmp_path: Path) -> None:
     five = f"{FIVE}def five(): import absent\n"
     write_files(tmp_path, {"five.py": five, "box/__init__.py": "", "box/five.py": five})
     found = run_checks(python, tmp_path, *(f"{name}:main" for name in BODIES))
+    assert all("absent" in line for lines in found.values() for line in lines)
     verdicts = {name.partition(":")[0]: kinds(lines) for name, lines in found.items()}
     assert verdicts == {name: verdict for name, (_, verdict) in BODIES.items()}
 

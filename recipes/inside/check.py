@@ -1,6 +1,6 @@
 """Check that a program can start: import it, and what its compiled code imports later.
 
-Runs in the new executable, which has no sources: `FILE check ENTRY [NOTES [BESIDE [ARGUMENTS]]]`.
+Runs in the new executable, which has no sources: `FILE check ENTRY [NOTES [BESIDE]]`.
 """
 
 import contextlib
@@ -13,8 +13,6 @@ import itertools
 import json
 import os
 import re
-import runpy
-import shlex
 import signal
 import sys
 import tempfile
@@ -24,20 +22,6 @@ from functools import partial
 from typing import Any
 
 JUMP_CODES = {*dis.hasjrel, *dis.hasjabs}
-
-
-class StandIn(type):
-    """The type of classes that stand for a module: what they hold and return is one too."""
-
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return StandIn(name, (), {})
-
-    def __call__(cls, *values: Any, **options: Any) -> Any:
-        return values[0] if len(values) == 1 and callable(values[0]) else cls  # a decorator
-
-    __getitem__ = __mul__ = __rmul__ = __call__
 
 
 class CompiledCode:
@@ -52,20 +36,17 @@ class CompiledCode:
         self.steps = [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
         self.skips: list[tuple[int, int]] = []
         self.ranges: list[tuple[int, int, int]] = []
-        end = len(code.co_code)
         for index, step in enumerate(self.steps):
             if step.opname.startswith("SETUP_"):  # before Python 3.11; since, there is a table
                 self.ranges.append((step.offset, step.argval, step.argval))
             elif step.opname.startswith("RETURN_"):
-                self.skips.append((step.offset, end))
+                self.skips.append((step.offset, len(code.co_code)))  # handlers, too
             elif step.opcode in JUMP_CODES:
                 before = {str(one.argval) for one in self.steps[max(index - 3, 0) : index]}
                 if not before >= {"__name__", "__main__", "=="}:
                     self.skips.append((step.offset, step.argval))
         for entry in getattr(dis.Bytecode(code), "exception_entries", ()):
             self.ranges.append((entry.start, entry.end, entry.target))
-            if sys.version_info >= (3, 12):  # handlers lie behind all else, and no jump skips them
-                self.skips.append((entry.target - 1, end))
 
     def is_certain(self, offset: int) -> bool:
         """Tell whether an instruction surely runs, and an ImportError in it is not caught."""
@@ -113,16 +94,7 @@ class StartTrial:
         self.beside = notes.get("beside", [])
         self.needs_network = False
         self.seen: set[int] = set()
-        self.stand_ins: list[str] = []
         self.optional: list[Callable[[], None]] = []
-
-    def find_spec(self, name: str, *_: Any) -> Any:
-        """Find a module that is to be stood in for, as a finder of `sys.meta_path` does."""
-        if not any(f"{name}.".startswith(f"{top}.") for top in self.stand_ins):
-            return None
-        module = StandIn(name, (), {})
-        loader: Any = types.SimpleNamespace(create_module=lambda spec: module, exec_module=id)
-        return importlib.machinery.ModuleSpec(name, loader, is_package=True)
 
     def refuse_network(self, event: str, values: tuple[Any, ...]) -> None:
         """Refuse what needs a network, as an audit hook; paths and numbers of hosts do not."""
@@ -165,13 +137,6 @@ class StartTrial:
         namespace: dict[str, Any] = {"__name__": "__main__", "__package__": spec.parent}
         code = spec.loader.get_code(name)  # type: ignore[union-attr]
         return self.read(code, namespace, namespace, 0)
-
-    def start(self, arguments: str) -> None:
-        """Start the program."""
-        sys.argv += shlex.split(arguments)
-        if self.function:
-            sys.exit(self.load_function()())
-        runpy.run_module(self.module, run_name="__main__", alter_sys=True)
 
     def follow(self, value: Any, depth: int) -> None:
         """Import what a function imports, and what those do that it calls, up to five deep."""
@@ -220,7 +185,7 @@ class StartTrial:
         """Execute an import statement that surely runs; return what it binds. Keep others."""
         level, names, module = (step.argval for step in compiled.steps[index - 2 : index + 1])
         code, offset = compiled.code, compiled.steps[index].offset
-        line = next(row for start, end, row in code.co_lines() if start <= offset < end)
+        line = [row for start, row in dis.findlinestarts(code) if start <= offset][-1]
         module = "." * level + module
         text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
         job = compile("\n" * ((line or 1) - 1) + text, code.co_filename, "exec", dont_inherit=True)
@@ -231,8 +196,8 @@ class StartTrial:
         exec(job, scope)  # noqa: S102 - the program's own statement
         return scope
 
-    def explain(self, error: BaseException) -> tuple[str, str]:
-        """Describe why an import failed; name what to stand in for, if a module is missing."""
+    def explain(self, error: BaseException) -> str:
+        """Describe why an import failed, by the first of its causes that names a module."""
         places: list[Any] = []
         causes: list[BaseException] = []
         cause: Any = error
@@ -246,39 +211,38 @@ class StartTrial:
                 return self.explain_missing(name, places)
             cause = cause.__cause__ or cause.__context__
         if not places:
-            return str(error), ""
+            return str(error)
         file, line, *_ = (program_places(error) or places)[-1]
         text = f"{file}:{line}: {type(error).__name__}: {error}".partition("\n")[0]
         top = re.split(r"\W", file)[0]
         dists = [self.removed[name] for name in self.removed if name.startswith(f"{top}.")]
         if dists:
             problem = f"{dists[0]} lacks its extension modules, which cannot run in the executable"
-            return f"{problem} ({text})", ""
-        return text, ""
+            return f"{problem} ({text})"
+        return text
 
-    def explain_missing(self, name: str, places: list[Any]) -> tuple[str, str]:
+    def explain_missing(self, name: str, places: list[Any]) -> str:
         """Describe a module that is missing where the last of `places` asks for it."""
         if not places:
-            return f"there is no module {name}; correct COSMO_ENTRY or PKG", ""
+            return f"there is no module {name}; correct COSMO_ENTRY or PKG"
         file, line, code, offset = places[-1]
         place = f"{file}:{line}"
         top = name.partition(".")[0]
         if name in self.removed:
-            names = importlib.metadata.packages_distributions()
+            names: Any = getattr(importlib.metadata, "packages_distributions", dict)()
             tops = [*(re.split(r"\W", one[0])[0] for one in places), top]
             chain = " -> ".join(dict.fromkeys(names.get(one, [one])[0] for one in tops))
             place = f"{chain}; {place}" if "->" in chain else place
             problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
-            return f"{problem} in the executable ({place})", top
-        if top in sys.stdlib_module_names:
+            return f"{problem} in the executable ({place})"
+        if top in getattr(sys, "stdlib_module_names", (top,) if top[0] == "_" else ()):
             steps = [step for step in dis.get_instructions(code) if step.offset == offset]
             imported = [step.argval for step in steps if step.opname == "IMPORT_NAME"] or [name]
             packages = itertools.accumulate(imported[0].split("."), "{}.{}".format)
             absent = next((one for one in packages if one not in sys.modules), imported[0])
             if absent == name:
-                return f"{place} imports {name}, which this interpreter lacks", name
-            problem = f"{absent} needs {name}, which this interpreter lacks ({place} imports it)"
-            return problem, absent
+                return f"{place} imports {name}, which this interpreter lacks"
+            return f"{absent} needs {name}, which this interpreter lacks ({place} imports it)"
         spec = importlib.machinery.PathFinder.find_spec(top)
         beside = [file for file in self.beside if file in (top, f"{top}.py")]
         pth = find_pth(top)
@@ -289,7 +253,7 @@ class StartTrial:
             problem = f"lies beside the program; put it in with COSMO_INCLUDE={beside[0]}"
         elif pth:
             problem = f"{pth} would make importable; .pth files do not work in the executable"
-        return f"{place} imports {name}, which {problem}", top
+        return f"{place} imports {name}, which {problem}"
 
 
 def find_pth(top: str) -> str:
@@ -320,36 +284,27 @@ def program_places(error: BaseException) -> list[Any]:
     return [place for place in places if place[0]]
 
 
-def try_start(trial: StartTrial, arguments: str, report: Callable[..., None]) -> None:
-    """Import what starts, or with arguments start it; report what is missing, and remarks."""
+def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
+    """Import what starts; report what is missing, and remarks."""
     sys.argv = [trial.module]
-    sys.meta_path.insert(0, trial)
-    action = f"{trial.module} {arguments}" if arguments else f"importing {trial.module}"
     try:
-        if arguments:
-            trial.start(arguments)
-        else:
-            trial.import_entry()
+        trial.import_entry()
     except BaseException as error:
-        text, stand_in = trial.explain(error)
         is_exit = isinstance(error, SystemExit) and not isinstance(error.__context__, ImportError)
-        is_failure = not is_exit or (arguments and getattr(error, "code", 0) not in (None, 0, 2))
-        is_lonely = is_exit or isinstance(error, EOFError) or trial.needs_network
-        if is_failure and is_lonely and not stand_in:
-            return report(
-                "remark", f"{action} fails without network, input and home; try it by hand"
-            )
-        if is_failure:
-            return report("missing", text, stand_in)
-    report("done")
+        if trial.needs_network or isinstance(error, EOFError):
+            text = f"importing {trial.module} fails without network, input and home"
+            return report("remark", f"{text}; try it by hand")
+        if not is_exit:
+            return report("missing", trial.explain(error))
+    report("done", "")
     zones = getattr(sys.modules.get("zoneinfo"), "available_timezones", None)
-    if not arguments and zones and not zones():
+    if zones and not zones():
         report("remark", "zoneinfo finds no time zones; require tzdata")
     for run in trial.optional:
         try:
             run()
         except Exception as error:
-            report("remark", f"needed only in some cases: {trial.explain(error)[0]}")
+            report("remark", f"needed only in some cases: {trial.explain(error)}")
     return None
 
 
@@ -365,45 +320,30 @@ def run_forked(work: Callable[..., None], seconds: int) -> tuple[list[list[str]]
         try:
             os.setsid()
             signal.alarm(seconds)
-            work(lambda *row: os.write(writing, json.dumps([*row, "", ""]).encode() + b"\n"))
+            work(lambda *row: os.write(writing, json.dumps(row).encode() + b"\n"))
             os.write(writing, b"\n")
         finally:
             os._exit(0)
     os.close(writing)
     with open(reading, encoding="utf-8") as pipe:
-        rows = [json.loads(row)[:3] for row in itertools.takewhile(str.strip, pipe)]
+        rows = [json.loads(row) for row in itertools.takewhile(str.strip, pipe)]
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)  # with what it has started
     return rows, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def find_problems(trial: StartTrial, arguments: str) -> Iterator[str]:
-    """Yield a line for each thing that is missing, and for each remark.
-
-    Behind what is missing, a stand-in for it shows what else is; what fails otherwise ends that.
-    """
-    rows, status = run_forked(partial(try_start, trial, ""), 60)
+def find_problems(trial: StartTrial) -> Iterator[str]:
+    """Yield a line for what is missing, and for each remark."""
+    rows, status = run_forked(partial(try_start, trial), 60)
+    yield from (f"{kind}: {text}" for kind, text in rows if text)
     if not rows:
         ended = f"signal {-status}" if status < 0 else f"exit status {status}"
         ended = f"importing {trial.module} ends the interpreter ({ended})"
         late = "importing what starts takes longer than a minute"
         yield f"missing: {late if status == -signal.SIGALRM else ended}"
-    if arguments and rows and rows[0][0] == "done":
-        started, status = run_forked(partial(try_start, trial, arguments), 60)
-        if not started and status < 0 and status != -signal.SIGALRM:
-            yield f"missing: {trial.module} {arguments} ends with signal {-status}"
-        rows += started
-    while rows:
-        yield from (f"{kind}: {text}" for kind, text, _ in rows if text)
-        absent = [name for *_, name in rows if name]
-        if not absent or len(trial.stand_ins) == 10:
-            return
-        trial.stand_ins += absent
-        rows, _ = run_forked(partial(try_start, trial, ""), 20)
-        rows = [row for row in rows if row[2] not in ("", *trial.stand_ins)]
 
 
-def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = "") -> None:
+def check_start(entry: str, notes: str = "", beside: str = "") -> None:
     """Print a line for each reason why `entry` cannot start; exit with status 1 if there is one.
 
     `notes` and `beside` are files: what `fit` noted, and the names of what lies beside the program.
@@ -423,7 +363,7 @@ def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = 
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, TERM="dumb", LC_CTYPE="C.UTF-8")
         os.chdir(home)
-        lines = list(find_problems(trial, arguments))
+        lines = list(find_problems(trial))
         os.chdir("/")
     os.write(output, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
     if any(line.startswith("missing: ") for line in lines):
