@@ -101,6 +101,8 @@ def test_whatever_shapes_a_base_makes_another(needing: Project, index: Index) ->
         assert not install(needing)
     needing.write("uv.toml", "no-cache = true\n")
     assert not install(needing)
+    needing.write("invoke.yaml", "run:\n  env:\n    UV_NO_BINARY_PACKAGE: wren\n")
+    assert not install(needing)
     require(needing, "bird", more="[tool.uv]\nprerelease = 'allow'\n")
     assert not install(needing)
     index.wheel("bird", "2.0", {"bird.py": "V = 2\n"})

@@ -133,9 +133,10 @@ def test_a_scripts_own_uv_settings_and_python_are_heeded(installing: Project, in
     installing.write("tool.py", script("[tool.uv]\nexclude-newer = '2020-01-01T00:00:00Z'\n"))
     message = installing.refused("cosmo.script", "tool.py")
     assert re.search(r"(?s)bird.*tool.py cannot be resolved: ", message)
-    installing.write("tool.py", script("", ">=3.99"))
-    message = installing.refused("cosmo.script", "tool.py")
-    assert "tool.py cannot be installed: it requires Python >=3.99, and this is 3." in message
+    for text in (script("", ">=3.99"), "# /// script\n# requires-python = '>=3.99'\n# ///\n"):
+        installing.write("tool.py", text)
+        message = installing.refused("cosmo.script", "tool.py")
+        assert "it requires Python >=3.99, and this is 3." in message
 
 
 def test_a_built_project_is_resolved_by_uv_without_itself_and_its_folders_are_never_stale(

@@ -291,7 +291,8 @@ def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
         trial.import_entry()
     except BaseException as error:
         is_exit = isinstance(error, SystemExit) and not isinstance(error.__context__, ImportError)
-        if trial.needs_network or isinstance(error, EOFError):
+        alone = trial.needs_network or isinstance(error, EOFError)
+        if alone and not isinstance(error, ImportError):
             text = f"importing {trial.module} fails without network, input and home"
             return report("remark", f"{text}; try it by hand")
         if not is_exit:
