@@ -29,8 +29,8 @@ class Made:
     """What the last build made, and of what, as `.made.json` in the build folder notes it.
 
     `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
-    each by its path from the project's folder; `states` what `file_state` says of each; `report`
-    the lines that were printed.
+    each by its path from the project's folder, and `placed` those of earlier builds too; `states`
+    what `file_state` says of each; `report` the lines that were printed.
     """
 
     digest: str
@@ -39,6 +39,7 @@ class Made:
     python_size: int
     python_url: str
     executables: Mapping[str, str]
+    placed: Mapping[str, str]
     states: Mapping[str, list[int]]
     report: list[str]
 
@@ -53,6 +54,7 @@ def read_made(p: Project) -> Made | None:
 def note_build(p: Project, version: str, paths: list[str]) -> None:
     """Note what a build made, and the report on it. `version` is what the interpreter printed."""
     python, address = p.path(f"{p.build}/python"), tool_address(p, "python")
+    before = read_made(p)
     sums = {path: file_sha256(p.path(path)) for path in paths}
     made = Made(
         digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
@@ -61,6 +63,7 @@ def note_build(p: Project, version: str, paths: list[str]) -> None:
         python_size=python.stat().st_size,
         python_url=public_url(address) if "://" in address else "",
         executables=sums,
+        placed={**(before.placed if before else {}), **sums},
         states={path: file_state(p.path(path)) for path in paths},
         report=[line for path in paths for line in report_lines(p, path, sums[path], version)],
     )
@@ -114,10 +117,10 @@ def check_target(p: Project, path: str) -> None:
     target, made = p.path(path), read_made(p)
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
-    noted = made.executables.get(path) if made else None
+    noted = made.placed.get(path) if made else None
     if target.exists() and os.path.dirname(path) != p.build and not p.options.force:
         if noted != file_sha256(target):
-            problem = "exists, and is not what the last build made"
+            problem = "exists, and is not what a build made"
             raise RecipeError(f"{path} {problem}; move it away, or add --force")
 
 

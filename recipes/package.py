@@ -56,7 +56,7 @@ def app(
 
 def package(c: Context, options: Options) -> None:
     """Run every phase with these options; where nothing has changed, only the report is new."""
-    with build_session(c, replace(options, skip=not options.force)) as p:
+    with build_session(c, replace(options, skip=not (options.force or c.config.run.dry))) as p:
         run_phases(c, p, "update")
 
 

@@ -103,6 +103,8 @@ def setup(c: Context) -> None:
             sh.run(f"printf '{form}' {folder} >> {b}/.build/setup.cfg")
             line = f"{p.uv} build --wheel --out-dir {b}/.wheel ."
             remedy = "correct [build-system], or what it builds"
+            if "build-system" not in p.data and not p.path("setup.py").exists():
+                remedy = "uv builds nothing without one: write [build-system] in pyproject.toml"
             sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
 
 
@@ -301,7 +303,8 @@ def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
     if p.starts[0].entry != "*":
         return p.starts
     line = f"(cd {quote(p.build)} && sh ./python -IB .inside.py commands Lib/site-packages)"
-    names = list(p.project.get("scripts") or ()) if sh.dry else sh.run(line).stdout.split("\n")[:-1]
+    static = [*(p.project.get("scripts") or ()), *(p.project.get("gui-scripts") or ())]
+    names = static if sh.dry else sh.run(line).stdout.split("\n")[:-1]
     if not any(names):
         problem = "cannot be printed before it is built" if sh.dry else "finds no commands"
         raise RecipeError(f"COSMO_ENTRY=* {problem}; name a command, or module:function")
@@ -317,9 +320,10 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
         words = (*options, "-m", p.module, "...")
     end = f"touch -t {touch_time(p.epoch)} .args)"
     if words is None:
-        target = shlex.join([start.entry, start.name, *options])
+        setting = "--entry" if p.options.app else "COSMO_ENTRY"
+        target = shlex.join([start.entry, start.name, setting, *options])
         line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
-        sh.run(f"{line} && {end}", "what starts is not known", "")
+        sh.run(f"{line} && {end}", f"{p.label} cannot start", "")
         name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
         return name, '"$(cat ../.start)"'
     # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
@@ -346,7 +350,7 @@ def try_executable(
 ) -> None:
     """Start the new executable in an empty folder and environment, for a trial with that name."""
     b, words = quote(p.build), shlex.join(arguments)
-    sh.log("smoke", words)
+    sh.log("smoke", words or "without arguments")
     sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
     line = f"(cd {b}/.new/try && {env} sh ../out/{name} {words} < /dev/null)"

@@ -212,7 +212,7 @@ def nearest_project(here: Path, given: tuple[Table, ...]) -> Path:
     """Find the nearest folder of a project, at `here` or above; `here` itself if PKG is in it."""
     top = (find("PKG", given, here).text or "").partition(".")[0]
     own = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
-    for names in (["pyproject.toml"], [] if own else ["setup.py", "setup.cfg", "tasks.py"]):
+    for names in (["pyproject.toml", "setup.py", "setup.cfg"], [] if own else ["tasks.py"]):
         for folder in (here, *here.parents):
             if any((folder / name).is_file() for name in names):
                 return folder
@@ -238,6 +238,7 @@ def load_project(options: Options | None = None) -> Project:
         if way == "article":
             tables = (*tables, Table(ARTICLE, {"COSMO_ISOLATED": "0"}))
         settings, name = read_settings(root, (*given, *tables)), distribution_name(root, data)
+        check_out(settings)
         source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
         starts = find_starts(settings, data, name, script, module, options)
         ignored = options.lock or options.app
@@ -246,6 +247,15 @@ def load_project(options: Options | None = None) -> Project:
             *(root, settings, options, way, data, name, script, source, module, starts),
             *(read_epoch(), lock),
         )
+
+
+def check_out(settings: Settings) -> None:
+    """Refuse a COSMO_OUT that is a file of the build folder's own."""
+    build = os.path.dirname(os.path.dirname(settings.dir_site))
+    first, *rest = Path(os.path.relpath(settings.out or "..", build)).parts
+    if settings.out and first != ".." and (rest or is_reserved(first)):
+        problem = " is a name that the build folder needs itself"
+        raise settings.values["COSMO_OUT"].error(problem)
 
 
 def find_way(root: Path, data: Mapping[str, Any], script: str, options: Options) -> str:
@@ -331,7 +341,8 @@ def find_starts(
         entry = options.app[1] if options.app else s.entry
         return (Start(s.pkg or "", entry or (f"-m {s.pkg}" if s.pkg else "")),)
     stem = Path(script).stem
-    result = stem if script and not is_reserved(stem) else module
+    is_name = re.fullmatch(r"\w[\w.-]*", stem) and not is_reserved(stem)
+    result = stem if script and is_name else module
     if s.entry == "*" and scripts:
         return tuple(Start(key, one) for key, one in scripts.items())
     if s.entry and s.entry not in scripts and ":" not in s.entry:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -193,7 +192,7 @@ def setting(name: str, default: str | None, parse: Callable[[Value], Any], meani
 PATTERNS = parse_words(r"[^/\n\r\[\]\\][^\n\r\[\]\\]*", "is not a pattern; write a path, as `a/b*`")
 ZIP_PATTERNS = parse_words("[^-@].*", "is not a pattern of zip; write a path, as `usr/*`")
 BESIDE = parse_words(
-    r"(?!/|\.\.?(/|$)).+(?<!/\.\.)", "must name a file or folder beside the program"
+    r"(?!/|\.(/|$))(?!(.*/)?\.\.(/|$)).+", "must name a file or folder beside the program"
 )
 
 
@@ -271,18 +270,34 @@ TABLE = {one.metadata["name"]: one for one in fields(Settings) if one.metadata}
 def find(name: str, tables: tuple[Table, ...], root: Path) -> Value:
     """Look a setting up; replace each $NAME in it, but not in what a shell has expanded."""
     table = next((one for one in tables if name in one.values), None)
+    default = TABLE[name].metadata["default"]
     if table is None:
-        default = TABLE[name].metadata["default"]
         return Value(name, default, "not set" if default is None else "default", root)
-    text, texts = table.values[name], {key: one.metadata["default"] for key, one in TABLE.items()}
-    for one in reversed(tables):
-        texts.update(one.values)
-    for _ in range(5 if table.origin != "environment" else 0):
-        text = Template(text).safe_substitute({key: one for key, one in texts.items() if one})
-    if table.origin != "environment" and re.search(r"(?<!\$)\$\{?[A-Za-z_]", text):
-        problem = "refers to a name that is not set, or to itself; correct it"
-        raise RecipeError(f"{name} ({table.origin}): {table.values[name]!r} {problem}")
+    text = table.values[name]
+    try:
+        text = text if table.origin == "environment" else expand(text, tables, 5)
+    except LookupError as error:
+        problem = f"{error.args[0]} is not set, or leads back to itself; correct it"
+        raise RecipeError(f"{name} ({table.origin}): {problem}") from None
     return Value(name, text, table.origin, root)
+
+
+def expand(text: str, tables: tuple[Table, ...], depth: int) -> str:
+    """Replace each $NAME by what stands there, so many levels deep; `$$` is a dollar."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        table = next((one for one in tables if name in one.values), None)
+        known = TABLE[name].metadata["default"] if name in TABLE else None
+        inner = table.values[name] if table else known
+        if name is None or inner is None or not depth:
+            if name is None:
+                return "$"
+            raise LookupError(f"${name}")
+        shell = table is not None and table.origin == "environment"
+        return inner if shell else expand(inner, tables, depth - 1)
+
+    return re.sub(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", replace, text)
 
 
 def read_settings(root: Path, tables: tuple[Table, ...]) -> Settings:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
@@ -140,7 +141,7 @@ class Progress(StreamWatcher):
 @contextmanager
 def watch(shown: Bar | None) -> Iterator[list[StreamWatcher]]:
     """Show a progress bar on standard error while a line runs, on a terminal only."""
-    if shown is None or not sys.stderr.isatty():
+    if shown is None or not sys.stderr.isatty() or find_spec("tqdm") is None:
         yield []
         return
     from tqdm import tqdm  # imported here, as it takes a tenth of `invoke --list`

@@ -70,7 +70,8 @@ if __name__ == "__main__":
     from invoke.program import Program
 
     options = ["-r", str(Path(__file__).resolve().parent), "-c", Path(__file__).stem]
-    raise SystemExit(Program(version="{version}").run([sys.argv[0], *options, *sys.argv[1:]]))
+    Program(version="{version}").run([sys.argv[0], *options, *sys.argv[1:]])
+    raise SystemExit
 
 # What follows runs in the fetched Python: the first lines of a build write it to a file.
 # inside
@@ -160,6 +161,10 @@ def check_copy(path: Path, text: str, dest: str) -> None:
         print("".join(diff), end="")
         shown = "as shown; " if text else "as --check shows; "
         raise RecipeError(f"{path} was edited by hand, {shown}--force overwrites it")
+    newer, ours = (re.findall(r"\d+", one) for one in (mark[1], __version__))
+    if [*map(int, newer)] > [*map(int, ours)]:
+        problem = f"{path} is cosmo-recipes {mark[1]}, and this is {__version__}"
+        raise RecipeError(f"{problem}; use newer recipes, or overwrite it with --force")
     if text and current != text:
         update = f"`invoke vendor {shlex.quote(dest)}` brings it up to date"
         raise RecipeError(f"{path} is cosmo-recipes {mark[1]}, and not current; {update}")

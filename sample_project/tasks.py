@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 182410e16f7a3fcddca8130b3cd6002375c4447883331cb48f79940435f1dac7
+# sha256 of all other lines: ff01093acdc48e31ca9c5ebad188e797ad97342cfd05ca739dd89045f5aee1bf
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -83,6 +83,8 @@ def setup(c: Context) -> None:
             sh.run(f"printf '{form}' {folder} >> {b}/.build/setup.cfg")
             line = f"{p.uv} build --wheel --out-dir {b}/.wheel ."
             remedy = "correct [build-system], or what it builds"
+            if "build-system" not in p.data and not p.path("setup.py").exists():
+                remedy = "uv builds nothing without one: write [build-system] in pyproject.toml"
             sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
 
 
@@ -267,7 +269,9 @@ def update(c: Context) -> None:
             sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/new.zip .args)")
             sh.run(f"mv {b}/.new/new.zip {b}/.new/out/{name}")
             if p.settings.smoke is not None:
-                try_executable(p, sh, name)
+                try_executable(p, sh, name, p.settings.smoke, "COSMO_SMOKE")
+            elif p.options.app and p.settings.check:
+                try_executable(p, sh, name, ("--help",), "a start")
             names.append(name)
         paths = [place(p, sh, name) for name in names]
         if not sh.dry:
@@ -279,7 +283,8 @@ def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
     if p.starts[0].entry != "*":
         return p.starts
     line = f"(cd {quote(p.build)} && sh ./python -IB .inside.py commands Lib/site-packages)"
-    names = list(p.project.get("scripts") or ()) if sh.dry else sh.run(line).stdout.split("\n")[:-1]
+    static = [*(p.project.get("scripts") or ()), *(p.project.get("gui-scripts") or ())]
+    names = static if sh.dry else sh.run(line).stdout.split("\n")[:-1]
     if not any(names):
         problem = "cannot be printed before it is built" if sh.dry else "finds no commands"
         raise RecipeError(f"COSMO_ENTRY=* {problem}; name a command, or module:function")
@@ -295,9 +300,10 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
         words = (*options, "-m", p.module, "...")
     end = f"touch -t {touch_time(p.epoch)} .args)"
     if words is None:
-        target = shlex.join([start.entry, start.name, *options])
+        setting = "--entry" if p.options.app else "COSMO_ENTRY"
+        target = shlex.join([start.entry, start.name, setting, *options])
         line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
-        sh.run(f"{line} && {end}", "what starts is not known", "")
+        sh.run(f"{line} && {end}", f"{p.label} cannot start", "")
         name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
         return name, '"$(cat ../.start)"'
     # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
@@ -312,22 +318,24 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
 
 def check_imports(p: Project, sh: Shell, entry: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
-    trial = " --help" if p.options.app else ""
-    line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside{trial} < /dev/null"
+    line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside < /dev/null"
     failed = f"{p.label} cannot start"
     shown = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
     for remark in re.findall("(?m)^remark: (.*)$", shown.stdout):
         sh.log("check", remark)
 
 
-def try_executable(p: Project, sh: Shell, name: str) -> None:
-    """Start the new executable with the arguments in COSMO_SMOKE, in an empty folder."""
-    b, words = quote(p.build), shlex.join(p.settings.smoke or ())
-    sh.log("smoke", words)
-    failed = f"{p.label} does not pass COSMO_SMOKE ({words})"
+def try_executable(
+    p: Project, sh: Shell, name: str, arguments: tuple[str, ...], trial: str
+) -> None:
+    """Start the new executable in an empty folder and environment, for a trial with that name."""
+    b, words = quote(p.build), shlex.join(arguments)
+    sh.log("smoke", words or "without arguments")
     sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
     line = f"(cd {b}/.new/try && {env} sh ../out/{name} {words} < /dev/null)"
+    line += " || [ $? = 2 ]" if p.options.app else ""  # it may not know --help
+    failed = f"{p.label} does not pass {trial} ({words})"
     sh.run(line, failed, smoke_remedy(p), reason=show_all)
 
 
@@ -402,7 +410,7 @@ def app(
 
 def package(c: Context, options: Options) -> None:
     """Run every phase with these options; where nothing has changed, only the report is new."""
-    with build_session(c, replace(options, skip=not options.force)) as p:
+    with build_session(c, replace(options, skip=not (options.force or c.config.run.dry))) as p:
         run_phases(c, p, "update")
 
 
@@ -504,7 +512,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -683,7 +690,7 @@ def setting(name: str, default: str | None, parse: Callable[[Value], Any], meani
 PATTERNS = parse_words(r"[^/\n\r\[\]\\][^\n\r\[\]\\]*", "is not a pattern; write a path, as `a/b*`")
 ZIP_PATTERNS = parse_words("[^-@].*", "is not a pattern of zip; write a path, as `usr/*`")
 BESIDE = parse_words(
-    r"(?!/|\.\.?(/|$)).+(?<!/\.\.)", "must name a file or folder beside the program"
+    r"(?!/|\.(/|$))(?!(.*/)?\.\.(/|$)).+", "must name a file or folder beside the program"
 )
 
 
@@ -761,18 +768,34 @@ TABLE = {one.metadata["name"]: one for one in fields(Settings) if one.metadata}
 def find(name: str, tables: tuple[Table, ...], root: Path) -> Value:
     """Look a setting up; replace each $NAME in it, but not in what a shell has expanded."""
     table = next((one for one in tables if name in one.values), None)
+    default = TABLE[name].metadata["default"]
     if table is None:
-        default = TABLE[name].metadata["default"]
         return Value(name, default, "not set" if default is None else "default", root)
-    text, texts = table.values[name], {key: one.metadata["default"] for key, one in TABLE.items()}
-    for one in reversed(tables):
-        texts.update(one.values)
-    for _ in range(5 if table.origin != "environment" else 0):
-        text = Template(text).safe_substitute({key: one for key, one in texts.items() if one})
-    if table.origin != "environment" and re.search(r"(?<!\$)\$\{?[A-Za-z_]", text):
-        problem = "refers to a name that is not set, or to itself; correct it"
-        raise RecipeError(f"{name} ({table.origin}): {table.values[name]!r} {problem}")
+    text = table.values[name]
+    try:
+        text = text if table.origin == "environment" else expand(text, tables, 5)
+    except LookupError as error:
+        problem = f"{error.args[0]} is not set, or leads back to itself; correct it"
+        raise RecipeError(f"{name} ({table.origin}): {problem}") from None
     return Value(name, text, table.origin, root)
+
+
+def expand(text: str, tables: tuple[Table, ...], depth: int) -> str:
+    """Replace each $NAME by what stands there, so many levels deep; `$$` is a dollar."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        table = next((one for one in tables if name in one.values), None)
+        known = TABLE[name].metadata["default"] if name in TABLE else None
+        inner = table.values[name] if table else known
+        if name is None or inner is None or not depth:
+            if name is None:
+                return "$"
+            raise LookupError(f"${name}")
+        shell = table is not None and table.origin == "environment"
+        return inner if shell else expand(inner, tables, depth - 1)
+
+    return re.sub(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", replace, text)
 
 
 def read_settings(root: Path, tables: tuple[Table, ...]) -> Settings:
@@ -1021,7 +1044,7 @@ def nearest_project(here: Path, given: tuple[Table, ...]) -> Path:
     """Find the nearest folder of a project, at `here` or above; `here` itself if PKG is in it."""
     top = (find("PKG", given, here).text or "").partition(".")[0]
     own = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
-    for names in (["pyproject.toml"], [] if own else ["setup.py", "setup.cfg", "tasks.py"]):
+    for names in (["pyproject.toml", "setup.py", "setup.cfg"], [] if own else ["tasks.py"]):
         for folder in (here, *here.parents):
             if any((folder / name).is_file() for name in names):
                 return folder
@@ -1047,6 +1070,7 @@ def load_project(options: Options | None = None) -> Project:
         if way == "article":
             tables = (*tables, Table(ARTICLE, {"COSMO_ISOLATED": "0"}))
         settings, name = read_settings(root, (*given, *tables)), distribution_name(root, data)
+        check_out(settings)
         source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
         starts = find_starts(settings, data, name, script, module, options)
         ignored = options.lock or options.app
@@ -1055,6 +1079,15 @@ def load_project(options: Options | None = None) -> Project:
             *(root, settings, options, way, data, name, script, source, module, starts),
             *(read_epoch(), lock),
         )
+
+
+def check_out(settings: Settings) -> None:
+    """Refuse a COSMO_OUT that is a file of the build folder's own."""
+    build = os.path.dirname(os.path.dirname(settings.dir_site))
+    first, *rest = Path(os.path.relpath(settings.out or "..", build)).parts
+    if settings.out and first != ".." and (rest or is_reserved(first)):
+        problem = " is a name that the build folder needs itself"
+        raise settings.values["COSMO_OUT"].error(problem)
 
 
 def find_way(root: Path, data: Mapping[str, Any], script: str, options: Options) -> str:
@@ -1140,7 +1173,8 @@ def find_starts(
         entry = options.app[1] if options.app else s.entry
         return (Start(s.pkg or "", entry or (f"-m {s.pkg}" if s.pkg else "")),)
     stem = Path(script).stem
-    result = stem if script and not is_reserved(stem) else module
+    is_name = re.fullmatch(r"\w[\w.-]*", stem) and not is_reserved(stem)
+    result = stem if script and is_name else module
     if s.entry == "*" and scripts:
         return tuple(Start(key, one) for key, one in scripts.items())
     if s.entry and s.entry not in scripts and ":" not in s.entry:
@@ -1630,8 +1664,8 @@ class Made:
     """What the last build made, and of what, as `.made.json` in the build folder notes it.
 
     `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
-    each by its path from the project's folder; `states` what `file_state` says of each; `report`
-    the lines that were printed.
+    each by its path from the project's folder, and `placed` those of earlier builds too; `states`
+    what `file_state` says of each; `report` the lines that were printed.
     """
 
     digest: str
@@ -1640,6 +1674,7 @@ class Made:
     python_size: int
     python_url: str
     executables: Mapping[str, str]
+    placed: Mapping[str, str]
     states: Mapping[str, list[int]]
     report: list[str]
 
@@ -1654,6 +1689,7 @@ def read_made(p: Project) -> Made | None:
 def note_build(p: Project, version: str, paths: list[str]) -> None:
     """Note what a build made, and the report on it. `version` is what the interpreter printed."""
     python, address = p.path(f"{p.build}/python"), tool_address(p, "python")
+    before = read_made(p)
     sums = {path: file_sha256(p.path(path)) for path in paths}
     made = Made(
         digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
@@ -1662,6 +1698,7 @@ def note_build(p: Project, version: str, paths: list[str]) -> None:
         python_size=python.stat().st_size,
         python_url=public_url(address) if "://" in address else "",
         executables=sums,
+        placed={**(before.placed if before else {}), **sums},
         states={path: file_state(p.path(path)) for path in paths},
         report=[line for path in paths for line in report_lines(p, path, sums[path], version)],
     )
@@ -1715,10 +1752,10 @@ def check_target(p: Project, path: str) -> None:
     target, made = p.path(path), read_made(p)
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
-    noted = made.executables.get(path) if made else None
+    noted = made.placed.get(path) if made else None
     if target.exists() and os.path.dirname(path) != p.build and not p.options.force:
         if noted != file_sha256(target):
-            problem = "exists, and is not what the last build made"
+            problem = "exists, and is not what a build made"
             raise RecipeError(f"{path} {problem}; move it away, or add --force")
 
 
@@ -1770,6 +1807,8 @@ def show_all(result: Result) -> str:
 
 def smoke_remedy(p: Project) -> str:
     """Say what to do where the started executable fails."""
+    if p.options.app:
+        return "COSMO_CHECK=0 builds it all the same"
     packed = {os.path.basename(p.source), *p.settings.include}
     others = {path.name for path in p.path(p.beside).iterdir()} - packed if p.source else set()
     beside = "put files that it reads in with COSMO_INCLUDE, " if others else ""
@@ -2139,6 +2178,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
@@ -2267,7 +2307,7 @@ class Progress(StreamWatcher):
 @contextmanager
 def watch(shown: Bar | None) -> Iterator[list[StreamWatcher]]:
     """Show a progress bar on standard error while a line runs, on a terminal only."""
-    if shown is None or not sys.stderr.isatty():
+    if shown is None or not sys.stderr.isatty() or find_spec("tqdm") is None:
         yield []
         return
     from tqdm import tqdm  # imported here, as it takes a tenth of `invoke --list`
@@ -2424,7 +2464,8 @@ if __name__ == "__main__":
     from invoke.program import Program
 
     options = ["-r", str(Path(__file__).resolve().parent), "-c", Path(__file__).stem]
-    raise SystemExit(Program(version="0.3.0").run([sys.argv[0], *options, *sys.argv[1:]]))
+    Program(version="0.3.0").run([sys.argv[0], *options, *sys.argv[1:]])
+    raise SystemExit
 
 # What follows runs in the fetched Python: the first lines of a build write it to a file.
 # inside
@@ -2433,7 +2474,7 @@ if __name__ == "__main__":
 # inside/check.py --------------------------------------------------------------
 # Check that a program can start: import it, and what its compiled code imports later.
 #
-# Runs in the new executable, which has no sources: `FILE check ENTRY [NOTES [BESIDE [ARGUMENTS]]]`.
+# Runs in the new executable, which has no sources: `FILE check ENTRY [NOTES [BESIDE]]`.
 
 
 import contextlib
@@ -2446,8 +2487,6 @@ import itertools
 import json
 import os
 import re
-import runpy
-import shlex
 import signal
 import sys
 import tempfile
@@ -2457,20 +2496,6 @@ from functools import partial
 from typing import Any
 
 JUMP_CODES = {*dis.hasjrel, *dis.hasjabs}
-
-
-class StandIn(type):
-    """The type of classes that stand for a module: what they hold and return is one too."""
-
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return StandIn(name, (), {})
-
-    def __call__(cls, *values: Any, **options: Any) -> Any:
-        return values[0] if len(values) == 1 and callable(values[0]) else cls  # a decorator
-
-    __getitem__ = __mul__ = __rmul__ = __call__
 
 
 class CompiledCode:
@@ -2485,20 +2510,17 @@ class CompiledCode:
         self.steps = [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
         self.skips: list[tuple[int, int]] = []
         self.ranges: list[tuple[int, int, int]] = []
-        end = len(code.co_code)
         for index, step in enumerate(self.steps):
             if step.opname.startswith("SETUP_"):  # before Python 3.11; since, there is a table
                 self.ranges.append((step.offset, step.argval, step.argval))
             elif step.opname.startswith("RETURN_"):
-                self.skips.append((step.offset, end))
+                self.skips.append((step.offset, len(code.co_code)))  # handlers, too
             elif step.opcode in JUMP_CODES:
                 before = {str(one.argval) for one in self.steps[max(index - 3, 0) : index]}
                 if not before >= {"__name__", "__main__", "=="}:
                     self.skips.append((step.offset, step.argval))
         for entry in getattr(dis.Bytecode(code), "exception_entries", ()):
             self.ranges.append((entry.start, entry.end, entry.target))
-            if sys.version_info >= (3, 12):  # handlers lie behind all else, and no jump skips them
-                self.skips.append((entry.target - 1, end))
 
     def is_certain(self, offset: int) -> bool:
         """Tell whether an instruction surely runs, and an ImportError in it is not caught."""
@@ -2546,16 +2568,7 @@ class StartTrial:
         self.beside = notes.get("beside", [])
         self.needs_network = False
         self.seen: set[int] = set()
-        self.stand_ins: list[str] = []
         self.optional: list[Callable[[], None]] = []
-
-    def find_spec(self, name: str, *_: Any) -> Any:
-        """Find a module that is to be stood in for, as a finder of `sys.meta_path` does."""
-        if not any(f"{name}.".startswith(f"{top}.") for top in self.stand_ins):
-            return None
-        module = StandIn(name, (), {})
-        loader: Any = types.SimpleNamespace(create_module=lambda spec: module, exec_module=id)
-        return importlib.machinery.ModuleSpec(name, loader, is_package=True)
 
     def refuse_network(self, event: str, values: tuple[Any, ...]) -> None:
         """Refuse what needs a network, as an audit hook; paths and numbers of hosts do not."""
@@ -2598,13 +2611,6 @@ class StartTrial:
         namespace: dict[str, Any] = {"__name__": "__main__", "__package__": spec.parent}
         code = spec.loader.get_code(name)  # type: ignore[union-attr]
         return self.read(code, namespace, namespace, 0)
-
-    def start(self, arguments: str) -> None:
-        """Start the program."""
-        sys.argv += shlex.split(arguments)
-        if self.function:
-            sys.exit(self.load_function()())
-        runpy.run_module(self.module, run_name="__main__", alter_sys=True)
 
     def follow(self, value: Any, depth: int) -> None:
         """Import what a function imports, and what those do that it calls, up to five deep."""
@@ -2653,7 +2659,7 @@ class StartTrial:
         """Execute an import statement that surely runs; return what it binds. Keep others."""
         level, names, module = (step.argval for step in compiled.steps[index - 2 : index + 1])
         code, offset = compiled.code, compiled.steps[index].offset
-        line = next(row for start, end, row in code.co_lines() if start <= offset < end)
+        line = [row for start, row in dis.findlinestarts(code) if start <= offset][-1]
         module = "." * level + module
         text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
         job = compile("\n" * ((line or 1) - 1) + text, code.co_filename, "exec", dont_inherit=True)
@@ -2661,11 +2667,17 @@ class StartTrial:
         if not compiled.is_certain(offset):
             self.optional.append(partial(exec, job, scope))
             return {}
-        exec(job, scope)  # noqa: S102 - the program's own statement
+        try:
+            exec(job, scope)  # noqa: S102 - the program's own statement
+        except ImportError:
+            raise
+        except Exception:  # what comes before it in the program was not run
+            self.optional.append(partial(exec, job, scope))
+            return {}
         return scope
 
-    def explain(self, error: BaseException) -> tuple[str, str]:
-        """Describe why an import failed; name what to stand in for, if a module is missing."""
+    def explain(self, error: BaseException) -> str:
+        """Describe why an import failed, by the first of its causes that names a module."""
         places: list[Any] = []
         causes: list[BaseException] = []
         cause: Any = error
@@ -2679,39 +2691,41 @@ class StartTrial:
                 return self.explain_missing(name, places)
             cause = cause.__cause__ or cause.__context__
         if not places:
-            return str(error), ""
+            return str(error)
         file, line, *_ = (program_places(error) or places)[-1]
         text = f"{file}:{line}: {type(error).__name__}: {error}".partition("\n")[0]
         top = re.split(r"\W", file)[0]
         dists = [self.removed[name] for name in self.removed if name.startswith(f"{top}.")]
         if dists:
             problem = f"{dists[0]} lacks its extension modules, which cannot run in the executable"
-            return f"{problem} ({text})", ""
-        return text, ""
+            return f"{problem} ({text})"
+        return text
 
-    def explain_missing(self, name: str, places: list[Any]) -> tuple[str, str]:
+    def explain_missing(self, name: str, places: list[Any]) -> str:
         """Describe a module that is missing where the last of `places` asks for it."""
         if not places:
-            return f"there is no module {name}; correct COSMO_ENTRY or PKG", ""
+            return f"there is no module {name}; correct COSMO_ENTRY or PKG"
         file, line, code, offset = places[-1]
         place = f"{file}:{line}"
         top = name.partition(".")[0]
         if name in self.removed:
-            names = importlib.metadata.packages_distributions()
-            tops = [*(re.split(r"\W", one[0])[0] for one in places), top]
-            chain = " -> ".join(dict.fromkeys(names.get(one, [one])[0] for one in tops))
-            place = f"{chain}; {place}" if "->" in chain else place
+            names: Any = getattr(importlib.metadata, "packages_distributions", dict)()
+            tops = [re.split(r"\W", one[0])[0] for one in places]
+            chain = [*dict.fromkeys(names.get(one, [one])[0] for one in tops)]
+            owner = self.removed[name].partition(" ")[0]
+            is_last = re.sub("[-_.]+", "_", chain[-1]).lower() == owner.lower()
+            path = " -> ".join(chain if is_last else [*chain, owner])
+            place = f"{path}; {place}" if "->" in path else place
             problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
-            return f"{problem} in the executable ({place})", top
-        if top in sys.stdlib_module_names:
+            return f"{problem} in the executable ({place})"
+        if top in getattr(sys, "stdlib_module_names", (top,) if top[0] == "_" else ()):
             steps = [step for step in dis.get_instructions(code) if step.offset == offset]
             imported = [step.argval for step in steps if step.opname == "IMPORT_NAME"] or [name]
             packages = itertools.accumulate(imported[0].split("."), "{}.{}".format)
             absent = next((one for one in packages if one not in sys.modules), imported[0])
             if absent == name:
-                return f"{place} imports {name}, which this interpreter lacks", name
-            problem = f"{absent} needs {name}, which this interpreter lacks ({place} imports it)"
-            return problem, absent
+                return f"{place} imports {name}, which this interpreter lacks"
+            return f"{absent} needs {name}, which this interpreter lacks ({place} imports it)"
         spec = importlib.machinery.PathFinder.find_spec(top)
         beside = [file for file in self.beside if file in (top, f"{top}.py")]
         pth = find_pth(top)
@@ -2722,7 +2736,7 @@ class StartTrial:
             problem = f"lies beside the program; put it in with COSMO_INCLUDE={beside[0]}"
         elif pth:
             problem = f"{pth} would make importable; .pth files do not work in the executable"
-        return f"{place} imports {name}, which {problem}", top
+        return f"{place} imports {name}, which {problem}"
 
 
 def find_pth(top: str) -> str:
@@ -2753,36 +2767,28 @@ def program_places(error: BaseException) -> list[Any]:
     return [place for place in places if place[0]]
 
 
-def try_start(trial: StartTrial, arguments: str, report: Callable[..., None]) -> None:
-    """Import what starts, or with arguments start it; report what is missing, and remarks."""
+def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
+    """Import what starts; report what is missing, and remarks."""
     sys.argv = [trial.module]
-    sys.meta_path.insert(0, trial)
-    action = f"{trial.module} {arguments}" if arguments else f"importing {trial.module}"
     try:
-        if arguments:
-            trial.start(arguments)
-        else:
-            trial.import_entry()
+        trial.import_entry()
     except BaseException as error:
-        text, stand_in = trial.explain(error)
         is_exit = isinstance(error, SystemExit) and not isinstance(error.__context__, ImportError)
-        is_failure = not is_exit or (arguments and getattr(error, "code", 0) not in (None, 0, 2))
-        is_lonely = is_exit or isinstance(error, EOFError) or trial.needs_network
-        if is_failure and is_lonely and not stand_in:
-            return report(
-                "remark", f"{action} fails without network, input and home; try it by hand"
-            )
-        if is_failure:
-            return report("missing", text, stand_in)
-    report("done")
+        alone = trial.needs_network or isinstance(error, EOFError)
+        if alone and not isinstance(error, ImportError):
+            text = f"importing {trial.module} fails without network, input and home"
+            return report("remark", f"{text}; try it by hand")
+        if not is_exit:
+            return report("missing", trial.explain(error))
+    report("done", "")
     zones = getattr(sys.modules.get("zoneinfo"), "available_timezones", None)
-    if not arguments and zones and not zones():
+    if zones and not zones():
         report("remark", "zoneinfo finds no time zones; require tzdata")
     for run in trial.optional:
         try:
             run()
         except Exception as error:
-            report("remark", f"needed only in some cases: {trial.explain(error)[0]}")
+            report("remark", f"needed only in some cases: {trial.explain(error)}")
     return None
 
 
@@ -2798,45 +2804,30 @@ def run_forked(work: Callable[..., None], seconds: int) -> tuple[list[list[str]]
         try:
             os.setsid()
             signal.alarm(seconds)
-            work(lambda *row: os.write(writing, json.dumps([*row, "", ""]).encode() + b"\n"))
+            work(lambda *row: os.write(writing, json.dumps(row).encode() + b"\n"))
             os.write(writing, b"\n")
         finally:
             os._exit(0)
     os.close(writing)
     with open(reading, encoding="utf-8") as pipe:
-        rows = [json.loads(row)[:3] for row in itertools.takewhile(str.strip, pipe)]
+        rows = [json.loads(row) for row in itertools.takewhile(str.strip, pipe)]
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)  # with what it has started
     return rows, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def find_problems(trial: StartTrial, arguments: str) -> Iterator[str]:
-    """Yield a line for each thing that is missing, and for each remark.
-
-    Behind what is missing, a stand-in for it shows what else is; what fails otherwise ends that.
-    """
-    rows, status = run_forked(partial(try_start, trial, ""), 60)
+def find_problems(trial: StartTrial) -> Iterator[str]:
+    """Yield a line for what is missing, and for each remark."""
+    rows, status = run_forked(partial(try_start, trial), 60)
+    yield from (f"{kind}: {text}" for kind, text in rows if text)
     if not rows:
         ended = f"signal {-status}" if status < 0 else f"exit status {status}"
         ended = f"importing {trial.module} ends the interpreter ({ended})"
         late = "importing what starts takes longer than a minute"
         yield f"missing: {late if status == -signal.SIGALRM else ended}"
-    if arguments and rows and rows[0][0] == "done":
-        started, status = run_forked(partial(try_start, trial, arguments), 60)
-        if not started and status < 0 and status != -signal.SIGALRM:
-            yield f"missing: {trial.module} {arguments} ends with signal {-status}"
-        rows += started
-    while rows:
-        yield from (f"{kind}: {text}" for kind, text, _ in rows if text)
-        absent = [name for *_, name in rows if name]
-        if not absent or len(trial.stand_ins) == 10:
-            return
-        trial.stand_ins += absent
-        rows, _ = run_forked(partial(try_start, trial, ""), 20)
-        rows = [row for row in rows if row[2] not in ("", *trial.stand_ins)]
 
 
-def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = "") -> None:
+def check_start(entry: str, notes: str = "", beside: str = "") -> None:
     """Print a line for each reason why `entry` cannot start; exit with status 1 if there is one.
 
     `notes` and `beside` are files: what `fit` noted, and the names of what lies beside the program.
@@ -2856,7 +2847,7 @@ def check_start(entry: str, notes: str = "", beside: str = "", arguments: str = 
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, TERM="dumb", LC_CTYPE="C.UTF-8")
         os.chdir(home)
-        lines = list(find_problems(trial, arguments))
+        lines = list(find_problems(trial))
         os.chdir("/")
     os.write(output, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
     if any(line.startswith("missing: ") for line in lines):
@@ -3043,7 +3034,7 @@ def mend_record(site: str, info: str) -> None:
 #
 #     target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
 #     fit SITE NOTES [SUFFIX]        make an installed tree fit for the executable
-#     start SITE ENTRY NAME [OPTION ...]
+#     start SITE ENTRY NAME SETTING [OPTION ...]
 #                                    write .args, and the names of the result and of what starts
 #     commands SITE                  print the commands that the program installs
 #     check ENTRY NOTES BESIDE [ARGUMENTS]
@@ -3105,7 +3096,7 @@ def print_commands(site: str) -> None:
     print("\n".join(read_commands(site)))
 
 
-def choose_start(site: str, notes: str, entry: str) -> tuple[str, str]:
+def choose_start(site: str, notes: str, entry: str, setting: str) -> tuple[str, str]:
     """Choose the name of the result and what it starts: a command, else a package's `__main__`."""
     commands = read_commands(site)
     project = "".join(info.partition("-")[0] for info in dist_infos(site)) or "the program"
@@ -3133,7 +3124,7 @@ def choose_start(site: str, notes: str, entry: str) -> tuple[str, str]:
     if len(mains) == 1 or same:
         name = (same or mains)[0]
         return name, f"-m {name}"
-    remedy = "write one in [project.scripts], or name module:function with COSMO_ENTRY"
+    remedy = f"write one in [project.scripts], or name module:function with {setting}"
     sys.exit(f"{project} has no command, and no package with a __main__; {remedy}")
 
 
@@ -3143,9 +3134,9 @@ def has_main_module(site: str, name: str) -> bool:
     return os.path.isfile(main) or os.path.isfile(f"{main}c")
 
 
-def write_start(site: str, entry: str, name: str, *options: str) -> None:
+def write_start(site: str, entry: str, name: str, setting: str, *options: str) -> None:
     """Write `.args`, `.name`, the result's, and `.start`, what it starts, in the build folder."""
-    command, target = choose_start(site, ".new/notes.json", entry)
+    command, target = choose_start(site, ".new/notes.json", entry, setting)
     name = name or command
     if not re.fullmatch(r"\w[\w.-]*", name) or RESERVED.match(name):
         sys.exit(f"the executable cannot be called {name!r}; name it with COSMO_OUT")

@@ -154,11 +154,11 @@ def test_what_starts_is_a_command_or_a_module_or_refused(
     fit()
     name, is_start, start = expected.partition(" = ")
     for given in ("", "other") if is_start else ():
-        write_start("site", entry, given)
+        write_start("site", entry, given, "COSMO_ENTRY")
         assert (Path(".name").read_text(), Path(".start").read_text()) == (given or name, start)
     if not is_start:
         with pytest.raises(SystemExit, match=expected):
-            write_start("site", entry, "")
+            write_start("site", entry, "", "COSMO_ENTRY")
         assert not Path(".args").exists()
 
 
@@ -166,5 +166,5 @@ def test_args_start_a_module_as_python_does_and_a_function_as_an_installed_comma
     install({f"{INFO}/entry_points.txt": COMMANDS})
     call = "import sys; sys.argv[0] = sys.executable; from wren import a; sys.exit(a.b())"
     for entry, *lines in (("-m bird", "-m", "bird"), ("wren", "-c", call)):
-        write_start("site", entry, "", "-P")
+        write_start("site", entry, "", "COSMO_ENTRY", "-P")
         assert Path(".args").read_text().split("\n") == ["-P", *lines, "..."]

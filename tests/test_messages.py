@@ -77,10 +77,10 @@ invoke cosmo  # a backend that fails
     hello cannot be built: RuntimeError: no version; correct [build-system], or what it builds
 
 invoke cosmo.app choir
-    what starts is not known: choir has several commands; name one with --entry: alto, tenor
+    choir cannot start: choir has several commands; name one with --entry: alto, tenor
 
 invoke cosmo.app whistle
-    what starts is not known: whistle has no command written in Python: bin/blow is a native
+    whistle cannot start: whistle has no command written in Python: bin/blow is a native
     program, which cannot run in the executable
 """
 

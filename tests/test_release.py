@@ -70,7 +70,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
                     archive.writestr(f"Lib/site-packages/{number}.dist-info/METADATA", text)
             sums[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
         url = "https://me:s3cret@host/python?token=t0ken"
-        made = Made("", "3.11.2", "ab" * 32, 40_000_000, url, sums, {}, [])
+        made = Made("", "3.11.2", "ab" * 32, 40_000_000, url, sums, {}, {}, [])
         Path("dist/cosmo/.made.json").write_text(json.dumps(asdict(made)))
         return Path(next(iter(sums)))
 

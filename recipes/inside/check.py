@@ -193,7 +193,13 @@ class StartTrial:
         if not compiled.is_certain(offset):
             self.optional.append(partial(exec, job, scope))
             return {}
-        exec(job, scope)  # noqa: S102 - the program's own statement
+        try:
+            exec(job, scope)  # noqa: S102 - the program's own statement
+        except ImportError:
+            raise
+        except Exception:  # what comes before it in the program was not run
+            self.optional.append(partial(exec, job, scope))
+            return {}
         return scope
 
     def explain(self, error: BaseException) -> str:
@@ -230,9 +236,12 @@ class StartTrial:
         top = name.partition(".")[0]
         if name in self.removed:
             names: Any = getattr(importlib.metadata, "packages_distributions", dict)()
-            tops = [*(re.split(r"\W", one[0])[0] for one in places), top]
-            chain = " -> ".join(dict.fromkeys(names.get(one, [one])[0] for one in tops))
-            place = f"{chain}; {place}" if "->" in chain else place
+            tops = [re.split(r"\W", one[0])[0] for one in places]
+            chain = [*dict.fromkeys(names.get(one, [one])[0] for one in tops)]
+            owner = self.removed[name].partition(" ")[0]
+            is_last = re.sub("[-_.]+", "_", chain[-1]).lower() == owner.lower()
+            path = " -> ".join(chain if is_last else [*chain, owner])
+            place = f"{path}; {place}" if "->" in path else place
             problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
             return f"{problem} in the executable ({place})"
         if top in getattr(sys, "stdlib_module_names", (top,) if top[0] == "_" else ()):

@@ -2,7 +2,7 @@
 
     target [SPECIFIERS]            print uv's options for this interpreter; refuse another Python
     fit SITE NOTES [SUFFIX]        make an installed tree fit for the executable
-    start SITE ENTRY NAME [OPTION ...]
+    start SITE ENTRY NAME SETTING [OPTION ...]
                                    write .args, and the names of the result and of what starts
     commands SITE                  print the commands that the program installs
     check ENTRY NOTES BESIDE [ARGUMENTS]
@@ -66,7 +66,7 @@ def print_commands(site: str) -> None:
     print("\n".join(read_commands(site)))
 
 
-def choose_start(site: str, notes: str, entry: str) -> tuple[str, str]:
+def choose_start(site: str, notes: str, entry: str, setting: str) -> tuple[str, str]:
     """Choose the name of the result and what it starts: a command, else a package's `__main__`."""
     commands = read_commands(site)
     project = "".join(info.partition("-")[0] for info in dist_infos(site)) or "the program"
@@ -94,7 +94,7 @@ def choose_start(site: str, notes: str, entry: str) -> tuple[str, str]:
     if len(mains) == 1 or same:
         name = (same or mains)[0]
         return name, f"-m {name}"
-    remedy = "write one in [project.scripts], or name module:function with COSMO_ENTRY"
+    remedy = f"write one in [project.scripts], or name module:function with {setting}"
     sys.exit(f"{project} has no command, and no package with a __main__; {remedy}")
 
 
@@ -104,9 +104,9 @@ def has_main_module(site: str, name: str) -> bool:
     return os.path.isfile(main) or os.path.isfile(f"{main}c")
 
 
-def write_start(site: str, entry: str, name: str, *options: str) -> None:
+def write_start(site: str, entry: str, name: str, setting: str, *options: str) -> None:
     """Write `.args`, `.name`, the result's, and `.start`, what it starts, in the build folder."""
-    command, target = choose_start(site, ".new/notes.json", entry)
+    command, target = choose_start(site, ".new/notes.json", entry, setting)
     name = name or command
     if not re.fullmatch(r"\w[\w.-]*", name) or RESERVED.match(name):
         sys.exit(f"the executable cannot be called {name!r}; name it with COSMO_OUT")
