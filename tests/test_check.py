@@ -124,6 +124,10 @@ BODIES = {
     "five_deep": ("from five import one / one()", "missing"),
     "six_deep": ("from five import zero / zero()", ""),
     "recursive": ("main() / import absent", "missing"),
+    "adds_path": ("import sys / sys.path.append('lib') / import absent", "remark"),
+    "joins_path": ("import os, sys / os.path.join(sys.prefix) / import absent", "missing"),
+    "needs_setup": ("import broken / import absent", "missing"),
+    "may_need_setup": ("if print(): import broken", ""),
     "generator": ("yield / import absent", ""),
 }
 """Bodies of functions, with lines behind each other, and what is said of `absent`."""
@@ -140,6 +144,7 @@ def test_what_a_function_imports_is_judged(python: str, tmp_path: Path) -> None:
         write_files(tmp_path, {f"{name}.py": f"{HELPER}def main():\n{body}\n"})
     five = f"{FIVE}def five(): import absent\n"
     write_files(tmp_path, {"five.py": five, "box/__init__.py": "", "box/five.py": five})
+    write_files(tmp_path, {"broken.py": "raise OSError('no settings')"})
     found = run_checks(python, tmp_path, *(f"{name}:main" for name in BODIES))
     assert all("absent" in line for lines in found.values() for line in lines)
     verdicts = {name.partition(":")[0]: kinds(lines) for name, lines in found.items()}
@@ -232,6 +237,8 @@ forks os.fork() or time.sleep(99)
 clean assert os.listdir(os.environ['HOME']) == [] and len(os.environ) < 6, os.environ
 connects socket.create_connection(('127.0.0.1', 9))
     -> remark: importing connects ALONE
+looks socket.gethostbyname('localhost')
+    -> remark: importing looks ALONE
 guards try: socket.gethostbyname('localhost')
     except socket.gaierror: x = 1
     x
@@ -303,5 +310,7 @@ def test_the_first_missing_module_is_named(python: str, tmp_path: Path) -> None:
     found = run_checks(python, tmp_path, "tool:main", lacking="_ctypes")
     lacks = "missing: ctypes needs _ctypes, which this interpreter lacks (dep.py:2 imports it)"
     assert found["tool:main"] == [lacks]
+    write_files(tmp_path, {"opens.py": "import os\ndef main(): os.popen('')"})
+    assert run_checks(python, tmp_path, "opens:main", lacking="subprocess") == {"opens:main": []}
     found = run_checks(python, tmp_path, "dep:main", lacking="ctypes")
     assert found["dep:main"] == ["missing: dep.py:2 imports ctypes, which this interpreter lacks"]

@@ -57,11 +57,9 @@ def test_native_files_are_removed_by_name_and_noted_with_their_distribution() ->
     install(files, "./bird/_b.so,,")
     for name in ("bird/_b.so", "bin/unknown"):
         Path("site", name).write_bytes(b"")
-    notes = fit()
+    notes, removed = fit(), {**dict.fromkeys([*native, *scripts], "bird 1.0"), "bin/unknown": ""}
+    assert (notes["removed"], notes["native"]) == (removed, ["bin/ruff", "bin/w.exe"])
     assert list_files() == stays
-    removed = {**dict.fromkeys([*native, *scripts], "bird 1.0"), "bin/unknown": ""}
-    assert notes["removed"] == removed
-    assert notes["native"] == ["bin/ruff", "bin/w.exe"]
     install({"other.so": "", "other.py": "("})
     assert fit()["removed"] == {**removed, "other.so": "bird 1.0"}
 
@@ -110,7 +108,8 @@ def test_record_lists_what_is_there_and_rows_that_lead_out_do_nothing() -> None:
 @pytest.mark.parametrize(("url", "stays"), [("file:///home/me", False), ("https://x/y", True)])
 def test_traces_of_the_installer_go(url: str, stays: bool) -> None:
     names = [f"{INFO}/{name}" for name in ("uv_cache.json", "uv_build.json", "direct_url.json")]
-    install({**dict.fromkeys(names, json.dumps({"url": url})), f"{INFO}/top_level.txt": "is\n"})
+    files = dict.fromkeys(names, json.dumps({"url": url}))
+    install({**files, f"{INFO}/top_level.txt": "is\n", "bird.py": ""})
     Path("site/.lock").touch()
     fit()
     left = [name for name in [*names, ".lock"] if Path("site", name).exists()]
@@ -120,7 +119,7 @@ def test_traces_of_the_installer_go(url: str, stays: bool) -> None:
     assert Path("site", INFO, "top_level.txt").read_text() == "is\n"
 
 
-COMMANDS = "[console_scripts]\nBIRD = bird.cli : main [extra]\nwren = wren:a.b\n"
+COMMANDS = "[console_scripts]\nwren = wren:a.b\nBIRD = bird.cli : main [extra]\n"
 GUI = "[other]\nx = y:z\n[gui_scripts]\nwin=bird:win\n"
 MAIN = {"bird/__init__.py": "", "bird/__main__.py": ""}
 STARTS: dict[str, tuple[str, Files, str, str]] = {
@@ -132,7 +131,7 @@ STARTS: dict[str, tuple[str, Files, str, str]] = {
     "a package": ("", MAIN, "", "bird = bird"),
     "of several packages": ("", {**MAIN, "a/__main__.py": ""}, "", "bird = bird"),
     "several": ("[gui_scripts]\na = x:y\nb = x:z\n", MAIN, "", "several commands.*: a, b$"),
-    "unknown": (COMMANDS, {}, "crow", "bird has no command crow; it has BIRD, wren; name one"),
+    "unknown": (COMMANDS, {}, "crow", "bird has no command crow; it has wren, BIRD; name one"),
     "none": ("", {"bird.py": ""}, "", "no command, and no package with a __main__; write one in"),
     "two packages": ("", {"a/__main__.py": "", "b/__main__.py": ""}, "", "and no package with a _"),
     "native": ("", {"bin/bird": "\x7fELF", **MAIN}, "", "in Python: bin/bird is a native program"),

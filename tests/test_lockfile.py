@@ -50,15 +50,12 @@ def test_a_lock_names_the_interpreter_and_all_packages_by_their_hashes(
 ) -> None:
     text = lock(needing, COSMO_URL=mirror.python)
     data = tomllib.loads(text)
-    ours = data["tool"]["cosmo-recipes"]
-    assert ours["python"].pop("version").startswith("{}.{}.".format(*version))
-    assert ours["python"] == {
-        "url": mirror.python,
-        "size": needing.interpreter.stat().st_size,
-        "sha256": sha256(needing.interpreter),
-        "last-modified": "2023-11-14T22:13:20Z",
-    }
+    ours, python = data["tool"]["cosmo-recipes"], needing.interpreter
     assert ours["inputs"] == ["bird"]
+    assert ours["python"].pop("version").startswith("{}.{}.".format(*version))
+    assert ours["python"].pop("size") == python.stat().st_size
+    served = {"url": mirror.python, "last-modified": "2023-11-14T22:13:20Z"}
+    assert ours["python"] == {"sha256": sha256(python), **served}
     for package, name in zip(data["packages"], ("bird", "owl")):
         content = mirror.files[f"/files/{name}-1.0-py3-none-any.whl"].data
         assert (package["name"], package["version"]) == (name, "1.0")
@@ -140,23 +137,18 @@ def test_archives_local_wheels_and_what_a_backend_requires_are_locked(
     assert "lock anew" in needing.refused()
 
 
-@pytest.mark.parametrize("at", ["@ ", "@"])
-@pytest.mark.parametrize("address", ["http://me:secret@{}", "http://{}?token=secret"])
+@pytest.mark.parametrize("form", ["@ http://me:secret@{}", "@http://{}?token=secret"])
 def test_no_secret_in_an_address_is_locked_or_printed(
-    needing: Project, mirror: Mirror, at: str, address: str
+    needing: Project, mirror: Mirror, form: str
 ) -> None:
-    host = mirror.address.partition("//")[2]
+    host, address = mirror.address.partition("//")[2], form.lstrip("@ ")
     for path in (f"/files/{BIRD}", PYTHON):
         mirror.files[f"{path}?token=secret"] = mirror.files[path]
     none = lock(needing, COSMO_DEPS="none")
-    python = address.format(host + PYTHON)
-    require(needing, f"bird {at}{address.format(f'{host}/files/{BIRD}')}")
-    for words, settings in (
-        (["cosmo"], {}),
-        (["cosmo.lock"], {}),
-        (["cosmo.lock"], {"COSMO_URL": python}),
-    ):
-        said = needing.refused(*words, **settings)
+    require(needing, f"bird {form.format(f'{host}/files/{BIRD}')}")
+    url = {"COSMO_URL": address.format(host + PYTHON), "COSMO_DEPS": "none"}
+    for words, given in ("cosmo", {}), ("cosmo.lock", {}), ("cosmo.lock", url):
+        said = needing.refused(words, **given)
         assert "is for nothing, and bird" in said or "cannot be locked: its address holds a" in said
         assert "secret" not in said
     assert (needing.path / LOCK).read_text() == none

@@ -172,7 +172,7 @@ class StartTrial:
             elif operation.startswith(("LOAD_FAST", "LOAD_DEREF")):
                 value = local.get(name)
             elif operation in ("LOAD_GLOBAL", "LOAD_NAME"):
-                value = local.get(name, namespace.get(name))
+                value = namespace.get(name)
             elif isinstance(name, types.CodeType) and not name.co_freevars:
                 value = types.FunctionType(name, namespace)
             elif not operation.startswith(("MAKE_", "SET_F", "SWAP", "ROT_", "POP_TOP")):
@@ -190,16 +190,16 @@ class StartTrial:
         text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
         job = compile("\n" * ((line or 1) - 1) + text, code.co_filename, "exec", dont_inherit=True)
         scope = {key: namespace.get(key) for key in ("__name__", "__package__")}
-        if not compiled.is_certain(offset):
+        before = [step.argval for step in compiled.steps[:index]]
+        changes_path = ("sys", "path") in zip(before, before[1:])  # which was not run
+        if changes_path or not compiled.is_certain(offset):
             self.optional.append(partial(exec, job, scope))
             return {}
         try:
             exec(job, scope)  # noqa: S102 - the program's own statement
-        except ImportError:
-            raise
-        except Exception:  # what comes before it in the program was not run
-            self.optional.append(partial(exec, job, scope))
-            return {}
+        except Exception as error:
+            if isinstance(error, ImportError):
+                raise
         return scope
 
     def explain(self, error: BaseException) -> str:
@@ -313,8 +313,9 @@ def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
     for run in trial.optional:
         try:
             run()
-        except Exception as error:
-            report("remark", f"needed only in some cases: {trial.explain(error)}")
+        except BaseException as error:
+            if isinstance(error, ImportError):
+                report("remark", f"needed only in some cases: {trial.explain(error)}")
     return None
 
 

@@ -97,7 +97,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 BLOWS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9}  # how `invoke` ends then
 MOMENTS = {
-    "before": "{blow}; {rest}",
+    "before": "sleep 0.1; {blow}; {rest}",
     "during": '/bin/sh -c "$2" & sleep 0.01; {blow}; wait; {rest}',
     "after": '/bin/sh -c "$2"; {blow}; {rest}',
 }
