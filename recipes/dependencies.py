@@ -111,8 +111,26 @@ def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
             return ""
     if packages:
         parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p)]
-        parts += [p.path(p.settings.deps).read_bytes()] if p.settings.deps else []
+        content = read_requirements(p.path(p.settings.deps)) if p.settings.deps else []
+        parts.append(content)
+        if None in content:
+            return ""
     return digest_of(*parts)
+
+
+def read_requirements(path: Path, seen: tuple[Path, ...] = ()) -> list[bytes | None]:
+    """Read a requirements file and those that it includes; None for what only uv can find."""
+    if path in seen:
+        return []
+    if not path.is_file():
+        return [None]
+    content = path.read_bytes()
+    files: list[bytes | None] = [content]
+    include = rb"(?m)^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(.*?)\s*(?:\s#.*)?$"
+    for match in re.finditer(include, content):
+        name = match[1].decode("utf-8", "replace")
+        files += read_requirements(path.parent / name, (*seen, path))
+    return files
 
 
 def cached_base(key: str) -> Path | None:
@@ -151,7 +169,7 @@ def lock_inputs(p: Project) -> tuple[str, ...]:
     uv = table(p.data, "tool", "uv")
     inputs = [f"tool.uv sha256:{digest_of(uv)}"] if uv else []
     if p.settings.deps and p.installs:
-        digest = file_sha256(p.path(p.settings.deps))
+        digest = digest_of(read_requirements(p.path(p.settings.deps)))
         return (f"requirements {Path(p.settings.deps).name} sha256:{digest}", *inputs)
     if not (p.is_dynamic and p.installs) or p.source:
         return (*p.requires, *inputs) if p.installs else ()
@@ -174,8 +192,7 @@ def check_lock(p: Project, lock: Lock) -> None:
 
 def public_requirement(text: str) -> str:
     """Return a requirement as it may be printed: an address in it without a password."""
-    name, at, address = text.partition("@ ")
-    return f"{name}{at}{public_url(address.strip())}" if at else text
+    return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
 
 
 def write_lock(p: Project, version: str) -> None:

@@ -151,7 +151,10 @@ def backend_problem(result: Result) -> str:
 def compile_problem(result: Result) -> str:
     """Return the first error that compileall printed, with the source's file and line."""
     pattern = r'(?ms)File "/zip/Lib/site-packages/([^"\n]+)", line (\d+)$.*?^(\w+Error: [^\n]*)$'
-    match = re.search(pattern, result.stdout)
+    sorry = r"ompiling 'site-packages/(.*)'\.\.\.\n\*\*\* Sorry: (.*?) \(.*, line (\d+)\)"
+    match, other = re.search(pattern, result.stdout), re.search(sorry, result.stdout)
+    if other and not match:
+        return f"{other[1]}:{other[3]}: {other[2]}"
     return f"{match[1]}:{match[2]}: {match[3]}" if match else show_output(result)
 
 

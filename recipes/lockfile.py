@@ -104,7 +104,12 @@ def read_lock(path: Path, command: str) -> Lock | None:
     if not isinstance(inputs, list) or not isinstance(packages, list):
         problem = "tool.cosmo-recipes.inputs or packages is missing or wrong"
         raise RecipeError(f"{path.name}: {problem}; write it anew with `{command}`")
-    names = tuple(check_package(package) for package in packages)
+    try:
+        names = tuple(check_package(package) for package in packages)
+    except (AttributeError, TypeError, KeyError):
+        raise RecipeError(
+            f"{path.name}: packages are wrong; write it anew with `{command}`"
+        ) from None
     if set(map(str, ours.get("packages") or ())) != set(names):
         raise RecipeError(
             f"{path.name}: packages were removed or added; write it anew with `{command}`"

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -117,6 +118,27 @@ def fetch(c: Context, force: bool = False) -> None:
             fetch_file(p, sh, name, force or p.options.force)
 
 
+def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
+    """Download a file; a server is asked with the time of what it gave before, if that is cached.
+
+    Offline, what is cached is all there is.
+    """
+    b, last = quote(p.build), None if force or sh.dry else cached_file("*", url)
+    sh.run(f"rm -rf {b}/download && mkdir -p {b}/download")
+    if not sh.dry:
+        check_download(p, url, last)
+    if last:
+        sh.run(f"cp -p {quote(str(last))} {b}/download")
+    if not p.settings.offline:
+        size = p.lock.size if p.lock and name == "python" else None
+        bar = Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200)
+        # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
+        line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
+        failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
+        sh.run(line, failed, remedy, bar, download_problem)
+    sh.run(f"cp -p {b}/download/* {b}/{name}.part")
+
+
 def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
     """Take a file from the cache, or its address; put it in place once it is verified.
 
@@ -155,34 +177,13 @@ def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
     sh.run(f"chmod +x {part} && mv -f {part} {b}/{name}")
 
 
-def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
-    """Download a file; a server is asked with the time of what it gave before, if that is cached.
-
-    Offline, what is cached is all there is.
-    """
-    b, last = quote(p.build), None if force or sh.dry else cached_file("*", url)
-    sh.run(f"rm -rf {b}/download && mkdir -p {b}/download")
-    if not sh.dry:
-        check_download(p, url, last)
-    if last:
-        sh.run(f"cp -p {quote(str(last))} {b}/download")
-    if not p.settings.offline:
-        size = p.lock.size if p.lock and name == "python" else None
-        bar = Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200)
-        # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
-        line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
-        failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
-        sh.run(line, failed, remedy, bar, download_problem)
-    sh.run(f"cp -p {b}/download/* {b}/{name}.part")
-
-
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
     """Install what the program requires, for the fetched Python."""
     with session(c, "deps") as (p, sh):
         b, kind = quote(p.build), requirements_kind(p)
-        if needs_uv(p):
-            requires = str(p.project.get("requires-python") or "") if p.source else ""
+        if needs_uv(p) or (p.way == "copy" and p.requires_python):
+            requires = p.requires_python
             line = f"sh {b}/python -IB {b}/.inside.py target {shlex.quote(requires)} > {b}/.target"
             sh.run(line, f"{p.label} cannot be installed", "")
         if p.options.app:
@@ -243,7 +244,7 @@ def compile_site(c: Context) -> None:
     with session(c, "compile") as (p, sh):
         if is_current(p):
             return
-        files = 0 if sh.dry else sum(1 for _ in p.path(p.site).rglob("*.py"))
+        files = 0 if sh.dry else count_sources(p.path(p.site))
         sh.log("compile", count(files, "file"))
         exclude(p, sh, '"$DIR_SITE"')
         # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
@@ -256,6 +257,14 @@ def compile_site(c: Context) -> None:
         else:
             sh.run(f"{line} || [ $? = 1 ]", bar=bar)
             fit(p, sh, '"$DIR_SITE"')
+
+
+def count_sources(site: Path) -> int:
+    """Count the .py files. Raises `RecipeError` for a file that zip cannot be told of by a line."""
+    for path in site.rglob("*"):
+        if re.search(r"[\n\r]", path.name):
+            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
+    return sum(1 for _ in site.rglob("*.py"))
 
 
 @task
@@ -318,12 +327,13 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
     options += ["-" + "O" * s.optimize] if s.source and s.optimize else []
     if words is None and p.way == "article" and start.entry == f"-m {p.module}":
         words = (*options, "-m", p.module, "...")
-    end = f"touch -t {touch_time(p.epoch)} .args)"
+    plain = f"(cd {b} && chmod 644 .args && touch -t {touch_time(p.epoch)} .args)"
     if words is None:
         setting = "--entry" if p.options.app else "COSMO_ENTRY"
         target = shlex.join([start.entry, start.name, setting, *options])
         line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
-        sh.run(f"{line} && {end}", f"{p.label} cannot start", "")
+        sh.run(f"{line})", f"{p.label} cannot start", "")
+        sh.run(plain)
         name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
         return name, '"$(cat ../.start)"'
     # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
@@ -331,7 +341,8 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
     shown = " ".join('"$PKG"' if word == s.pkg else shlex.quote(word) for word in words)
     if words[-1] == "...":
         form, shown = f"{form[:-2]}...", shown[:-4]
-    sh.run(f"(cd {b} && printf '{form}' {shown} > .args && chmod 644 .args && {end}")
+    sh.run(f"printf '{form}' {shown} > {b}/.args")
+    sh.run(plain)
     entry = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     return quote(start.name), quote(entry) if entry else ""
 

@@ -113,6 +113,11 @@ class Project:
         return tuple(map(str, self.project.get("dependencies") or ()))
 
     @property
+    def requires_python(self) -> str:
+        """Return the Pythons that it allows, if uv does not check that: it does for wheels."""
+        return str(self.project.get("requires-python") or "") if self.source else ""
+
+    @property
     def is_dynamic(self) -> bool:
         """Tell whether only the build backend knows what is required."""
         dynamic = "dependencies" in (self.project.get("dynamic") or ())
@@ -212,10 +217,10 @@ def nearest_project(here: Path, given: tuple[Table, ...]) -> Path:
     """Find the nearest folder of a project, at `here` or above; `here` itself if PKG is in it."""
     top = (find("PKG", given, here).text or "").partition(".")[0]
     own = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
-    for names in (["pyproject.toml", "setup.py", "setup.cfg"], [] if own else ["tasks.py"]):
-        for folder in (here, *here.parents):
-            if any((folder / name).is_file() for name in names):
-                return folder
+    names = ["pyproject.toml", *([] if own else ["setup.py", "setup.cfg", "tasks.py"])]
+    for folder in (here, *here.parents):
+        if any((folder / name).is_file() for name in names):
+            return folder
     return here
 
 
@@ -341,8 +346,7 @@ def find_starts(
         entry = options.app[1] if options.app else s.entry
         return (Start(s.pkg or "", entry or (f"-m {s.pkg}" if s.pkg else "")),)
     stem = Path(script).stem
-    is_name = re.fullmatch(r"\w[\w.-]*", stem) and not is_reserved(stem)
-    result = stem if script and is_name else module
+    result = stem if script and not is_reserved(stem) else module
     if s.entry == "*" and scripts:
         return tuple(Start(key, one) for key, one in scripts.items())
     if s.entry and s.entry not in scripts and ":" not in s.entry:

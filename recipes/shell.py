@@ -104,6 +104,14 @@ class LineRunner(Local):
             close_fds=False,
         )
 
+    def wait(self) -> None:
+        """Wait until the line has ended; end it where a signal does, before Invoke waits for it."""
+        try:
+            super().wait()
+        except BaseException:
+            self.kill()
+            raise
+
     def kill(self) -> None:
         """End the line and all that it started; after three seconds by force."""
         for number in (signal.SIGTERM, signal.SIGKILL) if hasattr(self, "process") else ():
@@ -162,6 +170,8 @@ class Shell:
     def __init__(self, c: Context, task: str, exports: Mapping[str, str], folder: Path) -> None:
         self.c, self.task, self.exports, self.folder = c, task, exports, folder
         self.dry, self.comment = bool(c.config.run.dry), f"# {task}"
+        if self.dry and hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader may stop early
         self.env = {**os.environ, **c.config.run.env}
         for name in [name for name in self.env if name.startswith("PYTHON") or name == "CDPATH"]:
             del self.env[name]
@@ -194,11 +204,11 @@ class Shell:
         configuration chooses the shell, the echo and the timeout.
         """
         if (self.dry or self.c.config.run.echo) and self.comment:
-            if self.dry and hasattr(signal, "SIGPIPE"):
-                signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader may stop early
             print(self.comment)
             self.comment = ""
         shell = shutil.which(str(self.c.config.run.shell or "sh")) or "/bin/sh"
+        if " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
+            line = f"({line})"
         failed, runner = failed or f"{self.task} failed", LineRunner(self.c)
         runner.folder = self.folder
         try:

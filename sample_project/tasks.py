@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: ff01093acdc48e31ca9c5ebad188e797ad97342cfd05ca739dd89045f5aee1bf
+# sha256 of all other lines: b947d6040f8f03182da5b0b786b0cb1c1d98cc5ba14dd2cdef6f0a5eadc062b1
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -35,6 +35,7 @@ import os
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -97,6 +98,27 @@ def fetch(c: Context, force: bool = False) -> None:
             fetch_file(p, sh, name, force or p.options.force)
 
 
+def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
+    """Download a file; a server is asked with the time of what it gave before, if that is cached.
+
+    Offline, what is cached is all there is.
+    """
+    b, last = quote(p.build), None if force or sh.dry else cached_file("*", url)
+    sh.run(f"rm -rf {b}/download && mkdir -p {b}/download")
+    if not sh.dry:
+        check_download(p, url, last)
+    if last:
+        sh.run(f"cp -p {quote(str(last))} {b}/download")
+    if not p.settings.offline:
+        size = p.lock.size if p.lock and name == "python" else None
+        bar = Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200)
+        # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
+        line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
+        failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
+        sh.run(line, failed, remedy, bar, download_problem)
+    sh.run(f"cp -p {b}/download/* {b}/{name}.part")
+
+
 def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
     """Take a file from the cache, or its address; put it in place once it is verified.
 
@@ -135,34 +157,13 @@ def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
     sh.run(f"chmod +x {part} && mv -f {part} {b}/{name}")
 
 
-def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
-    """Download a file; a server is asked with the time of what it gave before, if that is cached.
-
-    Offline, what is cached is all there is.
-    """
-    b, last = quote(p.build), None if force or sh.dry else cached_file("*", url)
-    sh.run(f"rm -rf {b}/download && mkdir -p {b}/download")
-    if not sh.dry:
-        check_download(p, url, last)
-    if last:
-        sh.run(f"cp -p {quote(str(last))} {b}/download")
-    if not p.settings.offline:
-        size = p.lock.size if p.lock and name == "python" else None
-        bar = Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200)
-        # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
-        line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
-        failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
-        sh.run(line, failed, remedy, bar, download_problem)
-    sh.run(f"cp -p {b}/download/* {b}/{name}.part")
-
-
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
     """Install what the program requires, for the fetched Python."""
     with session(c, "deps") as (p, sh):
         b, kind = quote(p.build), requirements_kind(p)
-        if needs_uv(p):
-            requires = str(p.project.get("requires-python") or "") if p.source else ""
+        if needs_uv(p) or (p.way == "copy" and p.requires_python):
+            requires = p.requires_python
             line = f"sh {b}/python -IB {b}/.inside.py target {shlex.quote(requires)} > {b}/.target"
             sh.run(line, f"{p.label} cannot be installed", "")
         if p.options.app:
@@ -223,7 +224,7 @@ def compile_site(c: Context) -> None:
     with session(c, "compile") as (p, sh):
         if is_current(p):
             return
-        files = 0 if sh.dry else sum(1 for _ in p.path(p.site).rglob("*.py"))
+        files = 0 if sh.dry else count_sources(p.path(p.site))
         sh.log("compile", count(files, "file"))
         exclude(p, sh, '"$DIR_SITE"')
         # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
@@ -236,6 +237,14 @@ def compile_site(c: Context) -> None:
         else:
             sh.run(f"{line} || [ $? = 1 ]", bar=bar)
             fit(p, sh, '"$DIR_SITE"')
+
+
+def count_sources(site: Path) -> int:
+    """Count the .py files. Raises `RecipeError` for a file that zip cannot be told of by a line."""
+    for path in site.rglob("*"):
+        if re.search(r"[\n\r]", path.name):
+            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
+    return sum(1 for _ in site.rglob("*.py"))
 
 
 @task
@@ -298,12 +307,13 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
     options += ["-" + "O" * s.optimize] if s.source and s.optimize else []
     if words is None and p.way == "article" and start.entry == f"-m {p.module}":
         words = (*options, "-m", p.module, "...")
-    end = f"touch -t {touch_time(p.epoch)} .args)"
+    plain = f"(cd {b} && chmod 644 .args && touch -t {touch_time(p.epoch)} .args)"
     if words is None:
         setting = "--entry" if p.options.app else "COSMO_ENTRY"
         target = shlex.join([start.entry, start.name, setting, *options])
         line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
-        sh.run(f"{line} && {end}", f"{p.label} cannot start", "")
+        sh.run(f"{line})", f"{p.label} cannot start", "")
+        sh.run(plain)
         name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
         return name, '"$(cat ../.start)"'
     # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
@@ -311,7 +321,8 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
     shown = " ".join('"$PKG"' if word == s.pkg else shlex.quote(word) for word in words)
     if words[-1] == "...":
         form, shown = f"{form[:-2]}...", shown[:-4]
-    sh.run(f"(cd {b} && printf '{form}' {shown} > .args && chmod 644 .args && {end}")
+    sh.run(f"printf '{form}' {shown} > {b}/.args")
+    sh.run(plain)
     entry = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     return quote(start.name), quote(entry) if entry else ""
 
@@ -945,6 +956,11 @@ class Project:
         return tuple(map(str, self.project.get("dependencies") or ()))
 
     @property
+    def requires_python(self) -> str:
+        """Return the Pythons that it allows, if uv does not check that: it does for wheels."""
+        return str(self.project.get("requires-python") or "") if self.source else ""
+
+    @property
     def is_dynamic(self) -> bool:
         """Tell whether only the build backend knows what is required."""
         dynamic = "dependencies" in (self.project.get("dynamic") or ())
@@ -1044,10 +1060,10 @@ def nearest_project(here: Path, given: tuple[Table, ...]) -> Path:
     """Find the nearest folder of a project, at `here` or above; `here` itself if PKG is in it."""
     top = (find("PKG", given, here).text or "").partition(".")[0]
     own = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
-    for names in (["pyproject.toml", "setup.py", "setup.cfg"], [] if own else ["tasks.py"]):
-        for folder in (here, *here.parents):
-            if any((folder / name).is_file() for name in names):
-                return folder
+    names = ["pyproject.toml", *([] if own else ["setup.py", "setup.cfg", "tasks.py"])]
+    for folder in (here, *here.parents):
+        if any((folder / name).is_file() for name in names):
+            return folder
     return here
 
 
@@ -1173,8 +1189,7 @@ def find_starts(
         entry = options.app[1] if options.app else s.entry
         return (Start(s.pkg or "", entry or (f"-m {s.pkg}" if s.pkg else "")),)
     stem = Path(script).stem
-    is_name = re.fullmatch(r"\w[\w.-]*", stem) and not is_reserved(stem)
-    result = stem if script and is_name else module
+    result = stem if script and not is_reserved(stem) else module
     if s.entry == "*" and scripts:
         return tuple(Start(key, one) for key, one in scripts.items())
     if s.entry and s.entry not in scripts and ":" not in s.entry:
@@ -1445,8 +1460,26 @@ def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
             return ""
     if packages:
         parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p)]
-        parts += [p.path(p.settings.deps).read_bytes()] if p.settings.deps else []
+        content = read_requirements(p.path(p.settings.deps)) if p.settings.deps else []
+        parts.append(content)
+        if None in content:
+            return ""
     return digest_of(*parts)
+
+
+def read_requirements(path: Path, seen: tuple[Path, ...] = ()) -> list[bytes | None]:
+    """Read a requirements file and those that it includes; None for what only uv can find."""
+    if path in seen:
+        return []
+    if not path.is_file():
+        return [None]
+    content = path.read_bytes()
+    files: list[bytes | None] = [content]
+    include = rb"(?m)^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(.*?)\s*(?:\s#.*)?$"
+    for match in re.finditer(include, content):
+        name = match[1].decode("utf-8", "replace")
+        files += read_requirements(path.parent / name, (*seen, path))
+    return files
 
 
 def cached_base(key: str) -> Path | None:
@@ -1485,7 +1518,7 @@ def lock_inputs(p: Project) -> tuple[str, ...]:
     uv = table(p.data, "tool", "uv")
     inputs = [f"tool.uv sha256:{digest_of(uv)}"] if uv else []
     if p.settings.deps and p.installs:
-        digest = file_sha256(p.path(p.settings.deps))
+        digest = digest_of(read_requirements(p.path(p.settings.deps)))
         return (f"requirements {Path(p.settings.deps).name} sha256:{digest}", *inputs)
     if not (p.is_dynamic and p.installs) or p.source:
         return (*p.requires, *inputs) if p.installs else ()
@@ -1508,8 +1541,7 @@ def check_lock(p: Project, lock: Lock) -> None:
 
 def public_requirement(text: str) -> str:
     """Return a requirement as it may be printed: an address in it without a password."""
-    name, at, address = text.partition("@ ")
-    return f"{name}{at}{public_url(address.strip())}" if at else text
+    return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
 
 
 def write_lock(p: Project, version: str) -> None:
@@ -1786,7 +1818,10 @@ def backend_problem(result: Result) -> str:
 def compile_problem(result: Result) -> str:
     """Return the first error that compileall printed, with the source's file and line."""
     pattern = r'(?ms)File "/zip/Lib/site-packages/([^"\n]+)", line (\d+)$.*?^(\w+Error: [^\n]*)$'
-    match = re.search(pattern, result.stdout)
+    sorry = r"ompiling 'site-packages/(.*)'\.\.\.\n\*\*\* Sorry: (.*?) \(.*, line (\d+)\)"
+    match, other = re.search(pattern, result.stdout), re.search(sorry, result.stdout)
+    if other and not match:
+        return f"{other[1]}:{other[3]}: {other[2]}"
     return f"{match[1]}:{match[2]}: {match[3]}" if match else show_output(result)
 
 
@@ -1919,7 +1954,12 @@ def read_lock(path: Path, command: str) -> Lock | None:
     if not isinstance(inputs, list) or not isinstance(packages, list):
         problem = "tool.cosmo-recipes.inputs or packages is missing or wrong"
         raise RecipeError(f"{path.name}: {problem}; write it anew with `{command}`")
-    names = tuple(check_package(package) for package in packages)
+    try:
+        names = tuple(check_package(package) for package in packages)
+    except (AttributeError, TypeError, KeyError):
+        raise RecipeError(
+            f"{path.name}: packages are wrong; write it anew with `{command}`"
+        ) from None
     if set(map(str, ours.get("packages") or ())) != set(names):
         raise RecipeError(
             f"{path.name}: packages were removed or added; write it anew with `{command}`"
@@ -2270,6 +2310,14 @@ class LineRunner(Local):
             close_fds=False,
         )
 
+    def wait(self) -> None:
+        """Wait until the line has ended; end it where a signal does, before Invoke waits for it."""
+        try:
+            super().wait()
+        except BaseException:
+            self.kill()
+            raise
+
     def kill(self) -> None:
         """End the line and all that it started; after three seconds by force."""
         for number in (signal.SIGTERM, signal.SIGKILL) if hasattr(self, "process") else ():
@@ -2328,6 +2376,8 @@ class Shell:
     def __init__(self, c: Context, task: str, exports: Mapping[str, str], folder: Path) -> None:
         self.c, self.task, self.exports, self.folder = c, task, exports, folder
         self.dry, self.comment = bool(c.config.run.dry), f"# {task}"
+        if self.dry and hasattr(signal, "SIGPIPE"):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader may stop early
         self.env = {**os.environ, **c.config.run.env}
         for name in [name for name in self.env if name.startswith("PYTHON") or name == "CDPATH"]:
             del self.env[name]
@@ -2360,11 +2410,11 @@ class Shell:
         configuration chooses the shell, the echo and the timeout.
         """
         if (self.dry or self.c.config.run.echo) and self.comment:
-            if self.dry and hasattr(signal, "SIGPIPE"):
-                signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader may stop early
             print(self.comment)
             self.comment = ""
         shell = shutil.which(str(self.c.config.run.shell or "sh")) or "/bin/sh"
+        if " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
+            line = f"({line})"
         failed, runner = failed or f"{self.task} failed", LineRunner(self.c)
         runner.folder = self.folder
         try:
@@ -2646,7 +2696,7 @@ class StartTrial:
             elif operation.startswith(("LOAD_FAST", "LOAD_DEREF")):
                 value = local.get(name)
             elif operation in ("LOAD_GLOBAL", "LOAD_NAME"):
-                value = local.get(name, namespace.get(name))
+                value = namespace.get(name)
             elif isinstance(name, types.CodeType) and not name.co_freevars:
                 value = types.FunctionType(name, namespace)
             elif not operation.startswith(("MAKE_", "SET_F", "SWAP", "ROT_", "POP_TOP")):
@@ -2664,16 +2714,16 @@ class StartTrial:
         text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
         job = compile("\n" * ((line or 1) - 1) + text, code.co_filename, "exec", dont_inherit=True)
         scope = {key: namespace.get(key) for key in ("__name__", "__package__")}
-        if not compiled.is_certain(offset):
+        before = [step.argval for step in compiled.steps[:index]]
+        changes_path = ("sys", "path") in zip(before, before[1:])  # which was not run
+        if changes_path or not compiled.is_certain(offset):
             self.optional.append(partial(exec, job, scope))
             return {}
         try:
             exec(job, scope)  # noqa: S102 - the program's own statement
-        except ImportError:
-            raise
-        except Exception:  # what comes before it in the program was not run
-            self.optional.append(partial(exec, job, scope))
-            return {}
+        except Exception as error:
+            if isinstance(error, ImportError):
+                raise
         return scope
 
     def explain(self, error: BaseException) -> str:
@@ -2787,8 +2837,9 @@ def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
     for run in trial.optional:
         try:
             run()
-        except Exception as error:
-            report("remark", f"needed only in some cases: {trial.explain(error)}")
+        except BaseException as error:
+            if isinstance(error, ImportError):
+                report("remark", f"needed only in some cases: {trial.explain(error)}")
     return None
 
 
@@ -2970,7 +3021,10 @@ def name_packages(site: str, info: str) -> None:
     Source: `importlib.metadata.packages_distributions`.
     """
     files = [row[0] for row in record_rows(site, info) if row[0].endswith(".py")]
-    tops = sorted({re.sub(r"\.py$", "", file.split("/")[0]) for file in files})
+    here = [
+        file for file in files if any(map(os.path.isfile, (f"{site}/{file}", f"{site}/{file}c")))
+    ]
+    tops = sorted({re.sub(r"\.py$", "", file.split("/")[0]) for file in here})
     path = os.path.join(site, info, "top_level.txt")
     if tops and not os.path.exists(path):
         with open(path, "w", encoding="utf-8", newline="\n") as out:
@@ -3112,9 +3166,8 @@ def choose_start(site: str, notes: str, entry: str, setting: str) -> tuple[str, 
         name = (same or list(commands))[0]
         return name, commands[name]
     if commands:
-        sys.exit(
-            f"{project} has several commands; name one with COSMO_ENTRY: {', '.join(commands)}"
-        )
+        remedy = f"name one with {setting}: {', '.join(commands)}"
+        sys.exit(f"{project} has several commands; {remedy}")
     native = read_notes(notes).get("native", [])
     if native:
         program = "is a native program, which cannot run in the executable"
@@ -3137,8 +3190,9 @@ def has_main_module(site: str, name: str) -> bool:
 def write_start(site: str, entry: str, name: str, setting: str, *options: str) -> None:
     """Write `.args`, `.name`, the result's, and `.start`, what it starts, in the build folder."""
     command, target = choose_start(site, ".new/notes.json", entry, setting)
+    plain = bool(name) or re.fullmatch(r"\w[\w.-]*", command)
     name = name or command
-    if not re.fullmatch(r"\w[\w.-]*", name) or RESERVED.match(name):
+    if not plain or not name.isprintable() or "/" in name or RESERVED.match(name):
         sys.exit(f"the executable cannot be called {name!r}; name it with COSMO_OUT")
     module = target.partition(" ")[2] or target
     if target.startswith("-m "):

@@ -271,7 +271,7 @@ def test_the_result_can_be_named_and_what_is_not_ours_stays(project: Project) ->
     os.mkfifo(project.path / "pipe")
     project.write("theirs", "precious")
     assert "pipe exists, and is not a plain file" in project.refused(COSMO_OUT="pipe")
-    assert "theirs exists, and is not what the last build" in project.refused(COSMO_OUT="theirs")
+    assert "theirs exists, and is not what a build" in project.refused(COSMO_OUT="theirs")
     assert (project.path / "theirs").read_text() == "precious"
 
 

@@ -112,7 +112,10 @@ def name_packages(site: str, info: str) -> None:
     Source: `importlib.metadata.packages_distributions`.
     """
     files = [row[0] for row in record_rows(site, info) if row[0].endswith(".py")]
-    tops = sorted({re.sub(r"\.py$", "", file.split("/")[0]) for file in files})
+    here = [
+        file for file in files if any(map(os.path.isfile, (f"{site}/{file}", f"{site}/{file}c")))
+    ]
+    tops = sorted({re.sub(r"\.py$", "", file.split("/")[0]) for file in here})
     path = os.path.join(site, info, "top_level.txt")
     if tops and not os.path.exists(path):
         with open(path, "w", encoding="utf-8", newline="\n") as out:

@@ -82,9 +82,8 @@ def choose_start(site: str, notes: str, entry: str, setting: str) -> tuple[str, 
         name = (same or list(commands))[0]
         return name, commands[name]
     if commands:
-        sys.exit(
-            f"{project} has several commands; name one with COSMO_ENTRY: {', '.join(commands)}"
-        )
+        remedy = f"name one with {setting}: {', '.join(commands)}"
+        sys.exit(f"{project} has several commands; {remedy}")
     native = read_notes(notes).get("native", [])
     if native:
         program = "is a native program, which cannot run in the executable"
@@ -107,8 +106,9 @@ def has_main_module(site: str, name: str) -> bool:
 def write_start(site: str, entry: str, name: str, setting: str, *options: str) -> None:
     """Write `.args`, `.name`, the result's, and `.start`, what it starts, in the build folder."""
     command, target = choose_start(site, ".new/notes.json", entry, setting)
+    plain = bool(name) or re.fullmatch(r"\w[\w.-]*", command)
     name = name or command
-    if not re.fullmatch(r"\w[\w.-]*", name) or RESERVED.match(name):
+    if not plain or not name.isprintable() or "/" in name or RESERVED.match(name):
         sys.exit(f"the executable cannot be called {name!r}; name it with COSMO_OUT")
     module = target.partition(" ")[2] or target
     if target.startswith("-m "):
