@@ -41,7 +41,7 @@ COSMO_URL: @PYTHON@  file://@PYTHON@  @MIRROR@/python  ¦  ∅  .  nowhere  src 
 switch: 1  0  ∅  true  YES  on  off  no  False  ¦  2  maybe  1␣  -1  \uff11  None  $(§)  1␤  0x1
 XDG_CACHE_HOME: @CACHE@/a b  @CACHE@/$(§)  ¦  ∅  relative  ../bait  @BAIT@/keep  ~  $HOME  -x
 SOURCE_DATE_EPOCH: 0  1  315532800  1700000000  {"9" * 18}  ¦  ∅  -1  {"9" * 19}  1.5  now  1␣  ١٢٣
-COSMO_ARGS: -m hello ...  -I -m hello 'x y' ...  -B -c 'print(6*7)' ...  -m hello -x ...  ¦  ∅  ''
+COSMO_ARGS: -m hello ...  -I -m hello 'x y' ...  -m hello -x ...  ¦  ∅  ''
   '  "  -m 'a␤b' ...  -c '' ...  -c 'a\\nb'  -c 'x  \\  -m hello\\␤ ''  'a␍b'  a '' b  # only  -m 'x
 COSMO_ENTRY: hello.words:main  hello.words:held.main  ¦  ∅  :  hello  hello:  hello:nope  a b:c  *
   nowhere:main  hello.words:main()  class:main  hello.words:main␤  hello:x;§  os.path:  -m:x  ..:x

@@ -88,7 +88,6 @@ def test_recipes_make_what_ds_makes_of_the_article(project: Project, mirror: Mir
     assert len(compiled) == 4
     differ = [name for name in names if ours_in.read(name) != theirs_in.read(name)]
     assert set(differ) <= set(compiled)
-
     ours_in.extractall(home / "a", compiled)
     theirs_in.extractall(home / "b", compiled)
     (home / "compare.py").write_text(COMPARE)

@@ -1,7 +1,4 @@
-"""Real releases from PyPI, packaged by the recipes and run: `invoke prove` prints how it went.
-
-They need the network, and a Python of 3.11 or newer as the interpreter.
-"""
+"""Real releases from PyPI, packaged and run; they need the network, and an interpreter of 3.11."""
 
 from __future__ import annotations
 
