@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
 from email.parser import HeaderParser
 from pathlib import Path
@@ -66,17 +67,17 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def uv_configuration(p: Project) -> list[object]:
+def uv_configuration(p: Project, env: Mapping[str, str]) -> list[object]:
     """Gather the uv configuration that an installation depends on: files, `[tool.uv]`, `UV_*`.
 
     Source: uv's documentation, on configuration files.
     """
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    shared = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
     files = [Path(place, "uv/uv.toml") for place in (str(home), *shared, "/etc")]
-    files += [Path(os.environ.get("UV_CONFIG_FILE") or os.devnull), p.root / "uv.toml"]
+    files += [Path(env.get("UV_CONFIG_FILE") or os.devnull), p.root / "uv.toml"]
     files += [folder / name for folder in p.root.parents for name in ("uv.toml", "pyproject.toml")]
-    variables = sorted((name, text) for name, text in os.environ.items() if name[:3] == "UV_")
+    variables = sorted((name, text) for name, text in env.items() if name[:3] == "UV_")
     contents = [one.read_bytes() for one in files if one.is_file()]
     return [contents, variables, table(p.data, "tool", "uv")]
 
@@ -92,7 +93,7 @@ def resolved_file(p: Project) -> Path:
     return p.lock_file if p.lock else p.path(f"{p.build}/.deps/pylock.toml")
 
 
-def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
+def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str]) -> str:
     """Compute the name of the base archive: the sha256 of all that it is made of.
 
     Empty where that is not known: the content of a folder or a repository has no hash.
@@ -110,7 +111,7 @@ def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
         if not hashes or not all(hashes) or {"directory", "vcs"} & package.keys():
             return ""
     if packages:
-        parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p)]
+        parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p, env)]
         content = read_requirements(p.path(p.settings.deps)) if p.settings.deps else []
         parts.append(content)
         if None in content:

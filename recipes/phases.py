@@ -192,7 +192,7 @@ def deps(c: Context) -> None:
             check_lock(p, p.lock)
         resolve(p, sh, kind)
         packages = [] if sh.dry else resolved_packages(p)
-        key = "" if sh.dry else base_key(p, packages)
+        key = "" if sh.dry else base_key(p, packages, {**os.environ, **c.config.run.env})
         if not sh.dry:
             p.path(f"{p.build}/.digest").write_text(build_digest(p, key), "utf-8")
         if is_current(p):

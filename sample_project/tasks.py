@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: b947d6040f8f03182da5b0b786b0cb1c1d98cc5ba14dd2cdef6f0a5eadc062b1
+# sha256 of all other lines: e159dd6e8a21126d045f06a551e1e359e44b39afec29bbff5b8bba2ed90f2db7
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -172,7 +172,7 @@ def deps(c: Context) -> None:
             check_lock(p, p.lock)
         resolve(p, sh, kind)
         packages = [] if sh.dry else resolved_packages(p)
-        key = "" if sh.dry else base_key(p, packages)
+        key = "" if sh.dry else base_key(p, packages, {**os.environ, **c.config.run.env})
         if not sh.dry:
             p.path(f"{p.build}/.digest").write_text(build_digest(p, key), "utf-8")
         if is_current(p):
@@ -1365,6 +1365,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
 from email.parser import HeaderParser
 from pathlib import Path
@@ -1415,17 +1416,17 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def uv_configuration(p: Project) -> list[object]:
+def uv_configuration(p: Project, env: Mapping[str, str]) -> list[object]:
     """Gather the uv configuration that an installation depends on: files, `[tool.uv]`, `UV_*`.
 
     Source: uv's documentation, on configuration files.
     """
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    shared = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
     files = [Path(place, "uv/uv.toml") for place in (str(home), *shared, "/etc")]
-    files += [Path(os.environ.get("UV_CONFIG_FILE") or os.devnull), p.root / "uv.toml"]
+    files += [Path(env.get("UV_CONFIG_FILE") or os.devnull), p.root / "uv.toml"]
     files += [folder / name for folder in p.root.parents for name in ("uv.toml", "pyproject.toml")]
-    variables = sorted((name, text) for name, text in os.environ.items() if name[:3] == "UV_")
+    variables = sorted((name, text) for name, text in env.items() if name[:3] == "UV_")
     contents = [one.read_bytes() for one in files if one.is_file()]
     return [contents, variables, table(p.data, "tool", "uv")]
 
@@ -1441,7 +1442,7 @@ def resolved_file(p: Project) -> Path:
     return p.lock_file if p.lock else p.path(f"{p.build}/.deps/pylock.toml")
 
 
-def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
+def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str]) -> str:
     """Compute the name of the base archive: the sha256 of all that it is made of.
 
     Empty where that is not known: the content of a folder or a repository has no hash.
@@ -1459,7 +1460,7 @@ def base_key(p: Project, packages: list[dict[str, Any]]) -> str:
         if not hashes or not all(hashes) or {"directory", "vcs"} & package.keys():
             return ""
     if packages:
-        parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p)]
+        parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p, env)]
         content = read_requirements(p.path(p.settings.deps)) if p.settings.deps else []
         parts.append(content)
         if None in content:

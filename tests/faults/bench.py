@@ -153,7 +153,9 @@ def small_disk(bench: Bench, folder: Path) -> Iterator[None]:
     """Let builds run where a folder, with what is in it, is a disk with room for one build."""
     copy, size = f"{folder}.copy", 10 * bench.project.interpreter.stat().st_size
     subprocess.run(["cp", "-a", folder, copy], check=True)
-    line = 'mount -t tmpfs -o "size=$2" tmpfs "$1" && cp -a "$3/." "$1" || exit; echo; exec sleep 600'
+    line = (
+        'mount -t tmpfs -o "size=$2" tmpfs "$1" && cp -a "$3/." "$1" || exit; echo; exec sleep 600'
+    )
     command = ["unshare", "-rm", "sh", "-c", line, "sh", str(folder), str(size), copy]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as keeper:
         assert keeper.stdout
