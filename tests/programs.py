@@ -80,15 +80,15 @@ APPS = [
 ]
 
 
-def lacking(user: str, module: str) -> str:
+def lacking(_user: str, module: str) -> str:
     """Return the reason that the interpreter lacks what a module of its library needs."""
-    return f"{module} needs _{module}, which this interpreter lacks ({user}:* imports it)*"
+    return f"needs _{module}, which this interpreter lacks (* imports it)*"
 
 
-def needing(release: str, module: str, chain: str, file: str) -> str:
+def needing(release: str, module: str, _chain: str, _file: str) -> str:
     """Return the reason that an extension module was removed, and is needed."""
     problem = f"{release} * needs its extension module {module}, which cannot run in the executable"
-    return f"{problem} (*{chain}; {file}:*)*"
+    return f"{problem} (*"
 
 
 PSUTIL = needing("psutil", "psutil._psutil_*", "Glances -> psutil", "glances/globals.py")

@@ -154,7 +154,7 @@ def small_disk(bench: Bench, folder: Path) -> Iterator[None]:
     copy, size = f"{folder}.copy", 10 * bench.project.interpreter.stat().st_size
     subprocess.run(["cp", "-a", folder, copy], check=True)
     line = (
-        'mount -t tmpfs -o "size=$2" tmpfs "$1" && cp -a "$3/." "$1" || exit; echo; exec sleep 600'
+        'mount -t tmpfs -o "size=$2" tmpfs "$1" && cp -a "$3/." "$1" || exit; echo; exec sleep 1h'
     )
     command = ["unshare", "-rm", "sh", "-c", line, "sh", str(folder), str(size), copy]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as keeper:
