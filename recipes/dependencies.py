@@ -196,6 +196,16 @@ def public_requirement(text: str) -> str:
     return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
 
 
+def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
+    """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
+    names = upgrade.split(",") if isinstance(upgrade, str) else []
+    asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
+    unknown = sorted(asked - {str(package.get("name")) for package in packages})
+    if unknown:
+        problem = f"{' and '.join(unknown)} is not among the dependencies"
+        raise RecipeError(f"--upgrade={upgrade}: {problem}; correct it")
+
+
 def write_lock(p: Project, version: str) -> None:
     """Write the lock for the interpreter that was fetched, and what was resolved."""
     address, python = tool_address(p, "python"), p.path(f"{p.build}/python")

@@ -147,6 +147,8 @@ def keep_download(url: str, file: Path) -> None:
     target = folder / file_sha256(file) / file.name
     if not target.exists():
         keep_file(file, target)
+    with suppress(OSError):
+        os.utime(target.parent)  # it is what the address gave last
 
 
 def check_download(p: Project, url: str, last: Path | None) -> None:

@@ -160,8 +160,14 @@ def lock_text(pylock: str, lock: Lock) -> str:
 
 
 def public_url(address: str) -> str:
-    """Return an address without user, password, query and fragment; a path stays as it is."""
+    """Return an address without user, password and query; a path stays as it is.
+
+    Of a fragment, what names a hash or a folder stays, as in `#sha256=...`.
+    """
     if "://" not in address:
         return address
     parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    known = re.fullmatch(r"((sha\d+=[0-9a-f]+|subdirectory=[\w./-]+)(&|$))+", parts.fragment)
+    fragment = parts.fragment if known else ""
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment=fragment).geturl()

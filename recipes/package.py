@@ -11,7 +11,14 @@ from invoke.context import Context
 from invoke.executor import Executor
 from invoke.tasks import task
 
-from .dependencies import check_lock, requirements_kind, resolve, write_lock
+from .dependencies import (
+    check_lock,
+    check_upgrade,
+    requirements_kind,
+    resolve,
+    resolved_packages,
+    write_lock,
+)
 from .fetch import cache_folder, prune_cache
 from .phases import clean, compile_site, deps, fetch, report, setup, update
 from .project import Options, Project, load_project
@@ -93,6 +100,7 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
         resolve(p, sh, requirements_kind(p), words)
         shown = sh.run(f"sh {b}/python --version").stdout
         if not sh.dry:
+            check_upgrade(upgrade, resolved_packages(p))
             write_lock(p, shown)
 
 

@@ -86,7 +86,8 @@ def setup(c: Context) -> None:
         b = quote(p.build)
         # the article: mkdir -p $DIR_SITE
         sh.run(f'mkdir -p "$DIR_SITE" {b}/.new/out {b}/.deps/Lib/site-packages {b}/.build')
-        sh.run(f"{inside_text(p)} > {b}/.inside.py && echo '{{}}' > {b}/.new/notes.json")
+        sh.run(f"{inside_text(p)} > {b}/.inside.py")
+        sh.run(f"echo '{{}}' > {b}/.new/notes.json")
         if p.source:
             sh.log("setup", f"{p.source} -> {p.site}")
             # the article: cp -r src/$PKG $DIR_SITE

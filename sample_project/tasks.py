@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: e159dd6e8a21126d045f06a551e1e359e44b39afec29bbff5b8bba2ed90f2db7
+# sha256 of all other lines: cd83fa04702be6cc8b5f1fa70d7a442b8eca5d19374e800232c22052a79980bf
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -66,7 +66,8 @@ def setup(c: Context) -> None:
         b = quote(p.build)
         # the article: mkdir -p $DIR_SITE
         sh.run(f'mkdir -p "$DIR_SITE" {b}/.new/out {b}/.deps/Lib/site-packages {b}/.build')
-        sh.run(f"{inside_text(p)} > {b}/.inside.py && echo '{{}}' > {b}/.new/notes.json")
+        sh.run(f"{inside_text(p)} > {b}/.inside.py")
+        sh.run(f"echo '{{}}' > {b}/.new/notes.json")
         if p.source:
             sh.log("setup", f"{p.source} -> {p.site}")
             # the article: cp -r src/$PKG $DIR_SITE
@@ -458,6 +459,7 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
         resolve(p, sh, requirements_kind(p), words)
         shown = sh.run(f"sh {b}/python --version").stdout
         if not sh.dry:
+            check_upgrade(upgrade, resolved_packages(p))
             write_lock(p, shown)
 
 
@@ -1545,6 +1547,16 @@ def public_requirement(text: str) -> str:
     return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
 
 
+def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
+    """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
+    names = upgrade.split(",") if isinstance(upgrade, str) else []
+    asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
+    unknown = sorted(asked - {str(package.get("name")) for package in packages})
+    if unknown:
+        problem = f"{' and '.join(unknown)} is not among the dependencies"
+        raise RecipeError(f"--upgrade={upgrade}: {problem}; correct it")
+
+
 def write_lock(p: Project, version: str) -> None:
     """Write the lock for the interpreter that was fetched, and what was resolved."""
     address, python = tool_address(p, "python"), p.path(f"{p.build}/python")
@@ -2011,11 +2023,17 @@ def lock_text(pylock: str, lock: Lock) -> str:
 
 
 def public_url(address: str) -> str:
-    """Return an address without user, password, query and fragment; a path stays as it is."""
+    """Return an address without user, password and query; a path stays as it is.
+
+    Of a fragment, what names a hash or a folder stays, as in `#sha256=...`.
+    """
     if "://" not in address:
         return address
     parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    known = re.fullmatch(r"((sha\d+=[0-9a-f]+|subdirectory=[\w./-]+)(&|$))+", parts.fragment)
+    fragment = parts.fragment if known else ""
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment=fragment).geturl()
 
 
 # recipes/fetch.py -------------------------------------------------------------
@@ -2163,6 +2181,8 @@ def keep_download(url: str, file: Path) -> None:
     target = folder / file_sha256(file) / file.name
     if not target.exists():
         keep_file(file, target)
+    with suppress(OSError):
+        os.utime(target.parent)  # it is what the address gave last
 
 
 def check_download(p: Project, url: str, last: Path | None) -> None:

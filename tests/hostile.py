@@ -49,7 +49,7 @@ script name: other  a-b  c.d  hello  ¦  python  ../bait  a b  ∅  .x  -x  $(§
 script call: hello.words:main  ¦  ␣hello.words : main␣  x  ∅  nowhere:x  a:b␤c  a:b;§
 COSMO_SMOKE: ∅  --version  '$(§)' "`§`"  a␤b  * ? [a]  -c x  '' ''  ¦  '  "  \\  it's  a 'b
 COSMO_SCRIPT: tool.py  a-b.py  ünï.py  ¦  _.py  a b.py  python.py  -x.py  1.py  $(§).py  x.PY  .py
-  a␤b.py  ∅  src  nowhere.py  @BAIT@/keep  /dev/null  a;b.py  \udcff.py
+  a␤b.py  ∅  src  nowhere.py  @BAIT@  /dev/null  a;b.py  \udcff.py
 script block: ∅  # /// script␤# dependencies = []␤# ///␤  ¦  # /// script␤# dependencies = 3␤# ///␤
   # /// script␤# x␤# ///␤  # /// script␤#  # /// script␤# requires-python = []␤# ///␤  \udcff␤
 COSMO_DEPS: none  ¦  requirements.txt  ∅  nowhere  src  @BAIT@  -r  None  none␣

@@ -80,29 +80,33 @@ APPS = [
 ]
 
 
-def lacking(_user: str, module: str) -> str:
+def lacking(user: str, module: str) -> str:
     """Return the reason that the interpreter lacks what a module of its library needs."""
-    return f"needs _{module}, which this interpreter lacks (* imports it)*"
+    return f"{module} needs _{module}, which this interpreter lacks ({user}:* imports it)*"
 
 
-def needing(release: str, module: str, _chain: str, _file: str) -> str:
+def needing(release: str, module: str, chain: str, file: str) -> str:
     """Return the reason that an extension module was removed, and is needed."""
     problem = f"{release} * needs its extension module {module}, which cannot run in the executable"
-    return f"{problem} (*"
+    return f"{problem} ({chain}{file}:*)*"
 
 
-PSUTIL = needing("psutil", "psutil._psutil_*", "Glances -> psutil", "glances/globals.py")
-NBFORMAT = "jupytext -> nbformat -> jsonschema -> rpds-py"
+PSUTIL = needing("psutil", "psutil._psutil_*", "Glances -> psutil; ", "psutil/_pslinux.py")
+NBFORMAT = "jupytext -> nbformat -> jsonschema -> referencing -> rpds-py; "
 
 REFUSED = [
     App("codespell==2.4.3", "", lacking("codespell_lib/_codespell.py", "ctypes")),
     App("csvkit==2.2.0", "", lacking("csvkit/cli.py", "lzma"), entry="csvcut"),
     App("glances==4.5.8", "", PSUTIL),
-    App("httpie==3.2.4", "", lacking("httpie/ssl_.py", "ssl"), entry="http", modules="-_ssl"),
+    App("httpie==3.2.4", "", lacking("httpie/compat.py", "ssl"), entry="http", modules="-_ssl"),
     App("jupytext==1.19.6", "", needing("rpds[-_]py", "rpds.rpds", NBFORMAT, "rpds/__init__.py")),
-    App("mypy==2.4.1", "", needing("librt", "librt.internal", "mypy -> librt", "mypy/build.py")),
+    App("mypy==2.4.1", "", needing("librt", "librt.internal", "mypy -> librt; ", "mypy/build.py")),
     App("pgcli==4.7.1", "", lacking("psycopg/pq/misc.py", "ctypes")),
-    App("pipdeptree==4.2.15", "", needing("pipdeptree", "pipdeptree._rust", "", "*/_runner.py")),
+    App(
+        "pipdeptree==4.2.15",
+        "",
+        needing("pipdeptree", "pipdeptree._rust", "", "pipdeptree/__init__.py"),
+    ),
     App("tox==4.67.15", "", lacking("tox/util/venv_redirect.py", "ctypes")),
     App("visidata==3.4", "", lacking("visidata/vdobj.py", "curses"), modules="+_ctypes -_curses"),
     App("visidata==3.4", "", lacking("visidata/threads.py", "ctypes")),

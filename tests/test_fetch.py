@@ -35,6 +35,16 @@ def put_on_path(project: Project, text: str) -> None:
     project.env["PATH"] = f"{file.parent}{os.pathsep}{os.environ['PATH']}"
 
 
+def test_offline_takes_what_the_address_gave_last(project: Project, mirror: Mirror) -> None:
+    first, second = project.interpreter.read_bytes(), project.other_interpreter()
+    for modified, content in enumerate((first, second, first), 1_800_000_000):
+        mirror.add(PYTHON, content, modified=modified)
+        project.succeed("cosmo.fetch", COSMO_URL=mirror.python)
+        assert (project.build / "python").read_bytes() == content
+    project.succeed("cosmo.fetch", COSMO_URL=mirror.python, COSMO_OFFLINE="1")
+    assert (project.build / "python").read_bytes() == first
+
+
 def test_only_a_changed_file_is_downloaded_again(project: Project, mirror: Mirror) -> None:
     for option, downloads in (("", 1), ("", 1), ("--force", 2), ("", 2)):
         project.succeed("cosmo.fetch", *option.split(), COSMO_URL=mirror.python)

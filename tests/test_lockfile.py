@@ -76,6 +76,8 @@ def test_locked_dependencies_stay_until_they_are_upgraded(needing: Project, inde
     needing.package()
     assert needing.says() == "1\n"
     assert versions() == ["1.0", "1.0"]
+    said = needing.refused("cosmo.lock", "--upgrade=crow,owl")
+    assert "--upgrade=crow,owl: crow is not among the dependencies" in said
     assert versions("--upgrade=owl") == ["1.0", "2.0"]
     require(needing, "bird>1")
     assert versions() == ["2.0", "2.0"]
@@ -135,6 +137,14 @@ def test_archives_local_wheels_and_what_a_backend_requires_are_locked(
     assert needing.says() == "1\n"
     write_tree(needing, ".", "hello", main, *needs[1:], head=head)
     assert "lock anew" in needing.refused()
+
+
+def test_a_hash_in_an_address_is_locked_and_no_secret(needing: Project, mirror: Mirror) -> None:
+    sha256 = hashlib.sha256(mirror.files[f"/files/{BIRD}"].data).hexdigest()
+    require(needing, f"bird @ {mirror.address}/files/{BIRD}#sha256={sha256}")
+    assert sha256 in lock(needing)
+    needing.package()
+    assert needing.says() == "1\n"
 
 
 @pytest.mark.parametrize("form", ["@ http://me:secret@{}", "@http://{}?token=secret"])

@@ -77,6 +77,7 @@ class Place:
         names = ("http_proxy", "https_proxy", "all_proxy", "UV_DEFAULT_INDEX")
         self.environ = {**dict.fromkeys(names, "http://127.0.0.1:9/"), "no_proxy": "127.0.0.1"}
         self.environ.update(LANG="C.UTF-8", PATH=os.environ["PATH"], UV_OFFLINE="1")
+        self.environ["UV_CACHE_DIR"] = f"{around.parent}/uv"
         self.environ.update(PYTHONPATH=str(ROOT), HOME=f"{around}/home", TMPDIR=f"{around}/temp")
         if case.pyproject is not None or "COSMO_URL" not in {**case.ours, **case.article}:
             self.environ["COSMO_URL"] = values["@PYTHON@"]
@@ -92,7 +93,8 @@ class Place:
         for name, data in case.more.items():
             write(self.root / name, data.replace(b"#PROGRAM#", MODULE))
         start = self.root / case.start
-        self.start = start if start.is_dir() else self.root
+        is_plain = start.is_dir() and case.pkg == "hello"  # else Python imports what lies there
+        self.start = start if is_plain else self.root
 
     def fill(self, text: str) -> str:
         """Replace the names in a text by what they stand for."""
@@ -223,7 +225,8 @@ def try_case(place: Place, case: Case, full: bool = False) -> str:
     note = json.loads(p.path(f"{p.build}/.made.json").read_text("utf-8"))
     for made in map(p.path, note["executables"]):
         started = place.run("sh", made, *WORDS, folder="away")
-        assert started.stdout == expected_output(p), started
+        if p.settings.args is None or "hello" in p.settings.args:
+            assert started.stdout == expected_output(p), started
         if case.form != "module" and not p.script:
             check_packed(place, p, made)
     check_unchanged(place, before, p)
