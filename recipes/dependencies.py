@@ -209,14 +209,15 @@ def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
 def write_lock(p: Project, version: str) -> None:
     """Write the lock for the interpreter that was fetched, and what was resolved."""
     address, python = tool_address(p, "python"), p.path(f"{p.build}/python")
-    remote, work = "://" in address, os.path.relpath(p.path(f"{p.build}/.deps"), p.root)
+    remote = "://" in address
+
+    def from_root(match: re.Match[str]) -> str:  # uv's paths begin in the folder of the file
+        path = os.path.normpath(f"{p.build}/.deps/{match[1]}")
+        return f'path = "{path}"'
+
     modified = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(python.stat().st_mtime))
     resolved = resolved_file(p).read_text("utf-8") if p.installs else ""
-    resolved = re.sub(  # uv's paths begin in the folder of the file
-        r'\bpath = "([^"/][^"]*)"',
-        lambda match: f'path = "{os.path.normpath(os.path.join(work, match[1]))}"',
-        resolved,
-    )
+    resolved = re.sub(r'\bpath = "([^"/][^"]*)"', from_root, resolved)
     lock = Lock(
         url=public_url(address) if remote else Path(address).name,
         size=python.stat().st_size,

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: cd83fa04702be6cc8b5f1fa70d7a442b8eca5d19374e800232c22052a79980bf
+# sha256 of all other lines: 0142aa5278b9bc1c4993c9f053314b0390c5cef8b54b368a805575e821615c3f
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -1560,14 +1560,15 @@ def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
 def write_lock(p: Project, version: str) -> None:
     """Write the lock for the interpreter that was fetched, and what was resolved."""
     address, python = tool_address(p, "python"), p.path(f"{p.build}/python")
-    remote, work = "://" in address, os.path.relpath(p.path(f"{p.build}/.deps"), p.root)
+    remote = "://" in address
+
+    def from_root(match: re.Match[str]) -> str:  # uv's paths begin in the folder of the file
+        path = os.path.normpath(f"{p.build}/.deps/{match[1]}")
+        return f'path = "{path}"'
+
     modified = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(python.stat().st_mtime))
     resolved = resolved_file(p).read_text("utf-8") if p.installs else ""
-    resolved = re.sub(  # uv's paths begin in the folder of the file
-        r'\bpath = "([^"/][^"]*)"',
-        lambda match: f'path = "{os.path.normpath(os.path.join(work, match[1]))}"',
-        resolved,
-    )
+    resolved = re.sub(r'\bpath = "([^"/][^"]*)"', from_root, resolved)
     lock = Lock(
         url=public_url(address) if remote else Path(address).name,
         size=python.stat().st_size,
@@ -2542,29 +2543,15 @@ if __name__ == "__main__":
 # inside
 
 
-# inside/check.py --------------------------------------------------------------
-# Check that a program can start: import it, and what its compiled code imports later.
-#
-# Runs in the new executable, which has no sources: `FILE check ENTRY [NOTES [BESIDE]]`.
+# inside/bytecode.py -----------------------------------------------------------
+# The instructions of compiled code: what surely runs, and what an ImportError cannot stop.
 
 
-import contextlib
 import dis
-import glob
-import importlib.machinery
-import importlib.metadata
-import importlib.util
 import itertools
-import json
-import os
 import re
-import signal
 import sys
-import tempfile
 import types
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
 
 JUMP_CODES = {*dis.hasjrel, *dis.hasjabs}
 
@@ -2626,6 +2613,32 @@ class CompiledCode:
         is_marked = near.opname == "PUSH_NULL" or "NULL" in step.argrepr
         calls = [(one.opname, one.arg == count) for count, one in after if "CALL" in one.opname]
         return is_marked or step.opname == "LOAD_METHOD" or calls[:1] == [("CALL_FUNCTION", True)]
+
+
+# inside/check.py --------------------------------------------------------------
+# Check that a program can start: import it, and what its compiled code imports later.
+#
+# Runs in the new executable, which has no sources: `FILE check ENTRY [NOTES [BESIDE]]`.
+
+
+import contextlib
+import dis
+import glob
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+import types
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
 
 
 class StartTrial:

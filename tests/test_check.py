@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
-CHECK = Path(__file__).parent.parent / "recipes/inside/check.py"
+INSIDE = Path(__file__).parent.parent / "recipes/inside"
+CHECK = "".join((INSIDE / name).read_text("utf-8") for name in ("bytecode.py", "check.py"))
+CHECK = re.sub(r"(?m)^from \.\w+ import .*\n", "", CHECK)
+"""The start check as one text, as a build writes it."""
 
 RUN = """
 import importlib.machinery, os, sys
@@ -26,7 +29,7 @@ for finder in (importlib.machinery.PathFinder, importlib.machinery.BuiltinImport
     def find(name, *rest, find=finder.find_spec):
         return None if name in lacking.split() else find(name, *rest)
     finder.find_spec = find
-exec(compile(open(check).read(), check, "exec"))
+exec(compile(check, "check.py", "exec"))
 for call in calls:
     if os.fork() == 0:
         try:
@@ -63,7 +66,7 @@ def write_files(site: Path, files: dict[str, str]) -> None:
 
 def run_checks(python: str, site: Path, *calls: str, lacking: str = "") -> dict[str, list[str]]:
     """Run the check for each call, `ENTRY|NOTES|BESIDE`; return the lines of each."""
-    line = [PYTHONS[python], "-ISc", RUN, str(CHECK), str(site), lacking, *calls]
+    line = [PYTHONS[python], "-ISc", RUN, CHECK, str(site), lacking, *calls]
     done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=100)
     assert not done.stderr
     found: dict[str, list[str]] = {"": []}
