@@ -32,17 +32,17 @@ ROOT = Path(__file__).resolve().parent
 PYTHON = shlex.quote(sys.executable)
 
 
-def run(c: Context, line: str, **how: Any) -> None:
+def run(c: Context, line: str, **options: Any) -> None:
     """Run a line in the folder that this file is in."""
     with c.cd(str(ROOT)):
-        c.run(line, shell="/bin/sh", **how)  # noqa: S604 - the path of a shell
+        c.run(line, shell="/bin/sh", **options)  # noqa: S604 - the path of a shell
 
 
-def run_module(c: Context, module: str, words: str, **how: Any) -> None:
+def run_module(c: Context, module: str, arguments: str, **options: Any) -> None:
     """Run one of the tools that the extra `test` installs."""
     if find_spec(module) is None:
         raise Exit(f"cosmo: {module} is not installed; pip install '.[test]'", code=1)
-    run(c, f"{PYTHON} -m {module} {words}", **how)
+    run(c, f"{PYTHON} -m {module} {arguments}", **options)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -67,9 +67,9 @@ def standin(
     with_: Optional[list[str]] = None,
 ) -> None:
     """Make an interpreter from the running Python."""
-    words = [out, *(f"--without={name}" for name in without or ())]
-    words += [f"--with={name}" for name in with_ or ()]
-    run(c, f"{PYTHON} tests/standin {shlex.join(words)}", hide=False)
+    arguments = [out, *(f"--without={name}" for name in without or ())]
+    arguments += [f"--with={name}" for name in with_ or ()]
+    run(c, f"{PYTHON} tests/standin {shlex.join(arguments)}", hide=False)
 
 
 @task
@@ -82,9 +82,9 @@ def demo(c: Context) -> None:
     fixed = {"TMPDIR": str(ROOT / site), "XDG_CACHE_HOME": str(ROOT / site / "cache")}
     fixed["no_proxy"] = "127.0.0.1"
 
-    def show(words: str, line: str = "", **env: str) -> None:
-        print("\n$", *(f"{name}={value}" for name, value in env.items()), words, flush=True)
-        run(c, line or words, env={**fixed, **env}, hide=False, in_stream=False)
+    def show(command: str, line: str = "", **env: str) -> None:
+        print("\n$", *(f"{name}={value}" for name, value in env.items()), command, flush=True)
+        run(c, line or command, env={**fixed, **env}, hide=False, in_stream=False)
 
     line = f"invoke standin --out {site}/pub/cosmos/bin/python"
     show(line, f"{PYTHON} -m {line}")
@@ -158,16 +158,16 @@ def bench(
     if not interpreter:
         interpreter = "dist/standin/python"
         standin(c, interpreter)
-    words = shlex.join([interpreter, f"--runs={runs}"])
+    arguments = shlex.join([interpreter, f"--runs={runs}"])
     if only != "check":
         if find_spec("trustme") is None:
             raise Exit("cosmo: trustme is not installed; pip install '.[bench]'", code=1)
         settings = [f"--env={text}" for text in env or ()]
         kind = ["--growth"] if only == "growth" else [f"--svg={svg}"]
         more = shlex.join([f"--pad={pad}", *kind, *settings])
-        run(c, f"{PYTHON} benchmarks/compare.py {words} {more}", hide=False)
+        run(c, f"{PYTHON} benchmarks/compare.py {arguments} {more}", hide=False)
     if only in ("", "check"):
-        run(c, f"{PYTHON} benchmarks/start_check.py {words}", hide=False)
+        run(c, f"{PYTHON} benchmarks/start_check.py {arguments}", hide=False)
 
 
 @task
@@ -176,13 +176,13 @@ def docs(c: Context) -> None:
     vendor(c, str(ROOT / "sample_project"))
     line = f"env -u COSMO_URL SOURCE_DATE_EPOCH=315532800 {PYTHON} -m invoke --dry cosmo"
     with c.cd(str(ROOT / "sample_project")):
-        shown = c.run(line, hide=True).stdout
+        script = c.run(line, hide=True).stdout
     rows = []
     for name, one in TABLE.items():
         default = f"`{one.metadata['default']}`" if one.metadata["default"] else ""
         rows.append(f"| `{name}` | {default} | {one.metadata['meaning']} |")
     for path, pattern, text in (
-        ("README.md", r"(?s)(?<=```console\n)unset CDPATH.*?(?=```)", shown),
+        ("README.md", r"(?s)(?<=```console\n)unset CDPATH.*?(?=```)", script),
         ("docs/settings.md", r"(?s)\| `PKG` .*?(?=\n\n)", "\n".join(rows)),
     ):
         old = (ROOT / path).read_text("utf-8")

@@ -20,7 +20,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from .executable import Made, read_made
+from .executable import BuildRecord, read_build
 from .fetch import file_sha256, is_ape
 from .project import Project, load_project
 from .shell import RecipeError, Shell, handle_signals, print_bytes, print_result, printable, quote
@@ -108,9 +108,9 @@ def read_metadata(content: bytes) -> dict[str, str]:
     return {"name": name, "version": headers["Version"] or "", "license": text}
 
 
-def require_build(project: Project) -> Made:
+def require_build(project: Project) -> BuildRecord:
     """Return what the last build noted; `RecipeError` if it made nothing."""
-    build = read_made(project)
+    build = read_build(project)
     if build is None or not build.executables:
         raise RecipeError("the project's executable does not exist; make it with `invoke cosmo`")
     return build

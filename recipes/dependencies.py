@@ -51,8 +51,8 @@ def has_uv_lock(p: Project) -> bool:
     if not any((folder / "uv.lock").is_file() for folder in p.root.parents):
         return False
     line = ["/bin/sh", "-c", f"{p.uv} workspace dir"]
-    found = subprocess.run(line, cwd=p.root, capture_output=True, text=True, check=False)  # noqa: S603
-    return found.returncode == 0 and Path(found.stdout.strip(), "uv.lock").is_file()
+    done = subprocess.run(line, cwd=p.root, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.returncode == 0 and Path(done.stdout.strip(), "uv.lock").is_file()
 
 
 def network_remedy(p: Project) -> str:

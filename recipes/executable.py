@@ -25,8 +25,8 @@ UNSTABLE = (".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "RECOR
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the last build made, and of what, as `.made.json` in the build folder notes it.
+class BuildRecord:
+    """What the last build made, and of what, as `.build.json` in the build folder has it.
 
     `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
     each by its path from the project's folder, and `placed` those of earlier builds too; `states`
@@ -44,19 +44,19 @@ class Made:
     report: list[str]
 
 
-def read_made(p: Project) -> Made | None:
-    """Read what the last build noted; None if there was none, or the note cannot be read."""
+def read_build(p: Project) -> BuildRecord | None:
+    """Read what the last build recorded; None if there was none, or that cannot be read."""
     with suppress(OSError, ValueError, TypeError):
-        return Made(**json.loads(p.path(f"{p.build}/.made.json").read_text("utf-8")))
+        return BuildRecord(**json.loads(p.path(f"{p.build}/.build.json").read_text("utf-8")))
     return None
 
 
-def note_build(p: Project, version: str, paths: list[str]) -> None:
+def record_build(p: Project, version: str, paths: list[str]) -> None:
     """Note what a build made, and the report on it. `version` is what the interpreter printed."""
     python, address = p.path(f"{p.build}/python"), tool_address(p, "python")
-    before = read_made(p)
+    before = read_build(p)
     sums = {path: file_sha256(p.path(path)) for path in paths}
-    made = Made(
+    build = BuildRecord(
         digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
         python_version=version.replace("Python ", ""),
         python_sha256=file_sha256(python),
@@ -67,7 +67,7 @@ def note_build(p: Project, version: str, paths: list[str]) -> None:
         states={path: file_state(p.path(path)) for path in paths},
         report=[line for path in paths for line in report_lines(p, path, sums[path], version)],
     )
-    p.path(f"{p.build}/.made.json").write_text(json.dumps(asdict(made)), "utf-8")
+    p.path(f"{p.build}/.build.json").write_text(json.dumps(asdict(build)), "utf-8")
 
 
 def file_state(path: Path) -> list[int]:
@@ -101,33 +101,33 @@ def program_digest(p: Project) -> str:
 
 
 def is_current(p: Project) -> bool:
-    """Tell whether the executables on disk are made of what `deps` noted in `.digest`."""
-    made = read_made(p) if p.options.skip else None
-    if made is None or not made.digest:
+    """Tell whether the executables on disk are made of what `deps` wrote to `.digest`."""
+    build = read_build(p) if p.options.skip else None
+    if build is None or not build.digest:
         return False
     with suppress(OSError):
-        states = {path: file_state(p.path(path)) for path in made.executables}
+        states = {path: file_state(p.path(path)) for path in build.executables}
         digest = p.path(f"{p.build}/.digest").read_text("utf-8")
-        return digest == made.digest and states == made.states
+        return digest == build.digest and states == build.states
     return False
 
 
 def check_target(p: Project, path: str) -> None:
     """Refuse to replace what no build of ours made: a folder, a link, or another's file."""
-    target, made = p.path(path), read_made(p)
+    target, build = p.path(path), read_build(p)
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
-    noted = made.placed.get(path) if made else None
+    sha256 = build.placed.get(path) if build else None
     if target.exists() and os.path.dirname(path) != p.build and not p.options.force:
-        if noted != file_sha256(target):
+        if sha256 != file_sha256(target):
             problem = "exists, and is not what a build made"
             raise RecipeError(f"{path} {problem}; move it away, or add --force")
 
 
 def report_lines(p: Project, path: str, sha256: str, version: str) -> list[str]:
     """Return the lines of the report on an executable."""
-    shown, name = os.path.relpath(p.path(path)), os.path.basename(path)
-    start = quote(shown if shown.startswith(("/", "..")) else f"./{shown}")
+    relative, name = os.path.relpath(p.path(path)), os.path.basename(path)
+    start = quote(relative if relative.startswith(("/", "..")) else f"./{relative}")
     exe = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
     rows = [("size", f"{p.path(path).stat().st_size:,} bytes"), ("sha256", sha256)]
     rows.append(("python", version))
@@ -138,13 +138,13 @@ def report_lines(p: Project, path: str, sha256: str, version: str) -> list[str]:
     uncompiled = notes.get("uncompiled", [])
     rows += [("as .py", f"{file}, which does not compile") for file in uncompiled]
     rows.append(("start", f"{start}{exe}"))
-    return [shown, *(f"  {title:<8} {printable(row)}" for title, row in rows)]
+    return [relative, *(f"  {title:<8} {printable(row)}" for title, row in rows)]
 
 
 def backend_problem(result: Result) -> str:
     """Return the error that a build backend printed, instead of uv's words about it."""
-    own = result.stderr.partition("error: Failed to build")[0]
-    errors = re.findall(r"(?m)^(?:[\w.]+(?:Error|Exception)\b.*|error: .*)$", own)
+    output = result.stderr.partition("error: Failed to build")[0]
+    errors = re.findall(r"(?m)^(?:[\w.]+(?:Error|Exception)\b.*|error: .*)$", output)
     return errors[-1].strip() if errors else show_output(result)
 
 

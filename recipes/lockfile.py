@@ -167,7 +167,7 @@ def public_url(address: str) -> str:
     if "://" not in address:
         return address
     parts = urlsplit(address)
-    known = re.fullmatch(r"((sha\d+=[0-9a-f]+|subdirectory=[\w./-]+)(&|$))+", parts.fragment)
-    fragment = parts.fragment if known else ""
+    is_public = re.fullmatch(r"((sha\d+=[0-9a-f]+|subdirectory=[\w./-]+)(&|$))+", parts.fragment)
+    fragment = parts.fragment if is_public else ""
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment=fragment).geturl()

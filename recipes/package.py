@@ -90,28 +90,28 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
     with build_session(c, Options(script=script, lock=True)) as p:
         run_phases(c, p, "setup", "fetch")
         sh = make_shell(c, "lock", p)
-        b, words = quote(p.build), ""
+        b, upgrades = quote(p.build), ""
         if p.installs:
             sh.run(f"sh {b}/python -IB {b}/.inside.py target > {b}/.target")
         if p.lock_file.is_file() and upgrade is not True:  # uv keeps the versions in it that suit
             sh.run(f"cp {quote(p.lock_file.name)} {b}/.deps/pylock.all.toml")
             names = str(upgrade or "").split(",")
-            words = "".join(f" --upgrade-package {quote(name)}" for name in names if name)
-        resolve(p, sh, requirements_kind(p), words)
-        shown = sh.run(f"sh {b}/python --version").stdout
+            upgrades = "".join(f" --upgrade-package {quote(name)}" for name in names if name)
+        resolve(p, sh, requirements_kind(p), upgrades)
+        version = sh.run(f"sh {b}/python --version").stdout
         if not sh.dry:
             check_upgrade(upgrade, resolved_packages(p))
-            write_lock(p, shown)
+            write_lock(p, version)
 
 
 def print_lock_state(p: Project) -> None:
     """Say that the lock is current. Raises `RecipeError` where it is not there, or not current."""
     if p.lock is None:
         raise RecipeError(f"{p.lock_file.name} does not exist; write it with `{p.lock_command}`")
-    known = p.settings.deps or not p.is_dynamic
-    if known:
+    is_known = p.settings.deps or not p.is_dynamic
+    if is_known:
         check_lock(p, p.lock)
-    state = "is current" if known else "is there; only a build knows what it must be for"
+    state = "is current" if is_known else "is there; only a build knows what it must be for"
     log(f"lock     {p.lock_file.name} {state}")
 
 

@@ -35,8 +35,8 @@ from .executable import (
     compile_problem,
     is_current,
     missing_imports,
-    note_build,
-    read_made,
+    read_build,
+    record_build,
     show_all,
     smoke_remedy,
 )
@@ -147,31 +147,31 @@ def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
     its end that can be read and holds a library.
     """
     b, address, sha256 = quote(p.build), tool_address(p, name), wanted_sha256(p, name)
-    shown, remedy, part = public_url(address), f"correct {FETCHED[name]}", f"{b}/{name}.part"
+    source, remedy, part = public_url(address), f"correct {FETCHED[name]}", f"{b}/{name}.part"
     new, cached = p.path(f"{p.build}/{name}.part"), None if force else cached_file(sha256)
     if not (force or sh.dry) and has_sha256(p.path(f"{p.build}/{name}"), sha256):
         sh.log("fetch", f"{name} of that sha256 is there")
         return
-    sh.log("fetch", f"{name} of that sha256, from the cache" if cached else shown)
+    sh.log("fetch", f"{name} of that sha256, from the cache" if cached else source)
     downloads = "://" in address and not cached
     if downloads:
         download(p, sh, name, address, force)
     else:
         line = f"mkdir -p {b} && cp {quote(str(cached or address))} {part}"
-        sh.run(line, f"{shown} cannot be copied", remedy)
+        sh.run(line, f"{source} cannot be copied", remedy)
     if sha256:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
         anew = f"{remedy}, or lock it anew with `{p.lock_command}`"
         sh.run(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
-            f"{shown} is not what {p.lock_file.name} names",
+            f"{source} is not what {p.lock_file.name} names",
             anew,
             reason=lambda _: f"expected sha256 {sha256}, found {file_sha256(new)}",
         )
     line = f'head -c 8 {part} | grep -Eq "^(MZqFpD|jartsr)=\'"'
     if name == "python":
         line += f" && {zip_command(p)} -sf {part} | grep -q '^ *Lib/'"
-    sh.run(line, f"{shown} cannot be used", remedy, reason=lambda _: describe_file(new))
+    sh.run(line, f"{source} cannot be used", remedy, reason=lambda _: describe_file(new))
     if downloads and not sh.dry:
         keep_download(address, next(p.path(f"{p.build}/download").iterdir()))
     # the article: chmod +x python
@@ -272,12 +272,12 @@ def count_sources(site: Path) -> int:
 def report(c: Context) -> None:
     """Print the executable's path, size, sha256 and Python."""
     with session(c, "report") as (p, sh):
-        made = read_made(p)
+        build = read_build(p)
         if sh.dry:
             return
-        if made is None or not all(p.path(path).is_file() for path in made.executables):
+        if build is None or not all(p.path(path).is_file() for path in build.executables):
             raise RecipeError("there is no executable of this project; make it with `invoke cosmo`")
-        print_result("\n".join(made.report))
+        print_result("\n".join(build.report))
 
 
 @task(pre=[compile_site], post=[report])
@@ -305,7 +305,7 @@ def update(c: Context) -> None:
             names.append(name)
         paths = [place(p, sh, name) for name in names]
         if not sh.dry:
-            note_build(p, sh.run(f"sh {b}/python --version").stdout.strip(), paths)
+            record_build(p, sh.run(f"sh {b}/python --version").stdout.strip(), paths)
 
 
 def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
@@ -323,13 +323,13 @@ def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
 
 def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
     """Write `.args`; return the result's name, and the module that starts, as shell words."""
-    b, s, words = quote(p.build), p.settings, p.settings.args
+    b, s, lines = quote(p.build), p.settings, p.settings.args
     options = ["-I"] if s.isolated else []
     options += ["-" + "O" * s.optimize] if s.source and s.optimize else []
-    if words is None and p.way == "article" and start.entry == f"-m {p.module}":
-        words = (*options, "-m", p.module, "...")
+    if lines is None and p.way == "article" and start.entry == f"-m {p.module}":
+        lines = (*options, "-m", p.module, "...")
     plain = f"(cd {b} && chmod 644 .args && touch -t {touch_time(p.epoch)} .args)"
-    if words is None:
+    if lines is None:
         setting = "--entry" if p.options.app else "COSMO_ENTRY"
         target = shlex.join([start.entry, start.name, setting, *options])
         line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
@@ -338,13 +338,13 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
         name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
         return name, '"$(cat ../.start)"'
     # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
-    form = r"\n".join(["%s"] * len(words))
-    shown = " ".join('"$PKG"' if word == s.pkg else shlex.quote(word) for word in words)
-    if words[-1] == "...":
-        form, shown = f"{form[:-2]}...", shown[:-4]
-    sh.run(f"printf '{form}' {shown} > {b}/.args")
+    form = r"\n".join(["%s"] * len(lines))
+    values = " ".join('"$PKG"' if line == s.pkg else shlex.quote(line) for line in lines)
+    if lines[-1] == "...":
+        form, values = f"{form[:-2]}...", values[:-4]
+    sh.run(f"printf '{form}' {values} > {b}/.args")
     sh.run(plain)
-    entry = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    entry = lines[lines.index("-m") + 1] if "-m" in lines[:-1] else ""
     return quote(start.name), quote(entry) if entry else ""
 
 
@@ -352,8 +352,8 @@ def check_imports(p: Project, sh: Shell, entry: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
     line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside < /dev/null"
     failed = f"{p.label} cannot start"
-    shown = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
-    for remark in re.findall("(?m)^remark: (.*)$", shown.stdout):
+    result = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
+    for remark in re.findall("(?m)^remark: (.*)$", result.stdout):
         sh.log("check", remark)
 
 
@@ -361,13 +361,13 @@ def try_executable(
     p: Project, sh: Shell, name: str, arguments: tuple[str, ...], trial: str
 ) -> None:
     """Start the new executable in an empty folder and environment, for a trial with that name."""
-    b, words = quote(p.build), shlex.join(arguments)
-    sh.log("smoke", words or "without arguments")
+    b, command = quote(p.build), shlex.join(arguments)
+    sh.log("smoke", command or "without arguments")
     sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
-    line = f"(cd {b}/.new/try && {env} sh ../out/{name} {words} < /dev/null)"
+    line = f"(cd {b}/.new/try && {env} sh ../out/{name} {command} < /dev/null)"
     line += " || [ $? = 2 ]" if p.options.app else ""  # it may not know --help
-    failed = f"{p.label} does not pass {trial} ({words})"
+    failed = f"{p.label} does not pass {trial} ({command})"
     sh.run(line, failed, smoke_remedy(p), reason=show_all)
 
 

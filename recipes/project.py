@@ -189,15 +189,15 @@ def read_location(path: Path) -> Location:
     return Location(root, data, tuple(tables), script)
 
 
-def locate(here: Path, given: tuple[Table, ...]) -> Location:
+def locate(here: Path, outer: tuple[Table, ...]) -> Location:
     """Find the script or project that COSMO_SCRIPT or COSMO_PROJECT names, else the nearest one.
 
     The nearest `pyproject.toml` may itself send on with one of these, once.
     """
-    location = locate_named(here, given)
+    location = locate_named(here, outer)
     if location is None:
-        nearest = read_location(nearest_project(here, given))
-        location = locate_named(nearest.root, (*given, *nearest.tables)) or nearest
+        nearest = read_location(nearest_project(here, outer))
+        location = locate_named(nearest.root, (*outer, *nearest.tables)) or nearest
     return location
 
 
@@ -213,11 +213,11 @@ def locate_named(base: Path, tables: tuple[Table, ...]) -> Location | None:
     return None
 
 
-def nearest_project(here: Path, given: tuple[Table, ...]) -> Path:
+def nearest_project(here: Path, outer: tuple[Table, ...]) -> Path:
     """Find the nearest folder of a project, at `here` or above; `here` itself if PKG is in it."""
-    top = (find("PKG", given, here).text or "").partition(".")[0]
-    own = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
-    names = ["pyproject.toml", *([] if own else ["setup.py", "setup.cfg", "tasks.py"])]
+    top = (find("PKG", outer, here).text or "").partition(".")[0]
+    has_pkg = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
+    names = ["pyproject.toml", *([] if has_pkg else ["setup.py", "setup.cfg", "tasks.py"])]
     for folder in (here, *here.parents):
         if any((folder / name).is_file() for name in names):
             return folder
@@ -233,16 +233,16 @@ def load_project(options: Options | None = None) -> Project:
     with exit_on_error("the settings cannot be read"):
         chosen = {"COSMO_SCRIPT": options.script} if options.script else {}
         chosen.update({"COSMO_OFFLINE": "1"} if options.offline else {})
-        given = (Table("option", chosen), Table("environment", os.environ))
-        root, data, tables, script = locate(Path.cwd().resolve(), given)
+        outer = (Table("option", chosen), Table("environment", os.environ))
+        root, data, tables, script = locate(Path.cwd().resolve(), outer)
         if options.app:
             data, tables, script = {}, (), ""
         else:
-            check_names((*given, *tables), tables[0], root / (script or "pyproject.toml"))
+            check_names((*outer, *tables), tables[0], root / (script or "pyproject.toml"))
         way = find_way(root, data, script, options)
         if way == "article":
             tables = (*tables, Table(ARTICLE, {"COSMO_ISOLATED": "0"}))
-        settings, name = read_settings(root, (*given, *tables)), distribution_name(root, data)
+        settings, name = read_settings(root, (*outer, *tables)), distribution_name(root, data)
         check_out(settings)
         source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
         starts = find_starts(settings, data, name, script, module, options)
@@ -257,8 +257,8 @@ def load_project(options: Options | None = None) -> Project:
 def check_out(settings: Settings) -> None:
     """Refuse a COSMO_OUT that is a file of the build folder's own."""
     build = os.path.dirname(os.path.dirname(settings.dir_site))
-    first, *rest = Path(os.path.relpath(settings.out or "..", build)).parts
-    if settings.out and first != ".." and (rest or is_reserved(first)):
+    first, *inner = Path(os.path.relpath(settings.out or "..", build)).parts
+    if settings.out and first != ".." and (inner or is_reserved(first)):
         problem = " is a name that the build folder needs itself"
         raise settings.values["COSMO_OUT"].error(problem)
 
@@ -315,9 +315,9 @@ def find_source(
             f"PKG={top} ({where}): there is neither {places}, nor such a .py; {remedy}"
         )
     file = root / "pyproject.toml"
-    there = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
+    remedies = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
     remedy = "or name the package to run, as in `PKG=name invoke cosmo`"
-    raise RecipeError(f"PKG is not set{there[file.exists()]}, {remedy}")
+    raise RecipeError(f"PKG is not set{remedies[file.exists()]}, {remedy}")
 
 
 def script_module(stem: str) -> str:
@@ -350,8 +350,8 @@ def find_starts(
     if s.entry == "*" and scripts:
         return tuple(Start(key, one) for key, one in scripts.items())
     if s.entry and s.entry not in scripts and ":" not in s.entry:
-        known = f"[project.scripts] has {', '.join(scripts)}" if scripts else "there are no scripts"
-        problem = f" is neither `module:function` nor a command; {known}; correct it"
+        commands = f"the commands are {', '.join(scripts)}" if scripts else "there are no commands"
+        problem = f" is neither `module:function` nor a command; {commands}; correct it"
         raise s.values["COSMO_ENTRY"].error(problem)
     if s.entry:
         return (Start(result, scripts.get(s.entry, s.entry)),)
@@ -366,8 +366,8 @@ def read_epoch() -> int:
     It is kept to what a zip and a `.pyc` can hold. Source: the specification of SOURCE_DATE_EPOCH,
     reproducible-builds.org.
     """
-    given = os.environ.get("SOURCE_DATE_EPOCH", "0")
-    if not re.fullmatch("[0-9]{1,18}", given):
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not re.fullmatch("[0-9]{1,18}", epoch):
         rule = "write a time in seconds since 1970, or unset it"
-        raise RecipeError(f"SOURCE_DATE_EPOCH={given!r}: {rule}")
-    return min(max(int(given), FIRST_TIME), LAST_TIME)
+        raise RecipeError(f"SOURCE_DATE_EPOCH={epoch!r}: {rule}")
+    return min(max(int(epoch), FIRST_TIME), LAST_TIME)

@@ -19,7 +19,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from .bundle import Archive, require_build
-from .executable import Made
+from .executable import BuildRecord
 from .fetch import file_sha256
 from .lockfile import public_url
 from .project import Project, load_project
@@ -71,7 +71,7 @@ def is_release(folder: Path) -> bool:
     return not names or (ours and (folder / SUMS).read_text("utf-8") == list_sums(folder))
 
 
-def replace_folder(project: Project, build: Made, folder: Path) -> None:
+def replace_folder(project: Project, build: BuildRecord, folder: Path) -> None:
     """Write a release into a new folder, and rename that to `folder`."""
     folder.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".release.", dir=folder.parent) as work:
@@ -99,7 +99,7 @@ def replace_folder(project: Project, build: Made, folder: Path) -> None:
                 old.rename(folder)
 
 
-def make_receipt(project: Project, build: Made, file: Path) -> dict[str, Any]:
+def make_receipt(project: Project, build: BuildRecord, file: Path) -> dict[str, Any]:
     """Return what an executable is, and what it is made of."""
     facts = Archive(file).describe()
     dists = {dist["name"]: dist for dist in facts["dependencies"]}

@@ -65,10 +65,10 @@ def find_uv(p: Project) -> Project:
         raise RecipeError(f"{p.label} cannot be installed: there is no uv on PATH; {remedy}")
     with exit_on_error("uv cannot be started"):
         line = [path, "--version"]
-        shown = subprocess.run(line, capture_output=True, text=True, check=False).stdout  # noqa: S603
-    match = re.match(r"uv (\d+)\.(\d+)\S*", shown)
+        output = subprocess.run(line, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    match = re.match(r"uv (\d+)\.(\d+)\S*", output)
     if not match or (int(match[1]), int(match[2])) < (0, 13):
-        raise RecipeError(f"uv is too old: it says {shown.strip()!r}; {remedy}")
+        raise RecipeError(f"uv is too old: it says {output.strip()!r}; {remedy}")
     return replace(p, uv="uv" if path == "uv" else quote(path), uv_version=match[0])
 
 
@@ -107,7 +107,7 @@ def check_build_folder(build: Path) -> None:
         if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
             problem = "is a symbolic link" if stat.S_ISLNK(kind) else "is not a plain file"
             raise RecipeError(f"{path} {problem}, and a build would write through it; remove it")
-    for name in ("python", "zip", ".args", ".inside.py", ".target", ".made.json", ".digest"):
+    for name in ("python", "zip", ".args", ".inside.py", ".target", ".build.json", ".digest"):
         if (build / name).is_dir():
             raise RecipeError(f"{build / name} is a folder, in the place of a file; remove it")
 
@@ -116,8 +116,8 @@ def inside_text(p: Project) -> str:
     """Return the command that prints the programs of `inside`, which the interpreter runs."""
     vendored = __name__ != "recipes.session"  # they are the last section of this file
     path = Path(__file__) if vendored else Path(__file__).with_name("inside")
-    shown = quote(min(os.path.relpath(path, p.root), str(path), key=len))
-    return f"sed '1,/^# inside$/d' {shown}" if vendored else f"sed '/^from \\./d' {shown}/*.py"
+    source = quote(min(os.path.relpath(path, p.root), str(path), key=len))
+    return f"sed '1,/^# inside$/d' {source}" if vendored else f"sed '/^from \\./d' {source}/*.py"
 
 
 def zip_command(p: Project, folder: str = ".") -> str:

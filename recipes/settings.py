@@ -64,8 +64,8 @@ class Value(NamedTuple):
             problem = f"leads out of the project, to {path.parent.resolve()}"
         if problem:
             raise self.error(f" {problem}")
-        shown = os.path.relpath(path, root)
-        return f"./{shown}" if shown.startswith("-") else shown
+        relative = os.path.relpath(path, root)
+        return f"./{relative}" if relative.startswith("-") else relative
 
 
 def parse_text(pattern: str, rule: str) -> Callable[[Value], str | None]:
@@ -288,8 +288,8 @@ def expand(text: str, tables: tuple[Table, ...], depth: int) -> str:
     def replace(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         table = next((one for one in tables if name in one.values), None)
-        known = TABLE[name].metadata["default"] if name in TABLE else None
-        inner = table.values[name] if table else known
+        default = TABLE[name].metadata["default"] if name in TABLE else None
+        inner = table.values[name] if table else default
         if name is None or inner is None or not depth:
             if name is None:
                 return "$"
@@ -316,10 +316,10 @@ def read_settings(root: Path, tables: tuple[Table, ...]) -> Settings:
     return Settings(values, **parsed)
 
 
-def check_names(tables: tuple[Table, ...], own: Table, file: Path) -> None:
+def check_names(tables: tuple[Table, ...], env: Table, file: Path) -> None:
     """Refuse settings that were struck, and names that are almost, but not, a setting's.
 
-    In `own`, `[tool.cosmo.env]`, whatever is neither a setting nor expanded in one is refused.
+    In `env`, `[tool.cosmo.env]`, whatever is neither a setting nor expanded in one is refused.
     """
     written = [one.values for one in tables if one.origin != "environment"]
     used = set(re.findall(r"\$\{?(\w+)", repr(written)))
@@ -327,9 +327,9 @@ def check_names(tables: tuple[Table, ...], own: Table, file: Path) -> None:
         for name in sorted(table.values.keys() - TABLE.keys() - used):
             if name in STRUCK:
                 raise RecipeError(f"{name} ({table.origin}) is no longer a setting: {STRUCK[name]}")
-            near = get_close_matches(name, TABLE, 1, 0.6 if table is own else 0.8)
-            if table is own or (near and name.startswith("COSMO_")):
-                place = f"{file}: " if table is own else ""
+            near = get_close_matches(name, TABLE, 1, 0.6 if table is env else 0.8)
+            if table is env or (near and name.startswith("COSMO_")):
+                place = f"{file}: " if table is env else ""
                 also = f" did you mean {near[0]}?" if near else ""
                 problem = f"{place}{name} ({table.origin}) is no setting;{also}"
                 raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")

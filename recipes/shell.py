@@ -147,14 +147,14 @@ class Progress(StreamWatcher):
 
 
 @contextmanager
-def watch(shown: Bar | None) -> Iterator[list[StreamWatcher]]:
+def watch(progress: Bar | None) -> Iterator[list[StreamWatcher]]:
     """Show a progress bar on standard error while a line runs, on a terminal only."""
-    if shown is None or not sys.stderr.isatty() or find_spec("tqdm") is None:
+    if progress is None or not sys.stderr.isatty() or find_spec("tqdm") is None:
         yield []
         return
     from tqdm import tqdm  # imported here, as it takes a tenth of `invoke --list`
 
-    name, total, unit, pattern, scale = shown
+    name, total, unit, pattern, scale = progress
     scaled = scale if scale > 1 else False
     with tqdm(desc=name, total=total, unit=unit, unit_scale=scaled, leave=False) as bar:
         yield [Progress(bar, pattern)]
@@ -180,7 +180,8 @@ class Shell:
     def announce(self) -> None:
         """Print how a script of the lines begins: its folder, and the variables."""
         folder, lines = os.path.relpath(self.folder), ["export"]
-        print(f"cd {quote(folder)}\n" * (folder != "."), end="")
+        if folder != ".":
+            print(f"cd {quote(folder)}")
         print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
         for name, text in self.exports.items():
             inner = text.startswith("$PWD")

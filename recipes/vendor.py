@@ -94,10 +94,10 @@ def vendor(c: Context, dest: str, check: bool = False, force: bool = False) -> N
     if not folder.is_dir():
         raise RecipeError(f"{dest} cannot be vendored to: no such folder; name a repository's")
     with exit_on_error(f"{dest} cannot be vendored to"):
-        own = next((one for one in own_tasks(folder) if one.exists()), folder / "tasks.py")
-        is_ours = not own.exists() or bool(MARK.search(read_text(own)))
-        path = own if is_ours else own.with_name("_cosmo_recipes.py")
-        old, text = own.with_name("cosmo_recipes.py"), vendored(path.name)
+        tasks = next((one for one in own_tasks(folder) if one.exists()), folder / "tasks.py")
+        is_ours = not tasks.exists() or bool(MARK.search(read_text(tasks)))
+        path = tasks if is_ours else tasks.with_name("_cosmo_recipes.py")
+        old, text = tasks.with_name("cosmo_recipes.py"), vendored(path.name)
         for copy in [path, *([] if is_ours else [old])]:
             if copy.exists() and not force:
                 check_copy(copy, text if check and copy == path else "", dest)
@@ -112,8 +112,8 @@ def vendor(c: Context, dest: str, check: bool = False, force: bool = False) -> N
                 old.unlink()
         dry = ", not written, for the run is dry" if c.config.run.dry else ""
         log(f"vendor   {path}: cosmo-recipes {__version__}{dry}")
-        if not is_ours and not re.search(r"(?m)^from \.?_cosmo_recipes\b", read_text(own)):
-            log(f"{own} stays as it is; let it end with these two lines, and no older ones:")
+        if not is_ours and not re.search(r"(?m)^from \.?_cosmo_recipes\b", read_text(tasks)):
+            log(f"{tasks} stays as it is; let it end with these two lines, and no older ones:")
             print("from _cosmo_recipes import with_recipes\nns = with_recipes(__name__)")
 
 
@@ -145,8 +145,8 @@ def section(path: Path) -> str:
 
 def copy_digest(text: str) -> str:
     """Compute the sha256 of all lines but the one with it, by which an edited copy is known."""
-    rest = re.sub(r"(?m)^# sha256 of all other lines: .*\n", "", text, count=1)
-    return hashlib.sha256(rest.encode()).hexdigest()
+    others = re.sub(r"(?m)^# sha256 of all other lines: .*\n", "", text, count=1)
+    return hashlib.sha256(others.encode()).hexdigest()
 
 
 def check_copy(path: Path, text: str, dest: str) -> None:
@@ -159,8 +159,8 @@ def check_copy(path: Path, text: str, dest: str) -> None:
         before, after = text.splitlines(keepends=True), current.splitlines(keepends=True)
         diff = difflib.unified_diff(before, after, "as it would be", str(path)) if text else ()
         print("".join(diff), end="")
-        shown = "as shown; " if text else "as --check shows; "
-        raise RecipeError(f"{path} was edited by hand, {shown}--force overwrites it")
+        diff_note = "as shown; " if text else "as --check shows; "
+        raise RecipeError(f"{path} was edited by hand, {diff_note}--force overwrites it")
     newer, ours = (re.findall(r"\d+", one) for one in (mark[1], __version__))
     if [*map(int, newer)] > [*map(int, ours)]:
         problem = f"{path} is cosmo-recipes {mark[1]}, and this is {__version__}"

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 0142aa5278b9bc1c4993c9f053314b0390c5cef8b54b368a805575e821615c3f
+# sha256 of all other lines: 1edc002c8d2f1fe2c632468c4a94e637f4e108fcf1ebbd632555b3185e4553d3
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -127,31 +127,31 @@ def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
     its end that can be read and holds a library.
     """
     b, address, sha256 = quote(p.build), tool_address(p, name), wanted_sha256(p, name)
-    shown, remedy, part = public_url(address), f"correct {FETCHED[name]}", f"{b}/{name}.part"
+    source, remedy, part = public_url(address), f"correct {FETCHED[name]}", f"{b}/{name}.part"
     new, cached = p.path(f"{p.build}/{name}.part"), None if force else cached_file(sha256)
     if not (force or sh.dry) and has_sha256(p.path(f"{p.build}/{name}"), sha256):
         sh.log("fetch", f"{name} of that sha256 is there")
         return
-    sh.log("fetch", f"{name} of that sha256, from the cache" if cached else shown)
+    sh.log("fetch", f"{name} of that sha256, from the cache" if cached else source)
     downloads = "://" in address and not cached
     if downloads:
         download(p, sh, name, address, force)
     else:
         line = f"mkdir -p {b} && cp {quote(str(cached or address))} {part}"
-        sh.run(line, f"{shown} cannot be copied", remedy)
+        sh.run(line, f"{source} cannot be copied", remedy)
     if sha256:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
         anew = f"{remedy}, or lock it anew with `{p.lock_command}`"
         sh.run(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
-            f"{shown} is not what {p.lock_file.name} names",
+            f"{source} is not what {p.lock_file.name} names",
             anew,
             reason=lambda _: f"expected sha256 {sha256}, found {file_sha256(new)}",
         )
     line = f'head -c 8 {part} | grep -Eq "^(MZqFpD|jartsr)=\'"'
     if name == "python":
         line += f" && {zip_command(p)} -sf {part} | grep -q '^ *Lib/'"
-    sh.run(line, f"{shown} cannot be used", remedy, reason=lambda _: describe_file(new))
+    sh.run(line, f"{source} cannot be used", remedy, reason=lambda _: describe_file(new))
     if downloads and not sh.dry:
         keep_download(address, next(p.path(f"{p.build}/download").iterdir()))
     # the article: chmod +x python
@@ -252,12 +252,12 @@ def count_sources(site: Path) -> int:
 def report(c: Context) -> None:
     """Print the executable's path, size, sha256 and Python."""
     with session(c, "report") as (p, sh):
-        made = read_made(p)
+        build = read_build(p)
         if sh.dry:
             return
-        if made is None or not all(p.path(path).is_file() for path in made.executables):
+        if build is None or not all(p.path(path).is_file() for path in build.executables):
             raise RecipeError("there is no executable of this project; make it with `invoke cosmo`")
-        print_result("\n".join(made.report))
+        print_result("\n".join(build.report))
 
 
 @task(pre=[compile_site], post=[report])
@@ -285,7 +285,7 @@ def update(c: Context) -> None:
             names.append(name)
         paths = [place(p, sh, name) for name in names]
         if not sh.dry:
-            note_build(p, sh.run(f"sh {b}/python --version").stdout.strip(), paths)
+            record_build(p, sh.run(f"sh {b}/python --version").stdout.strip(), paths)
 
 
 def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
@@ -303,13 +303,13 @@ def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
 
 def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
     """Write `.args`; return the result's name, and the module that starts, as shell words."""
-    b, s, words = quote(p.build), p.settings, p.settings.args
+    b, s, lines = quote(p.build), p.settings, p.settings.args
     options = ["-I"] if s.isolated else []
     options += ["-" + "O" * s.optimize] if s.source and s.optimize else []
-    if words is None and p.way == "article" and start.entry == f"-m {p.module}":
-        words = (*options, "-m", p.module, "...")
+    if lines is None and p.way == "article" and start.entry == f"-m {p.module}":
+        lines = (*options, "-m", p.module, "...")
     plain = f"(cd {b} && chmod 644 .args && touch -t {touch_time(p.epoch)} .args)"
-    if words is None:
+    if lines is None:
         setting = "--entry" if p.options.app else "COSMO_ENTRY"
         target = shlex.join([start.entry, start.name, setting, *options])
         line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
@@ -318,13 +318,13 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
         name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
         return name, '"$(cat ../.start)"'
     # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
-    form = r"\n".join(["%s"] * len(words))
-    shown = " ".join('"$PKG"' if word == s.pkg else shlex.quote(word) for word in words)
-    if words[-1] == "...":
-        form, shown = f"{form[:-2]}...", shown[:-4]
-    sh.run(f"printf '{form}' {shown} > {b}/.args")
+    form = r"\n".join(["%s"] * len(lines))
+    values = " ".join('"$PKG"' if line == s.pkg else shlex.quote(line) for line in lines)
+    if lines[-1] == "...":
+        form, values = f"{form[:-2]}...", values[:-4]
+    sh.run(f"printf '{form}' {values} > {b}/.args")
     sh.run(plain)
-    entry = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    entry = lines[lines.index("-m") + 1] if "-m" in lines[:-1] else ""
     return quote(start.name), quote(entry) if entry else ""
 
 
@@ -332,8 +332,8 @@ def check_imports(p: Project, sh: Shell, entry: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
     line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside < /dev/null"
     failed = f"{p.label} cannot start"
-    shown = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
-    for remark in re.findall("(?m)^remark: (.*)$", shown.stdout):
+    result = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
+    for remark in re.findall("(?m)^remark: (.*)$", result.stdout):
         sh.log("check", remark)
 
 
@@ -341,13 +341,13 @@ def try_executable(
     p: Project, sh: Shell, name: str, arguments: tuple[str, ...], trial: str
 ) -> None:
     """Start the new executable in an empty folder and environment, for a trial with that name."""
-    b, words = quote(p.build), shlex.join(arguments)
-    sh.log("smoke", words or "without arguments")
+    b, command = quote(p.build), shlex.join(arguments)
+    sh.log("smoke", command or "without arguments")
     sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
-    line = f"(cd {b}/.new/try && {env} sh ../out/{name} {words} < /dev/null)"
+    line = f"(cd {b}/.new/try && {env} sh ../out/{name} {command} < /dev/null)"
     line += " || [ $? = 2 ]" if p.options.app else ""  # it may not know --help
-    failed = f"{p.label} does not pass {trial} ({words})"
+    failed = f"{p.label} does not pass {trial} ({command})"
     sh.run(line, failed, smoke_remedy(p), reason=show_all)
 
 
@@ -449,28 +449,28 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
     with build_session(c, Options(script=script, lock=True)) as p:
         run_phases(c, p, "setup", "fetch")
         sh = make_shell(c, "lock", p)
-        b, words = quote(p.build), ""
+        b, upgrades = quote(p.build), ""
         if p.installs:
             sh.run(f"sh {b}/python -IB {b}/.inside.py target > {b}/.target")
         if p.lock_file.is_file() and upgrade is not True:  # uv keeps the versions in it that suit
             sh.run(f"cp {quote(p.lock_file.name)} {b}/.deps/pylock.all.toml")
             names = str(upgrade or "").split(",")
-            words = "".join(f" --upgrade-package {quote(name)}" for name in names if name)
-        resolve(p, sh, requirements_kind(p), words)
-        shown = sh.run(f"sh {b}/python --version").stdout
+            upgrades = "".join(f" --upgrade-package {quote(name)}" for name in names if name)
+        resolve(p, sh, requirements_kind(p), upgrades)
+        version = sh.run(f"sh {b}/python --version").stdout
         if not sh.dry:
             check_upgrade(upgrade, resolved_packages(p))
-            write_lock(p, shown)
+            write_lock(p, version)
 
 
 def print_lock_state(p: Project) -> None:
     """Say that the lock is current. Raises `RecipeError` where it is not there, or not current."""
     if p.lock is None:
         raise RecipeError(f"{p.lock_file.name} does not exist; write it with `{p.lock_command}`")
-    known = p.settings.deps or not p.is_dynamic
-    if known:
+    is_known = p.settings.deps or not p.is_dynamic
+    if is_known:
         check_lock(p, p.lock)
-    state = "is current" if known else "is there; only a build knows what it must be for"
+    state = "is current" if is_known else "is there; only a build knows what it must be for"
     log(f"lock     {p.lock_file.name} {state}")
 
 
@@ -575,8 +575,8 @@ class Value(NamedTuple):
             problem = f"leads out of the project, to {path.parent.resolve()}"
         if problem:
             raise self.error(f" {problem}")
-        shown = os.path.relpath(path, root)
-        return f"./{shown}" if shown.startswith("-") else shown
+        relative = os.path.relpath(path, root)
+        return f"./{relative}" if relative.startswith("-") else relative
 
 
 def parse_text(pattern: str, rule: str) -> Callable[[Value], str | None]:
@@ -799,8 +799,8 @@ def expand(text: str, tables: tuple[Table, ...], depth: int) -> str:
     def replace(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         table = next((one for one in tables if name in one.values), None)
-        known = TABLE[name].metadata["default"] if name in TABLE else None
-        inner = table.values[name] if table else known
+        default = TABLE[name].metadata["default"] if name in TABLE else None
+        inner = table.values[name] if table else default
         if name is None or inner is None or not depth:
             if name is None:
                 return "$"
@@ -827,10 +827,10 @@ def read_settings(root: Path, tables: tuple[Table, ...]) -> Settings:
     return Settings(values, **parsed)
 
 
-def check_names(tables: tuple[Table, ...], own: Table, file: Path) -> None:
+def check_names(tables: tuple[Table, ...], env: Table, file: Path) -> None:
     """Refuse settings that were struck, and names that are almost, but not, a setting's.
 
-    In `own`, `[tool.cosmo.env]`, whatever is neither a setting nor expanded in one is refused.
+    In `env`, `[tool.cosmo.env]`, whatever is neither a setting nor expanded in one is refused.
     """
     written = [one.values for one in tables if one.origin != "environment"]
     used = set(re.findall(r"\$\{?(\w+)", repr(written)))
@@ -838,9 +838,9 @@ def check_names(tables: tuple[Table, ...], own: Table, file: Path) -> None:
         for name in sorted(table.values.keys() - TABLE.keys() - used):
             if name in STRUCK:
                 raise RecipeError(f"{name} ({table.origin}) is no longer a setting: {STRUCK[name]}")
-            near = get_close_matches(name, TABLE, 1, 0.6 if table is own else 0.8)
-            if table is own or (near and name.startswith("COSMO_")):
-                place = f"{file}: " if table is own else ""
+            near = get_close_matches(name, TABLE, 1, 0.6 if table is env else 0.8)
+            if table is env or (near and name.startswith("COSMO_")):
+                place = f"{file}: " if table is env else ""
                 also = f" did you mean {near[0]}?" if near else ""
                 problem = f"{place}{name} ({table.origin}) is no setting;{also}"
                 raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")
@@ -1034,15 +1034,15 @@ def read_location(path: Path) -> Location:
     return Location(root, data, tuple(tables), script)
 
 
-def locate(here: Path, given: tuple[Table, ...]) -> Location:
+def locate(here: Path, outer: tuple[Table, ...]) -> Location:
     """Find the script or project that COSMO_SCRIPT or COSMO_PROJECT names, else the nearest one.
 
     The nearest `pyproject.toml` may itself send on with one of these, once.
     """
-    location = locate_named(here, given)
+    location = locate_named(here, outer)
     if location is None:
-        nearest = read_location(nearest_project(here, given))
-        location = locate_named(nearest.root, (*given, *nearest.tables)) or nearest
+        nearest = read_location(nearest_project(here, outer))
+        location = locate_named(nearest.root, (*outer, *nearest.tables)) or nearest
     return location
 
 
@@ -1058,11 +1058,11 @@ def locate_named(base: Path, tables: tuple[Table, ...]) -> Location | None:
     return None
 
 
-def nearest_project(here: Path, given: tuple[Table, ...]) -> Path:
+def nearest_project(here: Path, outer: tuple[Table, ...]) -> Path:
     """Find the nearest folder of a project, at `here` or above; `here` itself if PKG is in it."""
-    top = (find("PKG", given, here).text or "").partition(".")[0]
-    own = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
-    names = ["pyproject.toml", *([] if own else ["setup.py", "setup.cfg", "tasks.py"])]
+    top = (find("PKG", outer, here).text or "").partition(".")[0]
+    has_pkg = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
+    names = ["pyproject.toml", *([] if has_pkg else ["setup.py", "setup.cfg", "tasks.py"])]
     for folder in (here, *here.parents):
         if any((folder / name).is_file() for name in names):
             return folder
@@ -1078,16 +1078,16 @@ def load_project(options: Options | None = None) -> Project:
     with exit_on_error("the settings cannot be read"):
         chosen = {"COSMO_SCRIPT": options.script} if options.script else {}
         chosen.update({"COSMO_OFFLINE": "1"} if options.offline else {})
-        given = (Table("option", chosen), Table("environment", os.environ))
-        root, data, tables, script = locate(Path.cwd().resolve(), given)
+        outer = (Table("option", chosen), Table("environment", os.environ))
+        root, data, tables, script = locate(Path.cwd().resolve(), outer)
         if options.app:
             data, tables, script = {}, (), ""
         else:
-            check_names((*given, *tables), tables[0], root / (script or "pyproject.toml"))
+            check_names((*outer, *tables), tables[0], root / (script or "pyproject.toml"))
         way = find_way(root, data, script, options)
         if way == "article":
             tables = (*tables, Table(ARTICLE, {"COSMO_ISOLATED": "0"}))
-        settings, name = read_settings(root, (*given, *tables)), distribution_name(root, data)
+        settings, name = read_settings(root, (*outer, *tables)), distribution_name(root, data)
         check_out(settings)
         source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
         starts = find_starts(settings, data, name, script, module, options)
@@ -1102,8 +1102,8 @@ def load_project(options: Options | None = None) -> Project:
 def check_out(settings: Settings) -> None:
     """Refuse a COSMO_OUT that is a file of the build folder's own."""
     build = os.path.dirname(os.path.dirname(settings.dir_site))
-    first, *rest = Path(os.path.relpath(settings.out or "..", build)).parts
-    if settings.out and first != ".." and (rest or is_reserved(first)):
+    first, *inner = Path(os.path.relpath(settings.out or "..", build)).parts
+    if settings.out and first != ".." and (inner or is_reserved(first)):
         problem = " is a name that the build folder needs itself"
         raise settings.values["COSMO_OUT"].error(problem)
 
@@ -1160,9 +1160,9 @@ def find_source(
             f"PKG={top} ({where}): there is neither {places}, nor such a .py; {remedy}"
         )
     file = root / "pyproject.toml"
-    there = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
+    remedies = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
     remedy = "or name the package to run, as in `PKG=name invoke cosmo`"
-    raise RecipeError(f"PKG is not set{there[file.exists()]}, {remedy}")
+    raise RecipeError(f"PKG is not set{remedies[file.exists()]}, {remedy}")
 
 
 def script_module(stem: str) -> str:
@@ -1195,8 +1195,8 @@ def find_starts(
     if s.entry == "*" and scripts:
         return tuple(Start(key, one) for key, one in scripts.items())
     if s.entry and s.entry not in scripts and ":" not in s.entry:
-        known = f"[project.scripts] has {', '.join(scripts)}" if scripts else "there are no scripts"
-        problem = f" is neither `module:function` nor a command; {known}; correct it"
+        commands = f"the commands are {', '.join(scripts)}" if scripts else "there are no commands"
+        problem = f" is neither `module:function` nor a command; {commands}; correct it"
         raise s.values["COSMO_ENTRY"].error(problem)
     if s.entry:
         return (Start(result, scripts.get(s.entry, s.entry)),)
@@ -1211,11 +1211,11 @@ def read_epoch() -> int:
     It is kept to what a zip and a `.pyc` can hold. Source: the specification of SOURCE_DATE_EPOCH,
     reproducible-builds.org.
     """
-    given = os.environ.get("SOURCE_DATE_EPOCH", "0")
-    if not re.fullmatch("[0-9]{1,18}", given):
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not re.fullmatch("[0-9]{1,18}", epoch):
         rule = "write a time in seconds since 1970, or unset it"
-        raise RecipeError(f"SOURCE_DATE_EPOCH={given!r}: {rule}")
-    return min(max(int(given), FIRST_TIME), LAST_TIME)
+        raise RecipeError(f"SOURCE_DATE_EPOCH={epoch!r}: {rule}")
+    return min(max(int(epoch), FIRST_TIME), LAST_TIME)
 
 
 # recipes/session.py -----------------------------------------------------------
@@ -1283,10 +1283,10 @@ def find_uv(p: Project) -> Project:
         raise RecipeError(f"{p.label} cannot be installed: there is no uv on PATH; {remedy}")
     with exit_on_error("uv cannot be started"):
         line = [path, "--version"]
-        shown = subprocess.run(line, capture_output=True, text=True, check=False).stdout  # noqa: S603
-    match = re.match(r"uv (\d+)\.(\d+)\S*", shown)
+        output = subprocess.run(line, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    match = re.match(r"uv (\d+)\.(\d+)\S*", output)
     if not match or (int(match[1]), int(match[2])) < (0, 13):
-        raise RecipeError(f"uv is too old: it says {shown.strip()!r}; {remedy}")
+        raise RecipeError(f"uv is too old: it says {output.strip()!r}; {remedy}")
     return replace(p, uv="uv" if path == "uv" else quote(path), uv_version=match[0])
 
 
@@ -1325,7 +1325,7 @@ def check_build_folder(build: Path) -> None:
         if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
             problem = "is a symbolic link" if stat.S_ISLNK(kind) else "is not a plain file"
             raise RecipeError(f"{path} {problem}, and a build would write through it; remove it")
-    for name in ("python", "zip", ".args", ".inside.py", ".target", ".made.json", ".digest"):
+    for name in ("python", "zip", ".args", ".inside.py", ".target", ".build.json", ".digest"):
         if (build / name).is_dir():
             raise RecipeError(f"{build / name} is a folder, in the place of a file; remove it")
 
@@ -1334,8 +1334,8 @@ def inside_text(p: Project) -> str:
     """Return the command that prints the programs of `inside`, which the interpreter runs."""
     vendored = __name__ != "recipes.session"  # they are the last section of this file
     path = Path(__file__) if vendored else Path(__file__).with_name("inside")
-    shown = quote(min(os.path.relpath(path, p.root), str(path), key=len))
-    return f"sed '1,/^# inside$/d' {shown}" if vendored else f"sed '/^from \\./d' {shown}/*.py"
+    source = quote(min(os.path.relpath(path, p.root), str(path), key=len))
+    return f"sed '1,/^# inside$/d' {source}" if vendored else f"sed '/^from \\./d' {source}/*.py"
 
 
 def zip_command(p: Project, folder: str = ".") -> str:
@@ -1402,8 +1402,8 @@ def has_uv_lock(p: Project) -> bool:
     if not any((folder / "uv.lock").is_file() for folder in p.root.parents):
         return False
     line = ["/bin/sh", "-c", f"{p.uv} workspace dir"]
-    found = subprocess.run(line, cwd=p.root, capture_output=True, text=True, check=False)  # noqa: S603
-    return found.returncode == 0 and Path(found.stdout.strip(), "uv.lock").is_file()
+    done = subprocess.run(line, cwd=p.root, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.returncode == 0 and Path(done.stdout.strip(), "uv.lock").is_file()
 
 
 def network_remedy(p: Project) -> str:
@@ -1706,8 +1706,8 @@ UNSTABLE = (".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "RECOR
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the last build made, and of what, as `.made.json` in the build folder notes it.
+class BuildRecord:
+    """What the last build made, and of what, as `.build.json` in the build folder has it.
 
     `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
     each by its path from the project's folder, and `placed` those of earlier builds too; `states`
@@ -1725,19 +1725,19 @@ class Made:
     report: list[str]
 
 
-def read_made(p: Project) -> Made | None:
-    """Read what the last build noted; None if there was none, or the note cannot be read."""
+def read_build(p: Project) -> BuildRecord | None:
+    """Read what the last build recorded; None if there was none, or that cannot be read."""
     with suppress(OSError, ValueError, TypeError):
-        return Made(**json.loads(p.path(f"{p.build}/.made.json").read_text("utf-8")))
+        return BuildRecord(**json.loads(p.path(f"{p.build}/.build.json").read_text("utf-8")))
     return None
 
 
-def note_build(p: Project, version: str, paths: list[str]) -> None:
+def record_build(p: Project, version: str, paths: list[str]) -> None:
     """Note what a build made, and the report on it. `version` is what the interpreter printed."""
     python, address = p.path(f"{p.build}/python"), tool_address(p, "python")
-    before = read_made(p)
+    before = read_build(p)
     sums = {path: file_sha256(p.path(path)) for path in paths}
-    made = Made(
+    build = BuildRecord(
         digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
         python_version=version.replace("Python ", ""),
         python_sha256=file_sha256(python),
@@ -1748,7 +1748,7 @@ def note_build(p: Project, version: str, paths: list[str]) -> None:
         states={path: file_state(p.path(path)) for path in paths},
         report=[line for path in paths for line in report_lines(p, path, sums[path], version)],
     )
-    p.path(f"{p.build}/.made.json").write_text(json.dumps(asdict(made)), "utf-8")
+    p.path(f"{p.build}/.build.json").write_text(json.dumps(asdict(build)), "utf-8")
 
 
 def file_state(path: Path) -> list[int]:
@@ -1782,33 +1782,33 @@ def program_digest(p: Project) -> str:
 
 
 def is_current(p: Project) -> bool:
-    """Tell whether the executables on disk are made of what `deps` noted in `.digest`."""
-    made = read_made(p) if p.options.skip else None
-    if made is None or not made.digest:
+    """Tell whether the executables on disk are made of what `deps` wrote to `.digest`."""
+    build = read_build(p) if p.options.skip else None
+    if build is None or not build.digest:
         return False
     with suppress(OSError):
-        states = {path: file_state(p.path(path)) for path in made.executables}
+        states = {path: file_state(p.path(path)) for path in build.executables}
         digest = p.path(f"{p.build}/.digest").read_text("utf-8")
-        return digest == made.digest and states == made.states
+        return digest == build.digest and states == build.states
     return False
 
 
 def check_target(p: Project, path: str) -> None:
     """Refuse to replace what no build of ours made: a folder, a link, or another's file."""
-    target, made = p.path(path), read_made(p)
+    target, build = p.path(path), read_build(p)
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
-    noted = made.placed.get(path) if made else None
+    sha256 = build.placed.get(path) if build else None
     if target.exists() and os.path.dirname(path) != p.build and not p.options.force:
-        if noted != file_sha256(target):
+        if sha256 != file_sha256(target):
             problem = "exists, and is not what a build made"
             raise RecipeError(f"{path} {problem}; move it away, or add --force")
 
 
 def report_lines(p: Project, path: str, sha256: str, version: str) -> list[str]:
     """Return the lines of the report on an executable."""
-    shown, name = os.path.relpath(p.path(path)), os.path.basename(path)
-    start = quote(shown if shown.startswith(("/", "..")) else f"./{shown}")
+    relative, name = os.path.relpath(p.path(path)), os.path.basename(path)
+    start = quote(relative if relative.startswith(("/", "..")) else f"./{relative}")
     exe = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
     rows = [("size", f"{p.path(path).stat().st_size:,} bytes"), ("sha256", sha256)]
     rows.append(("python", version))
@@ -1819,13 +1819,13 @@ def report_lines(p: Project, path: str, sha256: str, version: str) -> list[str]:
     uncompiled = notes.get("uncompiled", [])
     rows += [("as .py", f"{file}, which does not compile") for file in uncompiled]
     rows.append(("start", f"{start}{exe}"))
-    return [shown, *(f"  {title:<8} {printable(row)}" for title, row in rows)]
+    return [relative, *(f"  {title:<8} {printable(row)}" for title, row in rows)]
 
 
 def backend_problem(result: Result) -> str:
     """Return the error that a build backend printed, instead of uv's words about it."""
-    own = result.stderr.partition("error: Failed to build")[0]
-    errors = re.findall(r"(?m)^(?:[\w.]+(?:Error|Exception)\b.*|error: .*)$", own)
+    output = result.stderr.partition("error: Failed to build")[0]
+    errors = re.findall(r"(?m)^(?:[\w.]+(?:Error|Exception)\b.*|error: .*)$", output)
     return errors[-1].strip() if errors else show_output(result)
 
 
@@ -2031,8 +2031,8 @@ def public_url(address: str) -> str:
     if "://" not in address:
         return address
     parts = urlsplit(address)
-    known = re.fullmatch(r"((sha\d+=[0-9a-f]+|subdirectory=[\w./-]+)(&|$))+", parts.fragment)
-    fragment = parts.fragment if known else ""
+    is_public = re.fullmatch(r"((sha\d+=[0-9a-f]+|subdirectory=[\w./-]+)(&|$))+", parts.fragment)
+    fragment = parts.fragment if is_public else ""
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment=fragment).geturl()
 
@@ -2375,14 +2375,14 @@ class Progress(StreamWatcher):
 
 
 @contextmanager
-def watch(shown: Bar | None) -> Iterator[list[StreamWatcher]]:
+def watch(progress: Bar | None) -> Iterator[list[StreamWatcher]]:
     """Show a progress bar on standard error while a line runs, on a terminal only."""
-    if shown is None or not sys.stderr.isatty() or find_spec("tqdm") is None:
+    if progress is None or not sys.stderr.isatty() or find_spec("tqdm") is None:
         yield []
         return
     from tqdm import tqdm  # imported here, as it takes a tenth of `invoke --list`
 
-    name, total, unit, pattern, scale = shown
+    name, total, unit, pattern, scale = progress
     scaled = scale if scale > 1 else False
     with tqdm(desc=name, total=total, unit=unit, unit_scale=scaled, leave=False) as bar:
         yield [Progress(bar, pattern)]
@@ -2408,7 +2408,8 @@ class Shell:
     def announce(self) -> None:
         """Print how a script of the lines begins: its folder, and the variables."""
         folder, lines = os.path.relpath(self.folder), ["export"]
-        print(f"cd {quote(folder)}\n" * (folder != "."), end="")
+        if folder != ".":
+            print(f"cd {quote(folder)}")
         print(r"unset CDPATH $(env | sed -n 's/^\(PYTHON[A-Z]*\)=.*/\1/p')")
         for name, text in self.exports.items():
             inner = text.startswith("$PWD")
@@ -2640,6 +2641,9 @@ from functools import partial
 from typing import Any
 
 
+FORMER = "asynchat asyncore cgi cgitb crypt distutils imp lib2to3 nntplib pipes smtpd telnetlib"
+"""Modules that Python 3.12 or 3.13 removed, and that programs still import."""
+
 
 class StartTrial:
     """One try to import what starts. `optional` are the imports that are needed in some cases."""
@@ -2820,6 +2824,9 @@ class StartTrial:
             problem = f"lies beside the program; put it in with COSMO_INCLUDE={beside[0]}"
         elif pth:
             problem = f"{pth} would make importable; .pth files do not work in the executable"
+        elif top in FORMER.split():
+            version = "{}.{}".format(*sys.version_info)
+            problem = f"Python {version} no longer has; take a newer release, or another Python"
         return f"{place} imports {name}, which {problem}"
 
 

@@ -33,7 +33,7 @@ COSMO_OUT: a b  dist/ünï  -x  it's/x.com  ¦  ∅  .  ..  /  ../bait/x  @BAIT@
   dist/cosmo/x.zip  src/../../x  ~/x  src/hello/words.py  to-keep  dist/cosmo/deep/x  {"x" * 260}
 COSMO_SRC: src  ¦  ∅  nowhere  ../bait  @BAIT@  link  near  /  ..  tasks.py  src/␤
 work file: .args  .new  .deps  .lock  .wheel  .name  .start  .target  .digest  .files  .inside.py
-  .made.json  python.part  download  python  hello  Lib  Lib/site-packages  Lib/x  .ape-stand-in
+  .build.json  python.part  download  python  hello  Lib  Lib/site-packages  Lib/x  .ape-stand-in
 COSMO_URL: @PYTHON@  file://@PYTHON@  @MIRROR@/python  ¦  ∅  .  nowhere  src  @BAIT@/keep  tasks.py
   -x  http://[/x  http:///x  --output-document=@BAIT@/keep  http://127.0.0.1:9/$(§)  ftp://h/x  x␤y
   http://127.0.0.1:9/';§;'  https://127.0.0.1:9/-O@BAIT@/x  @MIRROR@/none  @MIRROR@/torn  data:,x

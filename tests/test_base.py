@@ -223,7 +223,7 @@ def test_what_was_done_to_a_build_or_a_base_is_undone(needing: Project, mirror: 
     changes: tuple[Change, ...] = (
         lambda: edit(executable, b"MZqFpD", b"NZqFpD"),
         lambda: executable.chmod(0o644),
-        lambda: (needing.build / ".made.json").write_bytes(b"[\xff"),
+        lambda: (needing.build / ".build.json").write_bytes(b"[\xff"),
         lambda: base.with_suffix(".json").write_text("[1, "),
         lambda: base.write_bytes(whole[:100_000]),
         lambda: edit(base, b"bird/__init__.pyc", b"crow/__init__.pyc"),

@@ -19,7 +19,7 @@ from invoke.context import Context
 
 from projects import start
 from recipes.bundle import SAFE, START, Archive, bundle
-from recipes.executable import Made
+from recipes.executable import BuildRecord
 from recipes.shell import RecipeError
 
 Run = Callable[..., str]
@@ -134,8 +134,8 @@ def test_the_executable_of_the_last_build_is_the_default(owl: Path, run: Run) ->
     with pytest.raises(RecipeError, match="does not exist; make it with `invoke cosmo`"):
         run("args")
     Path("dist/cosmo").mkdir(parents=True)
-    made = Made("", "3.11.2", "", 1, "", {"dist/owl": ""}, {}, {}, [])
-    Path("dist/cosmo/.made.json").write_text(json.dumps(asdict(made)))
+    made = BuildRecord("", "3.11.2", "", 1, "", {"dist/owl": ""}, {}, {}, [])
+    Path("dist/cosmo/.build.json").write_text(json.dumps(asdict(made)))
     with pytest.raises(RecipeError, match="dist/owl does not exist; make it with `invoke cosmo`"):
         run("args")
     owl.rename("dist/owl")

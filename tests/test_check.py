@@ -219,6 +219,16 @@ def test_decorated_functions_are_followed(python: str, tmp_path: Path) -> None:
     assert [kinds(lines) for lines in found.values()] == ["missing", "", "", "missing"]
 
 
+@every_python
+def test_module_that_python_removed_is_not_called_a_dependency(python: str, tmp_path: Path) -> None:
+    write_files(tmp_path, {"tool.py": "import asyncore\ndef main(): pass\n"})
+    (line,) = run_checks(python, tmp_path, "tool:main", lacking="asyncore")["tool:main"]
+    reason = "this interpreter lacks"
+    if int(python[2:]) >= 12:
+        reason = f"Python {python} no longer has; take a newer release, or another Python"
+    assert line == f"missing: tool.py:1 imports asyncore, which {reason}"
+
+
 INSTALL = "which is not installed; add it to the dependencies"
 ALONE = "fails without network, input and home; try it by hand"
 FAILURES = """

@@ -284,7 +284,7 @@ def test_file_that_cannot_be_packed_is_named(project: Project, name: str) -> Non
 def test_nothing_is_written_through_a_link_or_into_a_folder(project: Project) -> None:
     mine = project.write("../outside/file", "mine")
     project.build.mkdir(parents=True)
-    names = ".args .deps .new .wheel .lock .inside.py .target .name .start .digest .made.json"
+    names = ".args .deps .new .wheel .lock .inside.py .target .name .start .digest .build.json"
     for name in [*names.split(), "download", "python", "python.part", "hello"]:
         link = project.build / name
         link.symlink_to(mine.parent if name == "download" else mine)

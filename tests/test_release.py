@@ -21,7 +21,7 @@ from invoke.config import Config
 from invoke.context import Context
 
 from projects import Project
-from recipes.executable import Made
+from recipes.executable import BuildRecord
 from recipes.release import release
 from recipes.shell import RecipeError
 
@@ -70,8 +70,8 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
                     archive.writestr(f"Lib/site-packages/{number}.dist-info/METADATA", text)
             sums[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
         url = "https://me:s3cret@host/python?token=t0ken"
-        made = Made("", "3.11.2", "ab" * 32, 40_000_000, url, sums, {}, {}, [])
-        Path("dist/cosmo/.made.json").write_text(json.dumps(asdict(made)))
+        made = BuildRecord("", "3.11.2", "ab" * 32, 40_000_000, url, sums, {}, {}, [])
+        Path("dist/cosmo/.build.json").write_text(json.dumps(asdict(made)))
         return Path(next(iter(sums)))
 
     return make
@@ -155,7 +155,7 @@ def test_what_is_not_as_locked_or_not_as_built_is_refused(build: Call, run: Call
     check_refused(run, "files", "hello was changed since the build; run `invoke cosmo`")
     file.unlink()
     check_refused(run, "files", "hello does not exist; make it with `invoke cosmo`")
-    Path("dist/cosmo/.made.json").unlink()
+    Path("dist/cosmo/.build.json").unlink()
     check_refused(run, "files", "executable does not exist; make it with `invoke cosmo`")
 
 

@@ -23,6 +23,9 @@ from typing import Any
 
 from .bytecode import CompiledCode
 
+FORMER = "asynchat asyncore cgi cgitb crypt distutils imp lib2to3 nntplib pipes smtpd telnetlib"
+"""Modules that Python 3.12 or 3.13 removed, and that programs still import."""
+
 
 class StartTrial:
     """One try to import what starts. `optional` are the imports that are needed in some cases."""
@@ -203,6 +206,9 @@ class StartTrial:
             problem = f"lies beside the program; put it in with COSMO_INCLUDE={beside[0]}"
         elif pth:
             problem = f"{pth} would make importable; .pth files do not work in the executable"
+        elif top in FORMER.split():
+            version = "{}.{}".format(*sys.version_info)
+            problem = f"Python {version} no longer has; take a newer release, or another Python"
         return f"{place} imports {name}, which {problem}"
 
 

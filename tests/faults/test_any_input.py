@@ -222,7 +222,7 @@ def try_case(place: Place, case: Case, full: bool = False) -> str:
         check_unchanged(place, before, p)
         return "stopped by a phase"
     assert not [one for one in split_lines(done.stderr) if not one.startswith(PHASES)], done
-    note = json.loads(p.path(f"{p.build}/.made.json").read_text("utf-8"))
+    note = json.loads(p.path(f"{p.build}/.build.json").read_text("utf-8"))
     for made in map(p.path, note["executables"]):
         started = place.run("sh", made, *WORDS, folder="away")
         if p.settings.args is None or "hello" in p.settings.args:

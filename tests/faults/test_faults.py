@@ -271,7 +271,7 @@ def test_a_cache_that_is_damaged(bench: Bench, file: str, fault: str) -> None:
     bench.check_either(bench.build())
 
 
-NAMES = "python python.part .args .deps .lock .new .wheel .name .start .made.json .digest"
+NAMES = "python python.part .args .deps .lock .new .wheel .name .start .build.json .digest"
 
 
 @table("bench, name", [("wheel", name) for name in [*NAMES.split(), "download", "Lib"]])
