@@ -26,6 +26,7 @@ class App(NamedTuple):
 
 
 BAD = {"bad.py": "import os\nx = {'a':1}\n\ndef owl(): pass\n\neval(input())\n"}
+UNUSED = "def owl():\n    b = 1\n"
 OWLS = {"owls.md": "# Owls\n\n* barn\n"}
 CSV = {"birds.csv": "name,age\nCleo,4\nPan,2\n"}
 TEMPLATE = {"template/cookiecutter.json": '{"name": "a", "title": "{{ cookiecutter.name|upper }}"}'}
@@ -61,7 +62,7 @@ APPS = [
     App("pre-commit==4.7.0", "validate-config a", "Expected array", {"a": "repos: 1"}, status=1),
     App("ptpython==3.0.32", "a.py", "owl", {"a.py": "print('owl')\n"}),
     App("pygments==2.21.0", "-f html bad.py", '<span class="kn">import</span>', BAD, "pygmentize"),
-    App("pylint==4.1.4", "--disable=C a.py", "W0611: Unused", {"a.py": "import os\n"}, status=4),
+    App("pylint==4.1.4", "--disable=C a.py", "W0612: Unused", {"a.py": UNUSED}, status=4),
     App("pytest==9.2.0", "-q a.py", "1 passed", {"a.py": "def test_a(): assert True\n"}),
     App("rich-cli==1.8.1", "owls.md", " • barn", OWLS),
     App("sphinx==9.0.4", "-q in out", "<em>owls</em>", DOCS, "sphinx-build", "out/index.html"),

@@ -212,11 +212,20 @@ def test_decorated_functions_are_followed(python: str, tmp_path: Path) -> None:
     command = "class wrap:\n    def __init__(self, call): self.callback = call\n"
     main = "@wrap\ndef main():\n    import absent\n"
     wild = "class Wild:\n    def __getattr__(self, name): raise RuntimeError\nmain = Wild()\n"
-    files = {"wrapped.py": wrap + main, "wild.py": wild, "other.py": command + main}
+    lazy = (
+        "class Lazy:\n    __class__ = property(lambda self: 1 / 0)\n    def __call__(self): pass\n"
+    )
+    lazy += "lazy = Lazy()\ndef main(): lazy()\n"
+    files = {
+        "wrapped.py": wrap + main,
+        "wild.py": wild,
+        "lazy.py": lazy,
+        "other.py": command + main,
+    }
     files["command.py"] = f"{command}    def make_context(self): pass\n{main}"
     write_files(tmp_path, files)
     found = run_checks(python, tmp_path, *(f"{file[:-3]}:main" for file in files))
-    assert [kinds(lines) for lines in found.values()] == ["missing", "", "", "missing"]
+    assert [kinds(lines) for lines in found.values()] == ["missing", "", "", "", "missing"]
 
 
 @every_python
@@ -312,6 +321,11 @@ def test_a_removed_extension_is_named_with_what_requires_it(python: str, tmp_pat
     files = {"tool.py": "from arrays import core", "arrays/__init__.py": ""}
     write_files(tmp_path, {**files, "arrays/core.py": "from . import _native"})
     assert run_checks(python, tmp_path, call)[call] == [chain.replace("data-frames -> ", "")]
+    listed = "errors = []\ntry: import arrays.core\nexcept ImportError as error: errors = [error]\n"
+    write_files(tmp_path, {"tool.py": listed + "if errors: raise ImportError('read the FAQ')"})
+    assert run_checks(python, tmp_path, call)[call] == [chain.replace("data-frames -> ", "")]
+    write_files(tmp_path, {"tool.py": listed + "import email.absent"})
+    assert "tool.py:4 imports email.absent" in run_checks(python, tmp_path, call)[call][0]
     write_files(tmp_path, {"arrays/core.py": "assert False, 'not built'"})
     error = f"{lacks} (arrays/core.py:1: AssertionError: not built)"
     assert run_checks(python, tmp_path, call)[call] == [error]

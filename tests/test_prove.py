@@ -87,10 +87,13 @@ def test_program_prints_what_it_should(bench: Bench, program: str, shown: dict[s
         assert re.fullmatch(pattern, bench.start(made, *arguments.split()), re.DOTALL)
 
 
+HELLO = "[project]\nname = 'hello'\nversion = '1'\ndependencies = ['six>=1']\n"
+
+
 def test_uv_runs_a_vendored_file_where_nothing_is_installed(bench: Bench) -> None:
     project = Project(bench.path / "app", bench.interpreter)
     project.write("tasks.py", vendored("tasks.py"))
-    project.write("pyproject.toml", "[project]\nname = 'hello'\ndependencies = ['six>=1']\n")
+    project.write("pyproject.toml", HELLO)
     project.write("hello.py", "import six; print('hello')\n")
     venv = bench.path / "empty"
     run([sys.executable, "-m", "venv", "--without-pip", str(venv)], os.environ, bench.path)
@@ -202,7 +205,9 @@ def test_library_computes(bench: Bench, main: str, dependency: str, result: str)
     assert bench.start(made, "x*cos(x)") == result
 
 
-NUMPY = needing("numpy", "numpy._core._multiarray_umath", "pandas -> numpy", "numpy/_core/*.py")
+NUMPY = needing(
+    "numpy", "numpy._core._multiarray_umath", "app -> pandas -> numpy; ", "numpy/_core/*.py"
+)
 CTYPES = lacking("sympy/external/gmpy.py", "ctypes")
 
 

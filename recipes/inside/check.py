@@ -36,6 +36,7 @@ class StartTrial:
         for file, dist in notes.get("removed", {}).items():
             self.removed[file.partition(".")[0].replace("/", ".")] = dist or "the program"
         self.beside = notes.get("beside", [])
+        self.lacked: tuple[str, list[Any]] | None = None
         self.needs_network = False
         self.seen: set[int] = set()
         self.optional: list[Callable[[], None]] = []
@@ -50,6 +51,15 @@ class StartTrial:
         if is_sent and not isinstance(values[-1], (str, bytes)):
             self.needs_network = True
             raise ConnectionRefusedError("the start check has no network")
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Note, as the last finder of modules, who asked for a removed extension module."""
+        if name in self.removed:
+            frames = [sys._getframe(1)]
+            while frames[-1].f_back:
+                frames.append(frames[-1].f_back)
+            places = [frame_place(one, one.f_lineno, one.f_lasti) for one in reversed(frames)]
+            self.lacked = name, [place for place in places if place[0]]
 
     def load_function(self) -> Any:
         """Import the module of the function that starts, and return the function."""
@@ -86,9 +96,9 @@ class StartTrial:
         """Import what a function imports, and what those do that it calls, up to five deep."""
         if hasattr(type(value), "make_context"):  # a command of click
             value = value.callback
-        while isinstance(value, types.FunctionType) and hasattr(value, "__wrapped__"):
+        while type(value) is types.FunctionType and hasattr(value, "__wrapped__"):
             value = value.__wrapped__
-        if not isinstance(value, types.FunctionType) or depth > 5:
+        if type(value) is not types.FunctionType or depth > 5:
             return
         code = value.__code__
         is_plain = not code.co_flags & 0x2A0  # generators and coroutines run later
@@ -103,7 +113,8 @@ class StartTrial:
         value = None
         for index, step in enumerate(compiled.steps):
             operation, name = step.opname, step.argval
-            attributes: Any = vars(value) if isinstance(value, types.ModuleType) else {}
+            is_module = issubclass(type(value), types.ModuleType)  # isinstance wakes lazy objects
+            attributes: Any = vars(value) if is_module else {}
             if operation == "IMPORT_NAME":
                 bound = self.import_late(compiled, index, namespace)
                 value = bound.get(name.partition(".")[0])
@@ -166,6 +177,8 @@ class StartTrial:
         text = f"{file}:{line}: {type(error).__name__}: {error}".partition("\n")[0]
         top = re.split(r"\W", file)[0]
         dists = [self.removed[name] for name in self.removed if name.startswith(f"{top}.")]
+        if self.lacked and (dists or (isinstance(error, ImportError) and not error.name)):
+            return self.explain_missing(*self.lacked)  # another error was raised in its place
         if dists:
             problem = f"{dists[0]} lacks its extension modules, which cannot run in the executable"
             return f"{problem} ({text})"
@@ -230,12 +243,16 @@ def site_relative(file: str) -> str:
     return file[max(ends) :] if ends else file.partition("site-packages/")[2]  # compiled elsewhere
 
 
+def frame_place(frame: types.FrameType, line: int, offset: int) -> tuple[str, int, Any, int]:
+    """Return the file, line, code and offset that a frame is at."""
+    return site_relative(frame.f_code.co_filename), line, frame.f_code, offset
+
+
 def program_places(error: BaseException) -> list[Any]:
     """List file, line, code and offset of the frames that are the program's or a dependency's."""
     places, trace = [], error.__traceback__
     while trace:
-        code = trace.tb_frame.f_code
-        places.append((site_relative(code.co_filename), trace.tb_lineno, code, trace.tb_lasti))
+        places.append(frame_place(trace.tb_frame, trace.tb_lineno, trace.tb_lasti))
         trace = trace.tb_next
     return [place for place in places if place[0]]
 
@@ -243,6 +260,7 @@ def program_places(error: BaseException) -> list[Any]:
 def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
     """Import what starts; report what is missing, and remarks."""
     sys.argv = [trial.module]
+    sys.meta_path.append(trial)
     try:
         trial.import_entry()
     except BaseException as error:
@@ -258,6 +276,7 @@ def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
     if zones and not zones():
         report("remark", "zoneinfo finds no time zones; require tzdata")
     for run in trial.optional:
+        trial.lacked = None
         try:
             run()
         except BaseException as error:
