@@ -26,7 +26,7 @@ UNSTABLE = (".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "RECOR
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """What the last build made, and of what, as `.build.json` in the build folder has it.
+    """The executables of the last build and what they are made of, as `.build.json` records it.
 
     `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
     each by its path from the project's folder, and `placed` those of earlier builds too; `states`

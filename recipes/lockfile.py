@@ -36,7 +36,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Lock:
-    """What is locked: the interpreter, and the dependencies where there are any.
+    """The content of a lock: the interpreter, and the dependencies if there are any.
 
     `url`, `size` in bytes, `sha256` and `last_modified`, in UTC and empty where no server gave it,
     are those of the interpreter's file; `version` is its Python's. `inputs` is what the packages

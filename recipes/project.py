@@ -27,7 +27,7 @@ SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)*)^# ///$"
 
 @dataclass(frozen=True)
 class Options:
-    """What the options of a task say.
+    """The options of a task.
 
     `force` keeps nothing of the last build, and `skip` ends where nothing has changed since.
     `lock` ignores the lock file, which is to be written. `app` is the requirement, the command, and
@@ -43,7 +43,7 @@ class Options:
 
 
 class Start(NamedTuple):
-    """What an executable starts: its name, and `-m MODULE`, `module:function` or a command.
+    """The name of an executable, and what it starts: `-m MODULE`, `module:function` or a command.
 
     `-r MODULE` is a script. Either is empty where the installed entry points say it.
     """
@@ -160,7 +160,7 @@ def read_script(path: Path) -> dict[str, Any]:
 
 
 class Location(NamedTuple):
-    """Where a project lies: its folder, what `pyproject.toml` or the script says, its settings."""
+    """A project as it lies: its folder, what `pyproject.toml` or the script says, its settings."""
 
     root: Path
     data: Mapping[str, Any]

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: d55ccd390af3fdfdd253b82e9188231a64b82e6f10929e1322c4e8656064274f
+# sha256 of all other lines: 730784140fa5444277b8503f3413ed3d97df67bdb4274510e8db6bf4664babe8
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -872,7 +872,7 @@ SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)*)^# ///$"
 
 @dataclass(frozen=True)
 class Options:
-    """What the options of a task say.
+    """The options of a task.
 
     `force` keeps nothing of the last build, and `skip` ends where nothing has changed since.
     `lock` ignores the lock file, which is to be written. `app` is the requirement, the command, and
@@ -888,7 +888,7 @@ class Options:
 
 
 class Start(NamedTuple):
-    """What an executable starts: its name, and `-m MODULE`, `module:function` or a command.
+    """The name of an executable, and what it starts: `-m MODULE`, `module:function` or a command.
 
     `-r MODULE` is a script. Either is empty where the installed entry points say it.
     """
@@ -1005,7 +1005,7 @@ def read_script(path: Path) -> dict[str, Any]:
 
 
 class Location(NamedTuple):
-    """Where a project lies: its folder, what `pyproject.toml` or the script says, its settings."""
+    """A project as it lies: its folder, what `pyproject.toml` or the script says, its settings."""
 
     root: Path
     data: Mapping[str, Any]
@@ -1707,7 +1707,7 @@ UNSTABLE = (".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "RECOR
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """What the last build made, and of what, as `.build.json` in the build folder has it.
+    """The executables of the last build and what they are made of, as `.build.json` records it.
 
     `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
     each by its path from the project's folder, and `placed` those of earlier builds too; `states`
@@ -1900,7 +1900,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Lock:
-    """What is locked: the interpreter, and the dependencies where there are any.
+    """The content of a lock: the interpreter, and the dependencies if there are any.
 
     `url`, `size` in bytes, `sha256` and `last_modified`, in UTC and empty where no server gave it,
     are those of the interpreter's file; `version` is its Python's. `inputs` is what the packages

@@ -91,19 +91,19 @@ class Mirror:
         if tls:
             self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
 
-    def add(self, path: str, data: bytes, modified: float = 1_700_000_000, **how: Any) -> str:
-        """Serve `data` at `path`; `how` are values of `Served`; return the URL."""
-        self.files[path] = Served(data, modified, **{"sent": len(data), "length": True, **how})
+    def add(self, path: str, data: bytes, modified: float = 1_700_000_000, **options: Any) -> str:
+        """Serve `data` at `path`; `options` are values of `Served`; return the URL."""
+        self.files[path] = Served(data, modified, **{"sent": len(data), "length": True, **options})
         return self.address + path
 
     def lead(self, path: str, to: str) -> str:
         """Redirect `path` to another address; return the URL."""
         return self.add(path, b"", status=302, headers={"Location": to})
 
-    def spoil(self, path: str, **how: Any) -> None:
-        """Change how `path` is served: `how` are values of `Served`."""
-        given = self.files[path]._replace(**how)
-        self.files[path] = given if "sent" in how else given._replace(sent=len(given.data))
+    def spoil(self, path: str, **options: Any) -> None:
+        """Change how `path` is served: `options` are values of `Served`."""
+        given = self.files[path]._replace(**options)
+        self.files[path] = given if "sent" in options else given._replace(sent=len(given.data))
 
     def __enter__(self) -> Mirror:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

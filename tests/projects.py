@@ -82,15 +82,15 @@ class Project:
         given = {"COSMO_URL": str(self.interpreter), **self.env, **settings}
         return environment(self.home, **given, PYTHONPATH=self.tasks.path)
 
-    def succeed(self, *words: str, **how: Any) -> Done:
+    def succeed(self, *words: str, **options: Any) -> Done:
         """Run `invoke cosmo`, or `invoke` with other `words`, which must succeed."""
-        done = self.invoke(*(words or ("cosmo",)), **how)
+        done = self.invoke(*(words or ("cosmo",)), **options)
         assert done.returncode == 0, done.stderr
         return done
 
-    def package(self, **how: Any) -> Path:
+    def package(self, **options: Any) -> Path:
         """Run `invoke cosmo`, which must succeed, and return the executable."""
-        self.succeed(**how)
+        self.succeed(**options)
         return self.executable
 
     def start(self, *arguments: str, name: str = "", **env: str) -> Done:
@@ -100,13 +100,13 @@ class Project:
         file = self.build / (name or self.executable)
         return start(file, *arguments, home=self.home, cwd=away, **env)
 
-    def says(self, *arguments: str, **how: Any) -> str:
-        """What an executable prints."""
-        done = self.start(*arguments, **how)
+    def run_executable(self, *arguments: str, **options: Any) -> str:
+        """Run the executable, or another in its folder; return all that it prints."""
+        done = self.start(*arguments, **options)
         return done.stdout + done.stderr
 
-    def held(self, name: str = "") -> set[str]:
-        """The names below site-packages in an executable that are not the interpreter's."""
+    def packed_files(self, name: str = "") -> set[str]:
+        """List the files below site-packages that an executable has and the interpreter has not."""
         files = (self.build / (name or self.executable), self.interpreter)
         ours, theirs = (set(zipfile.ZipFile(file).namelist()) for file in files)
         begin = "Lib/site-packages/"
@@ -149,11 +149,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**where, "LANG": "C.UTF-8", **more}
 
 
-def run(command: list[str], env: Mapping[str, str], cwd: Path | str, **how: Any) -> Done:
+def run(command: list[str], env: Mapping[str, str], cwd: Path | str, **options: Any) -> Done:
     """Run a command with no standard input, and keep what it prints."""
-    how = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape", **how}
-    how["stdin"] = subprocess.DEVNULL
-    return subprocess.run(command, env=env, cwd=cwd, check=False, timeout=600, **how)
+    values = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape", **options}
+    values["stdin"] = subprocess.DEVNULL
+    return subprocess.run(command, env=env, cwd=cwd, check=False, timeout=600, **values)
 
 
 def start(file: Path, *arguments: str, home: Path, cwd: Place = None, **env: str) -> Done:

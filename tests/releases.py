@@ -99,7 +99,7 @@ class Bench:
         return tasks.invoke(*words, **{**self.network, **settings})
 
     def start(self, file: Path, *arguments: str, status: int = 0, **env: str) -> str:
-        """What the executable prints, started in a folder of its own; it must end with `status`."""
+        """Start the executable in a folder of its own; it ends with `status`; return its output."""
         done = start(file, *arguments, home=self.path, cwd=self.away, **env)
         assert done.returncode == status, done.stderr + done.stdout
         return done.stdout + done.stderr * (status != 0)
@@ -122,7 +122,7 @@ class Bench:
                 server.wait(30)
 
     def get(self, url: str) -> str:
-        """What a client is sent; the server may take a while to start."""
+        """Return what a client is sent; the server may take a while to start."""
         end = time.monotonic() + 60
         while True:
             try:

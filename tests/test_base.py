@@ -69,7 +69,7 @@ def test_a_fresh_clone_and_another_project_install_nothing(needing: Project, ind
     done = other.succeed()
     assert "deps     1 package, from the cache\n" in done.stderr
     assert "  left out 1 extension module of bird 1.0\n" in done.stdout
-    assert other.says() == "other 1\n"
+    assert other.run_executable() == "other 1\n"
     other.succeed("cosmo.lock")
     clone, first = copy_project(other, "clone"), other.package().read_bytes()
     for path in [path for path in index.mirror.files if path.endswith(".whl")]:
@@ -133,7 +133,7 @@ def test_a_base_that_was_not_compiled_to_its_end_is_not_kept(needing: Project) -
         assert problem in needing.refused(PATH=path)
         assert list_bases(needing) == []
     needing.package()
-    assert "bird/__init__.pyc" in needing.held()
+    assert "bird/__init__.pyc" in needing.packed_files()
 
 
 def test_the_cache_is_shown_and_pruned(needing: Project, mirror: Mirror) -> None:

@@ -49,10 +49,10 @@ def test_dependencies_go_in_with_data_and_metadata_and_without_what_cannot_run(
     others = ["old; python_version < '{}.{}'".format(*version), "windows; os_name == 'nt'"]
     require(installing, "bird", "hello_extra", wanted, *others, main=INSTALLED)
     report = installing.succeed().stdout
-    assert installing.says() == "slow la 1.0 2\n"
+    assert installing.run_executable() == "slow la 1.0 2\n"
     assert "  left out 2 extension modules of bird 1.0\n" in report
     assert "  as .py   bird/old.py, which does not compile\n" in report
-    held = installing.held()
+    held = installing.packed_files()
     assert {
         "bird/__init__.pyc",
         "bird/old.py",
@@ -78,8 +78,10 @@ def test_a_requirements_file_replaces_them_and_uv_checks_its_hashes(
     installing.write("deploy/more.txt", "bird  # not yet\n-c caps.txt\n")
     installing.write("deploy/caps.txt", "bird<2\n")
     installing.package(COSMO_DEPS="deploy/all.txt")
-    assert installing.says() == "1 5\n"
-    assert not [name for name in installing.held() if re.search("edit|[.]pth|direct_url", name)]
+    assert installing.run_executable() == "1 5\n"
+    assert not [
+        name for name in installing.packed_files() if re.search("edit|[.]pth|direct_url", name)
+    ]
     installing.write(MAIN, "")
     for hashed in (digest, "0" * 64):
         installing.write("inner.txt", f"bird==1.0 \\\n  --hash=sha256:{hashed}\n")
@@ -90,7 +92,7 @@ def test_a_requirements_file_replaces_them_and_uv_checks_its_hashes(
             else:
                 assert re.search("(?is)hash.*bird", installing.refused(COSMO_DEPS=file))
     installing.package(COSMO_DEPS="none")
-    assert {name.partition("/")[0] for name in installing.held()} == {"hello"}
+    assert {name.partition("/")[0] for name in installing.packed_files()} == {"hello"}
 
 
 def test_a_uv_lock_of_the_workspace_says_which_versions(installing: Project, index: Index) -> None:
@@ -111,7 +113,7 @@ def test_a_uv_lock_of_the_workspace_says_which_versions(installing: Project, ind
     for number in "56":
         installing.write("libs/owl/content/owl.py", f"V = {number}\n")
         installing.package(COSMO_PROJECT="app")
-        assert installing.says() == f"1 {number}\n"
+        assert installing.run_executable() == f"1 {number}\n"
     assert (installing.path / "uv.lock").read_bytes() == locked
 
 
@@ -129,7 +131,7 @@ def test_a_scripts_own_uv_settings_and_python_are_heeded(installing: Project, in
     ):
         installing.write("tool.py", script(more))
         installing.succeed("cosmo.script", "tool.py")
-        assert installing.says(name="tool") == f"{said}\n"
+        assert installing.run_executable(name="tool") == f"{said}\n"
     installing.write("tool.py", script("[tool.uv]\nexclude-newer = '2020-01-01T00:00:00Z'\n"))
     message = installing.refused("cosmo.script", "tool.py")
     assert re.search(r"(?s)bird.*tool.py cannot be resolved: ", message)
@@ -155,7 +157,7 @@ def test_a_built_project_is_resolved_by_uv_without_itself_and_its_folders_are_ne
     for number in "123":
         installing.write("libs/bird/content/bird.py", f"V = {number}\n")
         installing.package()
-        assert installing.says() == f"mine {number}\n"
+        assert installing.run_executable() == f"mine {number}\n"
     assert list_sources(installing) == before
 
 
@@ -190,7 +192,7 @@ def test_a_release_a_wheel_or_a_folder_is_packaged_with_what_else_is_asked_for(
     ):
         shown = installing.succeed("cosmo.app", *words, "--force").stdout
         assert shown.startswith("dist/sing\n")
-        assert installing.says(name="../sing") == f"{said}\n"
+        assert installing.run_executable(name="../sing") == f"{said}\n"
     index.wheel("native", "1.0", {"native-1.0.data/scripts/native": "\x7fELF"})
     message = installing.refused("cosmo.app", "native")
     assert "native has no command written in Python: bin/native is a native program" in message
@@ -213,14 +215,14 @@ def test_excluded_files_stay_out_and_sources_and_optimizing_reach_dependencies(
     installing.write("src/hello/words.py", song)
     installing.write("src/hello/test/x.py", "")
     installing.package(COSMO_EXCLUDE="*.c */test", COSMO_SOURCE="1", COSMO_OPTIMIZE="2")
-    assert installing.says() == "None None 1\n"
-    held = installing.held()
+    assert installing.run_executable() == "None None 1\n"
+    held = installing.packed_files()
     assert {"bird.py", "hello/words.py", "wing/[a] b.txt"} < held
     assert not [name for name in held if re.search(r"[.]c$|test", name)]
     packages = "from importlib.util import find_spec\nprint(find_spec('wing'))\n"
     installing.write(MAIN, packages)
     installing.package(COSMO_EXCLUDE="wing/*")
-    assert installing.says() == "None\n"
+    assert installing.run_executable() == "None\n"
 
 
 def test_a_dry_run_of_a_built_project_gives_the_same_bytes(

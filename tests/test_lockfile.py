@@ -74,7 +74,7 @@ def test_locked_dependencies_stay_until_they_are_upgraded(needing: Project, inde
     index.wheel("bird", "2.0", {"bird.py": "V = 2\n"}, "owl")
     index.wheel("owl", "2.0", {"owl.py": ""})
     needing.package()
-    assert needing.says() == "1\n"
+    assert needing.run_executable() == "1\n"
     assert versions() == ["1.0", "1.0"]
     said = needing.refused("cosmo.lock", "--upgrade=crow,owl")
     assert "--upgrade=crow,owl: crow is not among the dependencies" in said
@@ -84,7 +84,7 @@ def test_locked_dependencies_stay_until_they_are_upgraded(needing: Project, inde
     index.wheel("bird", "3.0", {"bird.py": "V = 3\n"}, "owl")
     assert versions("--upgrade") == ["3.0", "2.0"]
     needing.package()
-    assert needing.says() == "3\n"
+    assert needing.run_executable() == "3\n"
     index.wheel("bird", "3.0", {"bird.py": "import evil\n"}, "owl")
     assert re.search(r"(?s)ash.*bird.*cannot be installed", needing.refused("cosmo", "--force"))
 
@@ -134,7 +134,7 @@ def test_archives_local_wheels_and_what_a_backend_requires_are_locked(
     assert data["tool"]["cosmo-recipes"]["inputs"][:3] == needs
     assert "only a build knows" in needing.succeed("cosmo.lock", "--check").stderr
     needing.package()
-    assert needing.says() == "1\n"
+    assert needing.run_executable() == "1\n"
     write_tree(needing, ".", "hello", main, *needs[1:], head=head)
     assert "lock anew" in needing.refused()
 
@@ -144,7 +144,7 @@ def test_a_hash_in_an_address_is_locked_and_no_secret(needing: Project, mirror: 
     require(needing, f"bird @ {mirror.address}/files/{BIRD}#sha256={sha256}")
     assert sha256 in lock(needing)
     needing.package()
-    assert needing.says() == "1\n"
+    assert needing.run_executable() == "1\n"
 
 
 @pytest.mark.parametrize("form", ["@ http://me:secret@{}", "@http://{}?token=secret"])

@@ -116,7 +116,7 @@ def test_an_app_is_built_into_dist_and_runs(shop: Project) -> None:
     words = ("cosmo.app", "choir", "--entry", "tenor", "--with=wren")
     assert "# cosmo.update" in shop.succeed("--dry", *words).stdout
     shop.succeed(*words)
-    assert shop.says(name="../tenor") == "la\n"
+    assert shop.run_executable(name="../tenor") == "la\n"
 
 
 def test_tasks_of_this_clone_say_what_installs_their_tool(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_recipes_make_what_ds_makes_of_the_article(project: Project, mirror: Mir
     done = run([ds, "cosmo"], environment(home, SHELL=str(shutil.which("bash"))), theirs.path)
     assert theirs.executable.exists(), done.stderr
     project.package(COSMO_URL=mirror.python)
-    assert project.says("x") == theirs.says("x") == "hello x\n"
+    assert project.run_executable("x") == theirs.run_executable("x") == "hello x\n"
     ours_in, theirs_in = zipfile.ZipFile(project.executable), zipfile.ZipFile(theirs.executable)
     names = sorted(name for name in ours_in.namelist() if not name.endswith("/"))
     assert names == sorted(name for name in theirs_in.namelist() if not name.endswith("/"))

@@ -86,7 +86,7 @@ def test_settings_shape_what_is_packed(project: Project) -> None:
     names = zipfile.ZipFile(project.package(COSMO_PRUNE="")).namelist()
     assert f"{SITE}/pip/__init__.py" in names
     assert zipfile.ZipFile(project.executable).read(".args") == b"-I\n-m\nhello\n..."
-    assert project.says("x") == "hello x\n"
+    assert project.run_executable("x") == "hello x\n"
     prune = "nothing/* 'Lib/xml/*'"
     project.write("src/hello/deep/tool.py", "import sys; print(__name__, sys.argv[1:], __debug__)")
     project.package(PKG="hello.deep.tool", COSMO_PRUNE=prune, COSMO_OPTIMIZE="1", COSMO_SOURCE="1")
@@ -94,13 +94,13 @@ def test_settings_shape_what_is_packed(project: Project) -> None:
     assert not [name for name in made.namelist() if name.startswith("Lib/xml/")]
     assert {f"{SITE}/hello/words.py", f"{SITE}/pip/__init__.py"} < {*made.namelist()}
     assert made.read(".args") == b"-I\n-O\n-m\nhello.deep.tool\n..."
-    assert project.says("x", name="hello.deep.tool") == "__main__ ['x'] False\n"
+    assert project.run_executable("x", name="hello.deep.tool") == "__main__ ['x'] False\n"
     (project.path / "src/hello/__main__.py").unlink()
     lines = "-c 'import sys; print(sys.argv[1:])' 'a b' ..."
     made = zipfile.ZipFile(project.package(COSMO_ARGS=lines, COSMO_EXCLUDE="hello/deep*"))
     assert made.read(".args") == b"-c\nimport sys; print(sys.argv[1:])\na b\n..."
-    assert project.says("c") == "['a b', 'c']\n"
-    assert "hello/deep/__init__.pyc" not in project.held()
+    assert project.run_executable("c") == "['a b', 'c']\n"
+    assert "hello/deep/__init__.pyc" not in project.packed_files()
     assert "correct COSMO_PRUNE" in project.refused(COSMO_PRUNE="*")
 
 
@@ -133,8 +133,8 @@ def test_nothing_of_an_earlier_build_is_packed(project: Project) -> None:
     os.utime(source, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     (project.path / "src/hello/deep/__init__.py").unlink()
     project.package()
-    assert project.says() == "changed here\n"
-    assert "hello/deep/__init__.pyc" not in project.held()
+    assert project.run_executable() == "changed here\n"
+    assert "hello/deep/__init__.pyc" not in project.packed_files()
 
 
 def test_each_phase_does_all_that_it_needs(project: Project) -> None:
@@ -145,10 +145,10 @@ def test_each_phase_does_all_that_it_needs(project: Project) -> None:
     assert (main.with_suffix(".pyc").exists(), main.exists()) == (True, False)
     assert not project.executable.exists()
     project.succeed("cosmo.update")
-    assert project.says("x") == "hello x\n"
+    assert project.run_executable("x") == "hello x\n"
     project.succeed("cosmo.clean")
     assert not (project.build / SITE).exists()
-    assert project.says("x") == "hello x\n"
+    assert project.run_executable("x") == "hello x\n"
 
 
 def test_unchanged_program_is_not_built_again_unless_forced(project: Project) -> None:
@@ -160,7 +160,7 @@ def test_unchanged_program_is_not_built_again_unless_forced(project: Project) ->
     assert project.executable.stat().st_mtime_ns > before
     project.executable.write_bytes(b"damaged")
     assert project.succeed().stdout == report
-    assert project.says("x") == "hello x\n"
+    assert project.run_executable("x") == "hello x\n"
 
 
 # Where a build runs
@@ -178,7 +178,7 @@ def test_any_name_of_the_projects_folder_works(project: Project, name: str) -> N
     assert start(moved.path / "tools/hello", "x", home=moved.home).stdout == "hello x\n"
     shutil.copy(moved.path / "tasks.py", place)
     moved.succeed(cwd=place, COSMO_PROJECT=name)
-    assert moved.says("x") == "hello x\n"
+    assert moved.run_executable("x") == "hello x\n"
 
 
 def test_projects_side_by_side_are_packaged_from_one_tasks_file(project: Project) -> None:
@@ -190,9 +190,9 @@ def test_projects_side_by_side_are_packaged_from_one_tasks_file(project: Project
     both = [subprocess.Popen([*INVOKE, "cosmo"], cwd=part.path, env=env) for part in parts]
     assert [build.wait() for build in both] == [0, 0]
     project.package()
-    assert project.says("x") == "hello x\n"
+    assert project.run_executable("x") == "hello x\n"
     for part in parts:
-        assert part.says(name=part.path.name) == f"part {part.path.name}\n"
+        assert part.run_executable(name=part.path.name) == f"part {part.path.name}\n"
 
 
 def test_neither_cdpath_nor_a_linked_folder_leads_it_astray(project: Project) -> None:
@@ -202,7 +202,7 @@ def test_neither_cdpath_nor_a_linked_folder_leads_it_astray(project: Project) ->
     line = f"cd {shlex.quote(str(link))} && {shlex.join(INVOKE)} cosmo"
     done = run(["sh", "-c", line], project.environment(CDPATH=str(other.path)), project.path)
     assert done.returncode == 0, done.stderr
-    assert (project.says("x"), other.build.exists()) == ("hello x\n", False)
+    assert (project.run_executable("x"), other.build.exists()) == ("hello x\n", False)
 
 
 # The three ways
@@ -228,8 +228,8 @@ def almanac(request: pytest.FixtureRequest, installing: Project) -> Project:
 
 def test_sample_project_is_packaged_and_runs_in_each_way(almanac: Project) -> None:
     almanac.package()
-    assert almanac.says("--version") == "almanac 1.0.0\n"
-    shown = almanac.says("new", "york", "--date", "2024-06-21")
+    assert almanac.run_executable("--version") == "almanac 1.0.0\n"
+    shown = almanac.run_executable("new", "york", "--date", "2024-06-21")
     assert shown == "New York on 2024-06-21\n  day   15 h 06 min\n  moon  full\n"
     assert almanac.start("Atlantis").returncode == 2
 

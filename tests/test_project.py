@@ -82,9 +82,9 @@ def test_the_article_takes_its_package_and_what_is_required(bird: Project, index
     bird.write("src/bird/__pycache__/words.cpython-39.pyc", "junk")
     bird.write("src/wing.py", "")
     bird.package()
-    held = {name[5:] for name in bird.held() if not name.startswith("owl")}
+    held = {name[5:] for name in bird.packed_files() if not name.startswith("owl")}
     assert held == {"__main__.pyc", "t/page.pyc", "_fast.so", "notes.txt", ".hidden"}
-    assert bird.says("x") == "hoot\n['x'] 0\n"
+    assert bird.run_executable("x") == "hoot\n['x'] 0\n"
 
 
 def test_a_wheel_is_as_its_backend_made_it(bird: Project, index: Index) -> None:
@@ -102,13 +102,17 @@ def test_a_wheel_is_as_its_backend_made_it(bird: Project, index: Index) -> None:
     report = bird.succeed(COSMO_ENTRY="sing").stdout
     assert "\n  left out 1 extension module of bird 1.0\n" in report
     held = {"bird/__init__.pyc", "bird/song.pyc", "bird/data.txt", "bird/t/x.py", "wing.pyc"}
-    assert {name for name in bird.held() if "info/" not in name} == {*held, "owl.pyc", "more.txt"}
-    assert "bird-1.0.dist-info/entry_points.txt" in bird.held()
+    assert {name for name in bird.packed_files() if "info/" not in name} == {
+        *held,
+        "owl.pyc",
+        "more.txt",
+    }
+    assert "bird-1.0.dist-info/entry_points.txt" in bird.packed_files()
     done = bird.start("a b")
     assert (done.stdout, done.returncode) == ("owl ['a b']\n", 3), done.stderr
     assert (bird.build / ".args").read_text().startswith("-I\n-c\nimport sys; ")
     bird.succeed(COSMO_ENTRY="bird.song:name", COSMO_OUT="dist/wing.com")
-    assert bird.says(name="../wing.com") == "wing.com\n"
+    assert bird.run_executable(name="../wing.com") == "wing.com\n"
 
 
 def test_all_commands_are_made_from_one_build_and_know_their_names(bird: Project) -> None:
@@ -122,7 +126,7 @@ def test_all_commands_are_made_from_one_build_and_know_their_names(bird: Project
     assert {name: (bird.build / name).read_bytes() for name in first} == first
     assert bird.succeed("--dry", "cosmo", COSMO_ENTRY="*").stdout == script.read_text()
     (bird.build / "name-of-it").rename(bird.build / "another")
-    assert bird.says(name="another") == "another\n"
+    assert bird.run_executable(name="another") == "another\n"
     bird.write("pyproject.toml", f"{BUILT}{BIRD}dynamic = ['scripts']\n")
     assert "cannot be printed before" in bird.invoke("--dry", "cosmo", COSMO_ENTRY="*").stderr
     assert "dist/cosmo/name-of-it\n" in bird.succeed(COSMO_ENTRY="*").stdout
@@ -131,9 +135,12 @@ def test_all_commands_are_made_from_one_build_and_know_their_names(bird: Project
 def test_without_a_command_a_package_starts(bird: Project, tag: str) -> None:
     write_backend(bird, {f"{name}/__main__.py": f"print('{name}')" for name in ("bird", "wing")})
     bird.package()
-    assert (bird.says(), (bird.build / ".args").read_text()) == ("bird\n", "-I\n-m\nbird\n...")
+    assert (bird.run_executable(), (bird.build / ".args").read_text()) == (
+        "bird\n",
+        "-I\n-m\nbird\n...",
+    )
     bird.package(PKG="wing")
-    assert bird.says(name="wing") == "wing\n"
+    assert bird.run_executable(name="wing") == "wing\n"
     write_backend(bird, {f"{name}/__main__.py": "" for name in ("fly", "wing")})
     assert "bird has no command, and no package with a __main__; write one" in bird.refused()
     assert "bird cannot start: there is no module bird;" in bird.refused(PKG="bird")
@@ -155,7 +162,7 @@ def test_setuptools_leaves_nothing_behind(bird: Project, index: Index, file: str
     bird.write(file, "[metadata]\nname = bird\n" if file == "setup.cfg" else "")
     before = {path.name for path in bird.path.iterdir()}
     bird.package()
-    assert (bird.says(), (bird.build / ".args").read_text()) == ("la\n", "-m\nbird\n...")
+    assert (bird.run_executable(), (bird.build / ".args").read_text()) == ("la\n", "-m\nbird\n...")
     assert {path.name for path in bird.path.iterdir()} == before | {"dist"}
 
 
@@ -175,16 +182,16 @@ def test_a_copy_has_what_is_included_and_not_what_is_excluded(bird: Project) -> 
     include, exclude = "helper.py pages/a.txt pages site", "site/t*s '*/n* u*'"
     report = bird.succeed(COSMO_INCLUDE=include, COSMO_EXCLUDE=exclude).stdout
     assert "\n  as .py   site/old.py, which does not compile\n" in report
-    assert bird.says() == "page /zip/Lib/site-packages/app.pyc\n"
+    assert bird.run_executable() == "page /zip/Lib/site-packages/app.pyc\n"
     packed = {"app.pyc", "helper.pyc", "pages/a.txt", "pages/env.py"}
-    assert bird.held() == {*packed, "site/__init__.pyc", "site/old.py"}
+    assert bird.packed_files() == {*packed, "site/__init__.pyc", "site/old.py"}
 
 
 def test_an_entry_in_sources_is_a_script_or_a_function_that_ends_it(bird: Project) -> None:
     bird.write("pyproject.toml", TWO)
     bird.write("src/bird/song.py", f"{SONG}\n\nclass Bird:\n    chirp = staticmethod(sing)\n")
     bird.succeed(COSMO_ENTRY="*")
-    assert bird.says(name="name-of-it") == "name-of-it\n"
+    assert bird.run_executable(name="name-of-it") == "name-of-it\n"
     assert "there is no module bird.__main__" in bird.refused()
     bird.write("../away/bird/song.py", "raise SystemExit('shadow')")
     for entry in ("bird.song:Bird.chirp", "sing"):
@@ -220,9 +227,11 @@ def test_a_script_brings_what_its_comments_say(installing: Project, index: Index
     words = [word for name in others for word in ("cosmo.script", f"tools/{name}")]
     installing.succeed("cosmo.script", "tools/my-tool.py", *words, "cosmo.setup")
     tools = installing.path / "tools/dist/cosmo"
-    assert installing.says("x", name=f"{tools}/my-tool") == "la -tool ['x'] 1 1 my_tool.py\n"
+    assert (
+        installing.run_executable("x", name=f"{tools}/my-tool") == "la -tool ['x'] 1 1 my_tool.py\n"
+    )
     for name in others:
-        assert installing.says(name=f"{tools}/{Path(name).stem}") == "{}\n", name
+        assert installing.run_executable(name=f"{tools}/{Path(name).stem}") == "{}\n", name
     assert (installing.build / "Lib/site-packages/hello/words.py").exists()  # is not of a script
 
 
@@ -247,7 +256,7 @@ def test_sources_show_in_tracebacks(project: Project, version: tuple[int, int]) 
     project.write("src/hello/__main__.py", f"{code}{more}hello.fails.fail()\n")
     project.package(COSMO_SOURCE="1", COSMO_OPTIMIZE="1")
     tag = "cpython-{}{}.opt-1".format(*version)
-    assert {"hello/fails.py", f"hello/__pycache__/fails.{tag}.pyc"} <= project.held()
+    assert {"hello/fails.py", f"hello/__pycache__/fails.{tag}.pyc"} <= project.packed_files()
     done = project.start(PYTHONVERBOSE="1")
     assert done.stdout == f"documented\n{fail[17:]}\n"
     assert '/zip/Lib/site-packages/hello/fails.py", line 5, in fail' in done.stderr
@@ -256,7 +265,7 @@ def test_sources_show_in_tracebacks(project: Project, version: tuple[int, int]) 
     project.write("src/hello/__main__.py", code)
     for level, shown in (("0", "asserted\n"), ("2", "None\n")):
         project.package(COSMO_OPTIMIZE=level, COSMO_CHECK="0")
-        assert project.says().endswith(shown)
+        assert project.run_executable().endswith(shown)
 
 
 def test_the_result_can_be_named_and_what_is_not_ours_stays(project: Project) -> None:
@@ -283,7 +292,7 @@ def test_what_does_not_pass_its_trial_is_not_put_in_place(project: Project) -> N
     moved.write("../tasks.py", moved.tasks.text)
     smoke = {"COSMO_SMOKE": "--version 'a b'", "A": "1", "COSMO_EXCLUDE": "hello/greeting*"}
     moved.succeed(cwd=moved.home, COSMO_PROJECT="a[1]*", **smoke)
-    assert "hello/greeting.txt" not in moved.held()
+    assert "hello/greeting.txt" not in moved.packed_files()
     moved.write("src/hello/__main__.py", code.format(4))
     printed, last = moved.refused(**smoke).splitlines()
     assert printed == "['--version', 'a b'] [] False"

@@ -63,13 +63,13 @@ def copy_to(project: Project, name: str) -> Project:
 )
 def test_source_date_epoch_is_the_time(project: Project, epoch: str, time: tuple[int, ...]) -> None:
     made = zipfile.ZipFile(project.package(SOURCE_DATE_EPOCH=epoch, TZ="Asia/Tokyo"))
-    names = [f"Lib/site-packages/{name}" for name in project.held()]
+    names = [f"Lib/site-packages/{name}" for name in project.packed_files()]
     entries = [made.getinfo(name) for name in [*names, ".args"]]
     assert {(entry.date_time, entry.extra) for entry in entries} == {(time, b"")}
     first = project.executable.read_bytes()
     project.succeed("cosmo", "--force", SOURCE_DATE_EPOCH=epoch, TZ="Europe/Paris")
     assert project.executable.read_bytes() == first
-    assert project.says("x") == "hello x\n"
+    assert project.run_executable("x") == "hello x\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the date is changed by a library for Linux")
@@ -93,7 +93,7 @@ def test_bytes_are_the_same_on_another_path_at_another_time_and_umask(hello: Pro
     done = run([*user, *shell, *INVOKE, "cosmo"], env, other.path)
     assert done.returncode == 0, done.stderr
     assert other.executable.read_bytes() == first
-    assert other.says("x") == "hello x\n"
+    assert other.run_executable("x") == "hello x\n"
 
 
 def test_script_of_the_dry_run_makes_the_same_bytes(hello: Project) -> None:
@@ -103,5 +103,5 @@ def test_script_of_the_dry_run_makes_the_same_bytes(hello: Project) -> None:
     away = {**hello.env, **AWAY, "CDPATH": str(hello.path)}
     done = run(["sh", "-e", str(script)], environment(hello.home, **away), checkout.path)
     assert done.returncode == 0, done.stderr
-    assert checkout.says("x") == "hello x\n"
+    assert checkout.run_executable("x") == "hello x\n"
     assert checkout.executable.read_bytes() == hello.package().read_bytes()

@@ -60,7 +60,7 @@ def test_other_builds_stop_while_a_line_runs_also_of_a_killed_build(project: Pro
     gate.unlink()
     wait_until(lambda: not find_processes(project.path))
     project.package()
-    assert project.says() == "waited\n"
+    assert project.run_executable() == "waited\n"
 
 
 IGNORE = "for number in (2, 15): signal.signal(number, signal.SIG_IGN)\n"

@@ -152,7 +152,7 @@ def test_it_runs_as_a_program_and_is_imported_also_without_posix(project: Projec
     env = project.environment(COSMO_PROJECT=str(project.path))
     done = run([sys.executable, str(project.path / "tasks.py"), "cosmo"], env, project.home)
     assert done.returncode == 0, done.stderr
-    assert project.says("x") == "hello x\n"
+    assert project.run_executable("x") == "hello x\n"
     no_posix = "import invoke, tqdm, sys; sys.modules.update(posix=None, pwd=None, fcntl=None)"
     code = f"{no_posix}; import tasks; print(tasks.ns.configuration())"
     done = run([sys.executable, "-c", code], environment(project.home), project.path)

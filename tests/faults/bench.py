@@ -64,10 +64,12 @@ class Bench:
         self.wrap(self.fault / "sh", '/bin/sh -c "$2"', number, then)
         self.settings["INVOKE_RUN_SHELL"] = str(self.fault / "sh")
 
-    def serve(self, path: str = PYTHON, **how: Any) -> None:
+    def serve(self, path: str = PYTHON, **options: Any) -> None:
         """Let the mirror give something else, or newer; functions are given the right content."""
         data = self.files[path].data
-        values = {name: value(data) if callable(value) else value for name, value in how.items()}
+        values = {
+            name: value(data) if callable(value) else value for name, value in options.items()
+        }
         self.mirror.spoil(path, **{"modified": 1_800_000_000, **values})
 
     def environment(self, **settings: str) -> dict[str, str]:

@@ -58,7 +58,7 @@ class Archive:
         return zlib.decompress(data, -15) if number(header, 10) else data
 
     def stat(self, path: str) -> posix.stat_result:
-        """What `os.stat` says of `path`; `FileNotFoundError` where there is nothing."""
+        """Return what `os.stat` does; raise `FileNotFoundError` where there is nothing."""
         mode, size, seconds = 0o040555, 0, 0
         header = self.files.get(path)
         if header is not None:

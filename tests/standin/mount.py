@@ -131,7 +131,7 @@ class Mount:
         return exists and not mode & posix.W_OK
 
     def refuse(self, clean: str, *_: Any, **__: Any) -> None:
-        """What writes below `/zip` fails."""
+        """Refuse to write below `/zip`."""
         raise failure(errno.EINVAL, clean)
 
     def open(self, clean: str, path: Any, flags: int, *_: Any, **__: Any) -> int:
