@@ -158,12 +158,13 @@ def compile_problem(result: Result) -> str:
     return f"{match[1]}:{match[2]}: {match[3]}" if match else show_output(result)
 
 
-def missing_imports(result: Result) -> str:
-    """Return what the start check found to be missing; show the others before."""
-    first, *others = re.findall("(?m)^missing: (.*)$", result.stdout) or [show_output(result)]
-    for line in others:
-        log(f"check    {printable(line)}")
-    return f"{first}; COSMO_CHECK=0 builds it all the same"
+def missing_imports(p: Project, result: Result) -> str:
+    """Return what the start check found to be missing, and what to do."""
+    match = re.search("(?m)^missing: (.*)$", result.stdout)
+    problem = match[1] if match else show_output(result)
+    place = "with --with" if p.options.app else "to the dependencies"
+    remedy = f"; add it {place}" if problem.endswith("is not installed") else ""
+    return f"{problem}{remedy}; COSMO_CHECK=0 builds it all the same"
 
 
 def show_all(result: Result) -> str:

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 
 from invoke.context import Context
@@ -351,8 +352,8 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
 def check_imports(p: Project, sh: Shell, entry: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
     line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside < /dev/null"
-    failed = f"{p.label} cannot start"
-    result = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
+    failed, reason = f"{p.label} cannot start", partial(missing_imports, p)
+    result = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=reason)
     for remark in re.findall("(?m)^remark: (.*)$", result.stdout):
         sh.log("check", remark)
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 730784140fa5444277b8503f3413ed3d97df67bdb4274510e8db6bf4664babe8
+# sha256 of all other lines: 7f4fb710a4ec0d4147bdb66283b9c3cbc8eb303e8a16fb0bdd328e48133280c2
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -35,6 +35,7 @@ import os
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 
 from invoke.context import Context
@@ -331,8 +332,8 @@ def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
 def check_imports(p: Project, sh: Shell, entry: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
     line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside < /dev/null"
-    failed = f"{p.label} cannot start"
-    result = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=missing_imports)
+    failed, reason = f"{p.label} cannot start", partial(missing_imports, p)
+    result = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=reason)
     for remark in re.findall("(?m)^remark: (.*)$", result.stdout):
         sh.log("check", remark)
 
@@ -1839,12 +1840,13 @@ def compile_problem(result: Result) -> str:
     return f"{match[1]}:{match[2]}: {match[3]}" if match else show_output(result)
 
 
-def missing_imports(result: Result) -> str:
-    """Return what the start check found to be missing; show the others before."""
-    first, *others = re.findall("(?m)^missing: (.*)$", result.stdout) or [show_output(result)]
-    for line in others:
-        log(f"check    {printable(line)}")
-    return f"{first}; COSMO_CHECK=0 builds it all the same"
+def missing_imports(p: Project, result: Result) -> str:
+    """Return what the start check found to be missing, and what to do."""
+    match = re.search("(?m)^missing: (.*)$", result.stdout)
+    problem = match[1] if match else show_output(result)
+    place = "with --with" if p.options.app else "to the dependencies"
+    remedy = f"; add it {place}" if problem.endswith("is not installed") else ""
+    return f"{problem}{remedy}; COSMO_CHECK=0 builds it all the same"
 
 
 def show_all(result: Result) -> str:
@@ -2830,7 +2832,7 @@ class StartTrial:
         spec = importlib.machinery.PathFinder.find_spec(top)
         beside = [file for file in self.beside if file in (top, f"{top}.py")]
         pth = find_pth(top)
-        problem = "is not installed; add it to the dependencies"
+        problem = "is not installed"
         if spec and spec.origin:
             problem = f"{top} does not have"
         elif beside:

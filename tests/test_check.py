@@ -174,10 +174,9 @@ def test_a_module_that_is_run_is_read_and_not_run(python: str, tmp_path: Path) -
     (tmp_path / "bare.py").unlink()
     found = run_checks(python, tmp_path, "tool", "more", "bare")
     assert [line.partition(" (")[0] for lines in found.values() for line in lines] == [
-        "missing: tool/__main__.py:8 imports missing_here, which is not installed; add it to the"
-        " dependencies",
+        "missing: tool/__main__.py:8 imports missing_here, which is not installed",
         "missing: more/part.py:2: ImportError: cannot import name 'absent' from 'more'",
-        "missing: bare.py:2 imports absent, which is not installed; add it to the dependencies",
+        "missing: bare.py:2 imports absent, which is not installed",
     ]
 
 
@@ -238,7 +237,7 @@ def test_module_that_python_removed_is_not_called_a_dependency(python: str, tmp_
     assert line == f"missing: tool.py:1 imports asyncore, which {reason}"
 
 
-INSTALL = "which is not installed; add it to the dependencies"
+INSTALL = "which is not installed"
 ALONE = "fails without network, input and home; try it by hand"
 FAILURES = """
 exits import sys; sys.exit(3)

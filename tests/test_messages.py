@@ -79,6 +79,10 @@ invoke cosmo  # a backend that fails
 invoke cosmo.app choir
     choir cannot start: choir has several commands; name one with --entry: alto, tenor
 
+invoke cosmo.app choir --entry alto
+    choir cannot start: choir.py:1 imports wren, which is not installed; add it with --with;
+    COSMO_CHECK=0 builds it all the same
+
 invoke cosmo.app whistle
     whistle cannot start: whistle has no command written in Python: bin/blow is a native
     program, which cannot run in the executable

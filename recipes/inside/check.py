@@ -212,7 +212,7 @@ class StartTrial:
         spec = importlib.machinery.PathFinder.find_spec(top)
         beside = [file for file in self.beside if file in (top, f"{top}.py")]
         pth = find_pth(top)
-        problem = "is not installed; add it to the dependencies"
+        problem = "is not installed"
         if spec and spec.origin:
             problem = f"{top} does not have"
         elif beside:
