@@ -233,7 +233,7 @@ def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
     """Add all of a folder's `Lib` to an archive, in one order, with one time and plain modes."""
     f, when = quote(folder), touch_time(p.epoch)
     sh.run(f"chmod -R u=rwX,go=rX {f}/Lib && find {f}/Lib -type f -exec touch -t {when} {{}} +")
-    sh.run(f"(cd {f} && find Lib -type f | sort > .files)")
+    sh.run(f"(cd {f} && find Lib -type f > .files && sort -o .files .files)")
     files = 0 if sh.dry else p.path(f"{folder}/.files").read_bytes().count(b"\n")
     bar = Bar("update", files, "files", r"\s*(adding|updating): ")
     if files or sh.dry:

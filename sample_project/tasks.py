@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 7f4fb710a4ec0d4147bdb66283b9c3cbc8eb303e8a16fb0bdd328e48133280c2
+# sha256 of all other lines: 4bed341cf2c576c8df398a90a943ded11235035911cd990972343c2e3a2e310f
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -213,7 +213,7 @@ def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
     """Add all of a folder's `Lib` to an archive, in one order, with one time and plain modes."""
     f, when = quote(folder), touch_time(p.epoch)
     sh.run(f"chmod -R u=rwX,go=rX {f}/Lib && find {f}/Lib -type f -exec touch -t {when} {{}} +")
-    sh.run(f"(cd {f} && find Lib -type f | sort > .files)")
+    sh.run(f"(cd {f} && find Lib -type f > .files && sort -o .files .files)")
     files = 0 if sh.dry else p.path(f"{folder}/.files").read_bytes().count(b"\n")
     bar = Bar("update", files, "files", r"\s*(adding|updating): ")
     if files or sh.dry:
