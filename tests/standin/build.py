@@ -28,8 +28,8 @@ if [ "$1" = --assimilate ]; then
   printf '#!/bin/sh\\nMZ=\\047' | dd of="$0" conv=notrunc 2>/dev/null
   exit
 fi
-[ -x "$0" ] || {{ echo "$0: Permission denied" >&2; exit 126; }}
 ape=${{TMPDIR:-${{HOME:-.}}}}/.ape-stand-in
+case $0 in */*) ;; *) : >"$ape.$$"; echo "$0: not found" >&2; exit 127;; esac
 [ -x "$ape" ] || {{ : >"$ape" && chmod +x "$ape"; }} || exit 1
 load="import marshal, sys; file = open(sys.argv[2], 'rb'); file.seek(32); line = file.readline();
 file.close(); exec(marshal.loads(bytes.fromhex(line.decode())), {{'__name__': 'stand-in'}})"
@@ -111,9 +111,10 @@ def fill(file: Path, library: Path) -> None:
         with path.open("a", encoding="utf-8") as source:
             source.write(text)
         os.utime(path, (0, 0))
-    compileall.compile_dir(str(library), 9, "/zip/Lib", quiet=1, legacy=True)
+    compileall.compile_dir(str(library), 9, "Lib", quiet=1, legacy=True)
     files = [path for path in sorted(library.rglob("*")) if path.is_file() and path.suffix != ".py"]
     with zipfile.ZipFile(file, "a") as archive:
+        add(archive, ".symtab.amd64", b"", mode=0)
         add(archive, "usr/share/zoneinfo/UTC", UTC)
         for name, data in share_files():
             add(archive, f"share/{name}", data)
@@ -150,8 +151,8 @@ def pip_files() -> Iterator[tuple[str, bytes]]:
             yield file.as_posix(), Path(str(pip.locate_file(file))).read_bytes()
 
 
-def add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+def add(archive: zipfile.ZipFile, name: str, data: bytes, mode: int = 0o100644) -> None:
     """Add a file as `zip` does: with its type in its mode, without which it cannot be imported."""
     info = zipfile.ZipInfo(name, (2024, 9, 1, 2, 16, 6))
-    info.external_attr = 0o100644 << 16
+    info.external_attr = mode << 16
     archive.writestr(info, data, zipfile.ZIP_DEFLATED)

@@ -132,12 +132,12 @@ class Mount:
 
     def refuse(self, clean: str, *_: Any, **__: Any) -> None:
         """Refuse to write below `/zip`."""
-        raise failure(errno.EINVAL, clean)
+        raise failure(errno.EROFS, clean)
 
     def open(self, clean: str, path: Any, flags: int, *_: Any, **__: Any) -> int:
         """`os.open`: a file below `/zip` is copied into an anonymous file."""
         if flags & (posix.O_WRONLY | posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC):
-            raise failure(errno.EINVAL, path)
+            raise failure(errno.EROFS, path)
         self.archive.stat(clean)
         if clean not in self.archive.files:
             raise failure(errno.EISDIR, path)
@@ -173,6 +173,18 @@ class ExtensionFinder:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         return self._finder.find_spec(name) if path is None and name not in self._absent else None
+
+
+def limit_sysconf() -> None:
+    """Fail in `os.sysconf` for semaphores, as Cosmopolitan does; so `compileall -j` fails."""
+    sysconf = posix.sysconf
+
+    def limited(name: Any) -> int:
+        if name in ("SC_SEM_NSEMS_MAX", posix.sysconf_names["SC_SEM_NSEMS_MAX"]):
+            raise OSError(errno.EINVAL, posix.strerror(errno.EINVAL))
+        return sysconf(name)
+
+    posix.sysconf = limited
 
 
 def hide_builtins(absent: tuple[str, ...]) -> None:

@@ -9,23 +9,38 @@ import sys
 from typing import Any
 
 from .archive import ROOT, Archive
-from .mount import ExtensionFinder, Mount, hide_builtins
+from .mount import ExtensionFinder, Mount, hide_builtins, limit_sysconf
 
 LIB = ROOT + "/Lib"
 
 
 def boot(absent: tuple[str, ...], loader: str, file: str, stage: str, *rest: str) -> None:
-    """The whole of a start, in two stages: the command line's options, then the program.
+    """Start: read the command line's options, then run the program, in this process or a new one.
 
-    `absent` names the extension modules of the host that this stand-in lacks.
+    The host was started with `-I -S`. This process goes on unless an option, or a PYTHON variable,
+    needs a start of the host's own. `absent` names the extension modules that this stand-in lacks.
     """
     if stage == "options":
-        restart(loader, absolute(file), list(rest))
-        return
-    site, count, *words = rest
-    become(file, site == "1", words[int(count) :], absent)
+        archive = Archive(absolute(file))
+        command = arguments(archive, list(rest))
+        words, target = options(command)
+        letters = "".join(words)
+        isolated = "I" in letters
+        heeded = not isolated and any(name.startswith(b"PYTHON") for name in posix.environ)
+        if heeded or letters.strip("-IBS") or (target and target[0][:2] == "--"):
+            restart(loader, archive.path, command)
+            return
+        flags = dict.fromkeys(("isolated", "ignore_environment", "no_user_site"), int(isolated))
+        flags.update(no_site=int("S" in letters), dont_write_bytecode=int("B" in letters))
+        if hasattr(sys.flags, "safe_path"):
+            flags["safe_path"] = isolated
+    else:
+        archive, flags = Archive(file), {"no_site": int(rest[0] == "0")}
+        count = int(rest[1]) + 2
+        target, command = [*rest[2:count]], [*rest[count:]]
+    become(archive, flags, command, absent)
     try:
-        run_target(words[: int(count)])
+        run_target(target)
     except SystemExit:
         raise
     except BaseException as error:
@@ -37,9 +52,8 @@ def absolute(path: str) -> str:
     return path if path.startswith("/") else f"{posix.getcwd()}/{path.removeprefix('./')}"
 
 
-def restart(loader: str, file: str, given: list[str]) -> None:
+def restart(loader: str, file: str, command: list[str]) -> None:
     """Start the host again, with the options that the command line names."""
-    command = arguments(Archive(file), given)
     flags, target = options(command)
     short = [flag for flag in flags if flag.startswith("-") and not flag.startswith("--")]
     letters = "".join(flag.partition("W")[0].partition("X")[0] for flag in short)
@@ -87,16 +101,19 @@ def options(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:place], rest[1:] if rest[:1] == ["--"] else rest
 
 
-def become(file: str, site: bool, command: list[str], absent: tuple[str, ...]) -> None:
-    """Make this process look as the real interpreter does."""
+def become(
+    archive: Archive, flags: dict[str, int], command: list[str], absent: tuple[str, ...]
+) -> None:
+    """Make this process look as the real interpreter does; `flags` are values of `sys.flags`."""
     python: Any = sys
     library = sys.modules["encodings"].__path__[0].rpartition("/")[0]
     extensions = [path for path in sys.path if path.endswith("/lib-dynload")]
-    archive = Archive(file)
+    file = archive.path
     Mount(archive)
     sys.path_importer_cache.clear()
     relabel(library, archive)
     hide_builtins(absent)
+    limit_sysconf()
     python.meta_path[2:2] = [ExtensionFinder(folder, absent) for folder in extensions]
     python.prefix = python.exec_prefix = python.base_prefix = python.base_exec_prefix = ROOT
     python._stdlib_dir = LIB
@@ -106,9 +123,13 @@ def become(file: str, site: bool, command: list[str], absent: tuple[str, ...]) -
     given = posix.environ.get(b"PYTHONPATH", b"").decode("utf-8", "surrogateescape")
     extra = [] if sys.flags.ignore_environment else [path for path in given.split(":") if path]
     sys.path[:] = [*extra, LIB, LIB + "/site-packages"]
-    if site:
-        flags = Flags((*sys.flags[:6], 0, *sys.flags[7:]))
-        flags.real, python.flags = sys.flags, flags
+    values = [*sys.flags]
+    for name, value in flags.items():
+        values[PLACES[name]] = value
+    python.flags, real = Flags(values), sys.flags
+    python.flags.__dict__.update(flags, real=real)
+    python.dont_write_bytecode = bool(python.flags.dont_write_bytecode)
+    if not python.flags.no_site:
         import site as packages
 
         packages.main()
@@ -134,11 +155,15 @@ def relabel(library: str, archive: Archive) -> None:
             module.__path__[:] = [inside.rpartition("/")[0]]
 
 
+PLACES = {"dont_write_bytecode": 4, "no_user_site": 5, "no_site": 6, "ignore_environment": 7}
+PLACES.update(isolated=12, safe_path=16)
+"""The places of some values in `sys.flags`. Source: CPython, `Python/sysmodule.c`."""
+
+
 class Flags(tuple):  # type: ignore[type-arg]
-    """`sys.flags` without the `-S` that `restart` adds."""
+    """`sys.flags` as the command line has them: the host was started with others."""
 
     real: Any
-    no_site = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
