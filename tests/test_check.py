@@ -67,7 +67,9 @@ def write_files(site: Path, files: dict[str, str]) -> None:
 def run_checks(python: str, site: Path, *calls: str, lacking: str = "") -> dict[str, list[str]]:
     """Run the check for each call, `ENTRY|NOTES|BESIDE`; return the lines of each."""
     line = [PYTHONS[python], "-ISc", RUN, CHECK, str(site), lacking, *calls]
-    done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=100)
+    done = subprocess.run(
+        line, cwd=site.parent, capture_output=True, text=True, check=True, timeout=100
+    )
     assert not done.stderr
     found: dict[str, list[str]] = {"": []}
     for row in done.stdout.splitlines():

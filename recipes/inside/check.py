@@ -5,9 +5,7 @@ Runs in the new executable, which has no sources: `FILE check ENTRY [NOTES [BESI
 
 import contextlib
 import dis
-import glob
 import importlib.machinery
-import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -15,7 +13,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import types
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -192,7 +189,9 @@ class StartTrial:
         place = f"{file}:{line}"
         top = name.partition(".")[0]
         if name in self.removed:
-            names: Any = getattr(importlib.metadata, "packages_distributions", dict)()
+            from importlib import metadata  # imported here, as it takes longer than all others
+
+            names: Any = getattr(metadata, "packages_distributions", dict)()
             tops = [re.split(r"\W", one[0])[0] for one in places]
             chain = [*dict.fromkeys(names.get(one, [one])[0] for one in tops)]
             owner = self.removed[name].partition(" ")[0]
@@ -227,7 +226,9 @@ class StartTrial:
 
 def find_pth(top: str) -> str:
     """Find the .pth file that names a folder with this module; empty if there is none."""
-    for pth in (file for site in sys.path for file in glob.glob(f"{site}/*.pth")):
+    sites = [site for site in sys.path if os.path.isdir(site)]
+    files = [os.path.join(site, name) for site in sites for name in sorted(os.listdir(site))]
+    for pth in (file for file in files if file.endswith(".pth")):
         with open(pth, encoding="utf-8", errors="replace") as lines:
             for line in filter(str.strip, lines):
                 path = os.path.join(os.path.dirname(pth), line.strip(), top)
@@ -337,11 +338,11 @@ def check_start(entry: str, notes: str = "", beside: str = "") -> None:
     sys.addaudithook(trial.refuse_network)
     for name in os.environ.keys() - {"PATH", "TMPDIR"}:
         del os.environ[name]
-    with tempfile.TemporaryDirectory() as home:
-        os.environ.update(HOME=home, TERM="dumb", LC_CTYPE="C.UTF-8")
-        os.chdir(home)
-        lines = list(find_problems(trial))
-        os.chdir("/")
+    home = os.path.abspath(f".home-{os.getpid()}")
+    os.mkdir(home)
+    os.environ.update(HOME=home, TERM="dumb", LC_CTYPE="C.UTF-8")
+    os.chdir(home)
+    lines = list(find_problems(trial))
     os.write(output, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
     if any(line.startswith("missing: ") for line in lines):
         sys.exit(1)

@@ -14,7 +14,6 @@ A refusal is one line on standard error.
 import os
 import re
 import sys
-from configparser import ConfigParser
 from importlib import import_module
 
 from .check import check_start
@@ -49,6 +48,8 @@ def canonical_name(name: str) -> str:
 
 def read_commands(site: str) -> dict[str, str]:
     """Read the commands that the program installs, each with its `module:function`."""
+    from configparser import ConfigParser  # imported here, as most programs do without
+
     parser = ConfigParser(delimiters="=", interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     for info in dist_infos(site):
