@@ -26,6 +26,9 @@ from .shell import Bar, RecipeError, Shell, count, exit_on_error, log, quote
 SHAPING = ("COSMO_PRUNE", "COSMO_EXCLUDE", "COSMO_SOURCE", "COSMO_OPTIMIZE")
 """The settings that change what a base archive holds."""
 
+IGNORED = ("__pycache__ *.egg-info .DS_Store", "*~ .#* #*# .*.sw[op]")
+"""What is not copied: the host's bytecode, what an editable install left, and editors' files."""
+
 
 def requirements_kind(p: Project) -> str:
     """Say what the dependencies are taken from: the lock first, a new resolution last."""
@@ -254,36 +257,42 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
 
 def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     """Resolve the dependencies to `.deps/pylock.toml`, unless they are locked."""
-    b, uv, app = quote(p.build), p.uv, p.options.app or ("", "", ())
-    line = f"{uv} pip compile -q $(cat {b}/.target){upgrade}"
-    name = quote(p.name) if p.name else f"\"$(ls {b}/.wheel | sed 's/-.*//')\""
     if kind in ("none", "lock"):
         return
-    if kind == "project":
-        line = f"echo . | {line} --no-emit-package {name} -"
+    b, uv, app = quote(p.build), p.uv, p.options.app or ("", "", ())
+    options = f"{b}/.deps/options"
+    line = f"{uv} pip compile -q $(cat {b}/.target {options})"
+    sh.run(f"echo {upgrade} > {options}")
+    if kind == "project":  # uv keeps its metadata, though the backend may read other files
+        name = p.name or f"$(ls {b}/.wheel | sed 's/-.*//')"
+        own = "--no-emit-package $name --refresh-package $name"
+        sh.run(f"(name={name} && echo {own} >> {options})")
+        line = f"echo . | {line} -"
     elif kind == "pyproject":
         line += " pyproject.toml"
     elif kind == "file":
         line += f" {quote(str(p.settings.deps))}"
     elif kind == "script":  # with -p it is not narrowed to the host's Python
+        locked = " --locked" if p.path(f"{p.script}.lock").exists() else ""
         python = f"\"<=$(cut -d ' ' -f 2 {b}/.target)\""
-        line = f"{uv} export -q --script {quote(p.script)} -p {python}"
+        line = f"{uv} export -q{locked} --script {quote(p.script)} -p {python} $(cat {options})"
     elif kind == "uv.lock":  # it may be for another Python than the host's
-        line = f"env -u UV_PYTHON {uv} export -q --frozen --no-default-groups"
-        line += " --no-emit-project"
+        line = f"env -u UV_PYTHON {uv} export -q --locked --no-default-groups --no-emit-project"
     else:  # of the program that was installed already
         pins = r"sed -n 's/-\([^-]*\)\.dist-info$/==\1/p'"
         sh.run(f'ls "$DIR_SITE" | {pins} > {b}/.deps/pins.txt')
         sh.run(f"printf '%s\\n' {shlex.join([app[0], *app[2]])} > {b}/.deps/app.txt")
-        line += f' --no-emit-package "$(cut -d = -f 1 {b}/.deps/pins.txt)"'
+        sh.run(f"echo --no-emit-package $(cut -d = -f 1 {b}/.deps/pins.txt) >> {options}")
         line += f" -c {b}/.deps/pins.txt {b}/.deps/app.txt"
     line += f" -o {b}/.deps/pylock.all.toml"
-    sh.run(line, f"the dependencies of {p.label} cannot be resolved", network_remedy(p))
+    failed = f"the dependencies of {p.label} cannot be resolved"
+    sh.run(line, failed, network_remedy(p))
+    # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
+    names = """sed -n '/^name/h; /^directory/{g; s/name =/--refresh-package/; s/"//gp;}'"""
+    sh.run(f"(cd {b}/.deps && {names} pylock.all.toml > refresh && cat refresh >> options)")
+    sh.run(f"([ ! -s {b}/.deps/refresh ] ||\n{line})", failed, network_remedy(p))
     # uv refuses a file that is not for the host's own Python
     sh.run(f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")
-    # of a folder uv keeps what it built, until its metadata changes
-    names = """sed -n '/^name/h; /^directory/{g; s/name =/--refresh-package/; s/"//gp;}'"""
-    sh.run(f"(cd {b}/.deps && {names} pylock.toml > refresh)")
 
 
 def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
@@ -308,7 +317,7 @@ def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
 
 
 def include(p: Project, sh: Shell) -> None:
-    """Copy what COSMO_INCLUDE names beside the program's module."""
+    """Copy what COSMO_INCLUDE names beside the program's module, and remove what is IGNORED."""
     for name in map(os.path.normpath, p.settings.include):
         source, folder = os.path.normpath(os.path.join(p.beside, name)), os.path.dirname(name)
         if not p.path(source).exists():
@@ -316,6 +325,9 @@ def include(p: Project, sh: Shell) -> None:
         target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
         copy = f"cp -RL {quote(source)} {target} && chmod -R u+w {target}"
         sh.run(f"mkdir -p {target} && {copy}" if folder else copy)
+    for names in IGNORED if p.source or p.settings.include else ():
+        tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
+        sh.run(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
 
 
 def fit(p: Project, sh: Shell, site: str) -> None:

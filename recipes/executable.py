@@ -20,8 +20,8 @@ from .lockfile import public_url
 from .project import Project
 from .shell import RecipeError, count, exit_on_error, log, printable, quote, show_output
 
-UNSTABLE = (".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "RECORD")
-"""What an installation of the same release may write differently each time."""
+UNSTABLE = r".*\.dist-info/(uv_cache\.json|uv_build\.json|direct_url\.json|RECORD)|\.lock"
+"""What an installation of the same release may write differently each time, below its site."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,27 @@ def program_digest(p: Project) -> str:
             rows += [repr((one.filename, one.CRC, one.external_attr)) for one in wheel.infolist()]
         site = p.path(p.beside)
         tops = [site / name for name in p.settings.include]
-    for path in (path for top in tops for path in (top, *top.rglob("*"))):
-        if path.is_file() and path.name not in UNSTABLE:
-            mode = path.stat().st_mode & 0o100
-            rows.append(repr((os.path.relpath(path, site), file_sha256(path), mode)))
+    files = [top for top in tops if top.is_file()]
+    for folder, _, names in (one for top in tops for one in os.walk(top, followlinks=True)):
+        files += [
+            Path(folder, name) for name in names if os.path.isfile(os.path.join(folder, name))
+        ]
+    for path in files:
+        name, mode = os.path.relpath(path, site), path.stat().st_mode & 0o100
+        if not re.fullmatch(UNSTABLE, name):
+            rows.append(repr((name, file_sha256(path), mode)))
     return digest_of(sorted(rows))
+
+
+def check_shadows(p: Project) -> None:
+    """Refuse a module of the program that a dependency's package would be imported in place of."""
+    with zipfile.ZipFile(p.path(f"{p.build}/.new/base.zip")) as base:
+        names = [name.split("/") for name in base.namelist()]
+    packages = {name[2] for name in names if name[1:2] == ["site-packages"] and len(name) > 3}
+    for path in sorted(p.path(p.site).glob("*.py*")):
+        if path.stem in packages:
+            problem = "is also a package among the dependencies, which would run in its place"
+            raise RecipeError(f"{path.stem} {problem}; rename the module")
 
 
 def is_current(p: Project) -> bool:
@@ -115,6 +131,9 @@ def is_current(p: Project) -> bool:
 def check_target(p: Project, path: str) -> None:
     """Refuse to replace what no build of ours made: a folder, a link, or another's file."""
     target, build = p.path(path), read_build(p)
+    folder = target.parent.resolve()
+    if p.root not in (folder, *folder.parents):
+        raise RecipeError(f"{path} lies outside the project, in {folder}; set COSMO_OUT")
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
     sha256 = build.placed.get(path) if build else None

@@ -25,7 +25,7 @@ else:
 HEAD = "# What `invoke cosmo` builds from; commit it. `invoke cosmo.lock` writes it anew."
 
 SHAPES = {
-    "url": r"\S(.*\S)?",
+    "url": r"https?://[!-~]+|(?!-|.*://).+",
     "size": r"\d+",
     "sha256": "[0-9a-f]{64}",
     "version": r"\d+\.\d[0-9a-z.+]*",

@@ -97,7 +97,16 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
             sh.run(f"cp {quote(p.lock_file.name)} {b}/.deps/pylock.all.toml")
             names = str(upgrade or "").split(",")
             upgrades = "".join(f" --upgrade-package {quote(name)}" for name in names if name)
-        resolve(p, sh, requirements_kind(p), upgrades)
+        kind = requirements_kind(p)
+        if upgrade and kind == "uv.lock":
+            raise RecipeError(
+                "--upgrade: the versions are those of uv.lock; run `uv lock --upgrade`"
+            )
+        if kind == "script" and upgrade not in ("", False, True):
+            raise RecipeError(
+                f"--upgrade={upgrade}: a script takes all current versions; leave it out"
+            )
+        resolve(p, sh, kind, upgrades)
         version = sh.run(f"sh {b}/python --version").stdout
         if not sh.dry:
             check_upgrade(upgrade, resolved_packages(p))

@@ -32,6 +32,7 @@ from .dependencies import (
 from .executable import (
     backend_problem,
     build_digest,
+    check_shadows,
     check_target,
     compile_problem,
     is_current,
@@ -66,9 +67,6 @@ WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
 """The article's `wget -N`, with options that wget and wget2 take. TLS is verified, no `.wgetrc`
 is read, and nothing is written to the home folder."""
 
-IGNORED = ("__pycache__ *.egg-info .DS_Store", "*~ .#* #*# .*.sw[op]")
-"""What is not copied: the host's bytecode, what an editable install left, and editors' files."""
-
 
 @task
 def clean(c: Context) -> None:
@@ -94,9 +92,6 @@ def setup(c: Context) -> None:
             # the article: cp -r src/$PKG $DIR_SITE
             sh.run(f'cp -RL {quote(p.source)} "$DIR_SITE"{p.renamed} && chmod -R u+w "$DIR_SITE"')
             include(p, sh)
-            for names in IGNORED:
-                tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
-                sh.run(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
             sh.run(f"ls -A {quote(p.beside)} > {b}/.new/beside")
         elif not p.options.app:
             sh.log("setup", f"a wheel of {p.label}, by its build backend")
@@ -213,7 +208,7 @@ def deps(c: Context) -> None:
             if key:
                 store_base(p, key)
         if not (p.source or p.options.app):
-            install_program(p, sh, f"{b}/.wheel/*.whl")
+            install_program(p, sh, f"./{b}/.wheel/*.whl")
 
 
 def make_base(p: Project, sh: Shell, installs: bool) -> None:
@@ -236,8 +231,10 @@ def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
     sh.run(f"(cd {f} && find Lib -type f > .files && sort -o .files .files)")
     files = 0 if sh.dry else p.path(f"{folder}/.files").read_bytes().count(b"\n")
     bar = Bar("update", files, "files", r"\s*(adding|updating): ")
-    if files or sh.dry:
-        sh.run(f"(cd {f} && {zip_command(p, folder)} -MM -X -g {archive} -@ < .files)", bar=bar)
+    line = f"(cd {f} && {zip_command(p, folder)} -MM -X -g {archive} -@ < .files)"
+    if folder == f"{p.build}/.deps":  # all dependencies may be for other systems
+        line = f"[ ! -s {f}/.files ] || {line}"
+    sh.run(line, bar=bar)
 
 
 @task(pre=[deps], name="compile")
@@ -289,6 +286,8 @@ def update(c: Context) -> None:
             sh.log("cosmo", "nothing has changed since the last build; --force builds it anew")
             return
         b, starts, names = quote(p.build), list_starts(p, sh), []
+        if not sh.dry:
+            check_shadows(p)
         files = 0 if sh.dry else sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
         sh.log("update", f"{count(files + 1, 'file')} into the executable")
         add_files(p, sh, p.build, ".new/base.zip")  # the article: zip -r $PKG.zip .args Lib

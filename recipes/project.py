@@ -1,4 +1,4 @@
-"""The project: where it lies, which of the three ways packages it, and what starts."""
+"""The project: which of the three ways packages it, what is copied, and what starts."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from configparser import ConfigParser
-from configparser import Error as ConfigError
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .lockfile import Lock, lock_command, lock_name, parse_toml, read_lock, table
-from .settings import Settings, Table, check_names, find, is_reserved, read_settings
+from .location import ARTICLE, app_path, check_lists, distribution_name, locate
+from .lockfile import Lock, lock_command, lock_name, read_lock, table
+from .settings import Settings, Table, check_names, is_reserved, read_settings
 from .shell import RecipeError, exit_on_error
 
-ARTICLE = "[tool.ds.scripts] _.env"
 FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 """The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
-
-SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)*)^# ///$"
-"""Metadata in a script's comments. Source: PEP 723, its reference implementation; may be empty."""
 
 
 @dataclass(frozen=True)
@@ -146,84 +140,6 @@ class Project:
         return self.root / relative
 
 
-def read_script(path: Path) -> dict[str, Any]:
-    """Read the metadata in a script's comments; dependencies stand as those of `[project]`."""
-    text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    blocks = [match["content"] for match in re.finditer(SCRIPT_BLOCK, text)]
-    if len(blocks) > 1 or (not blocks and re.search("(?m)^# /// script$", text)):
-        problem = "several `# /// script` blocks" if blocks else "a `# /// script` without an end"
-        raise RecipeError(f"{path} has {problem}; write one, which ends with `# ///`")
-    content = re.sub("(?m)^# ?", "", "".join(blocks)).encode()
-    data = parse_toml(f"the `# /// script` block of {path}", content)
-    keys = {"dependencies", "requires-python"} & data.keys()
-    return {**data, "project": {key: data[key] for key in keys}}
-
-
-class Location(NamedTuple):
-    """A project as it lies: its folder, what `pyproject.toml` or the script says, its settings."""
-
-    root: Path
-    data: Mapping[str, Any]
-    tables: tuple[Table, ...]
-    script: str = ""
-
-
-def read_location(path: Path) -> Location:
-    """Read the project in a folder, or a script."""
-    root, script = (path.parent, path.name) if path.is_file() else (path, "")
-    file = path if script else path / "pyproject.toml"
-    with exit_on_error(f"{file} cannot be read"):
-        content = b"" if script or not file.exists() else file.read_bytes()
-        data = read_script(path) if script else parse_toml(file, content)
-    for key in table(data, "tool", "cosmo").keys() - {"env"}:
-        raise RecipeError(f"{file}: tool.cosmo.{key} is not read; write it under [tool.cosmo.env]")
-    tables, article = [], ("tool", "ds", "scripts", "_", "env")
-    for origin, keys in (("[tool.cosmo.env]", ("tool", "cosmo", "env")), (ARTICLE, article)):
-        texts = {}
-        for name, value in table(data, *keys).items():
-            if isinstance(value, (str, int, float)):
-                texts[name] = str(int(value) if isinstance(value, bool) else value)
-            elif name.startswith("COSMO_") or name in ("PKG", "DIR_SITE"):
-                raise RecipeError(f"{file}: {origin} {name} must be a string; correct it there")
-        tables.append(Table(origin, texts))
-    return Location(root, data, tuple(tables), script)
-
-
-def locate(here: Path, outer: tuple[Table, ...]) -> Location:
-    """Find the script or project that COSMO_SCRIPT or COSMO_PROJECT names, else the nearest one.
-
-    The nearest `pyproject.toml` may itself send on with one of these, once.
-    """
-    location = locate_named(here, outer)
-    if location is None:
-        nearest = read_location(nearest_project(here, outer))
-        location = locate_named(nearest.root, (*outer, *nearest.tables)) or nearest
-    return location
-
-
-def locate_named(base: Path, tables: tuple[Table, ...]) -> Location | None:
-    """Read the script or project that a setting names, if one does; its path begins at `base`."""
-    for name, kind in (("COSMO_SCRIPT", "file"), ("COSMO_PROJECT", "folder")):
-        value = find(name, tables, base)
-        if value.text is not None:
-            path = (base / Path(value.text).expanduser()).resolve()
-            if not value.text or not (path.is_file() if kind == "file" else path.is_dir()):
-                raise value.error(f": no such {kind}: {path}; correct it")
-            return read_location(path)
-    return None
-
-
-def nearest_project(here: Path, outer: tuple[Table, ...]) -> Path:
-    """Find the nearest folder of a project, at `here` or above; `here` itself if PKG is in it."""
-    top = (find("PKG", outer, here).text or "").partition(".")[0]
-    has_pkg = top and any((here / name).exists() for name in (top, f"{top}.py", f"src/{top}"))
-    names = ["pyproject.toml", *([] if has_pkg else ["setup.py", "setup.cfg", "tasks.py"])]
-    for folder in (here, *here.parents):
-        if any((folder / name).is_file() for name in names):
-            return folder
-    return here
-
-
 def load_project(options: Options | None = None) -> Project:
     """Load the project that the options, the environment or the current directory name, once.
 
@@ -237,8 +153,10 @@ def load_project(options: Options | None = None) -> Project:
         root, data, tables, script = locate(Path.cwd().resolve(), outer)
         if options.app:
             data, tables, script = {}, (), ""
+            options = replace(options, app=(app_path(options.app[0], root), *options.app[1:]))
         else:
             check_names((*outer, *tables), tables[0], root / (script or "pyproject.toml"))
+        check_lists(table(data, "project"), root / (script or "pyproject.toml"))
         way = find_way(root, data, script, options)
         if way == "article":
             tables = (*tables, Table(ARTICLE, {"COSMO_ISOLATED": "0"}))
@@ -256,9 +174,11 @@ def load_project(options: Options | None = None) -> Project:
 
 def check_out(settings: Settings) -> None:
     """Refuse a COSMO_OUT that is a file of the build folder's own."""
+    if settings.out is None:
+        return
     build = os.path.dirname(os.path.dirname(settings.dir_site))
-    first, *inner = Path(os.path.relpath(settings.out or "..", build)).parts
-    if settings.out and first != ".." and (inner or is_reserved(first)):
+    parts = Path(os.path.relpath(settings.out, build)).parts
+    if set(parts) <= {".."} or (parts[0] != ".." and (len(parts) > 1 or is_reserved(parts[0]))):
         problem = " is a name that the build folder needs itself"
         raise settings.values["COSMO_OUT"].error(problem)
 
@@ -274,16 +194,6 @@ def find_way(root: Path, data: Mapping[str, Any], script: str, options: Options)
     asked = "build-system" in data or table(data, "tool", "uv").get("package") is True
     setup = (root / "setup.py").is_file() or distribution_name(root, {})
     return "wheel" if asked or setup else "copy"
-
-
-def distribution_name(root: Path, data: Mapping[str, Any]) -> str:
-    """Find the distribution's name where it is written, empty where only a build tells it."""
-    parser = ConfigParser(interpolation=None)
-    with suppress(ConfigError, UnicodeError):
-        parser.read(root / "setup.cfg", "utf-8")
-    names = [table(data, *keys).get("name") for keys in (("project",), ("tool", "poetry"))]
-    name = next((str(one) for one in names if one), parser.get("metadata", "name", fallback=""))
-    return name if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name) else ""
 
 
 def find_source(
@@ -303,9 +213,10 @@ def find_source(
     )
     for name in filter(None, names):
         top = name.partition(".")[0]
-        for path in (Path(folder, one) for folder in folders for one in (top, f"{top}.py")):
-            if (root / path).is_file() if path.suffix else (root / path).is_dir():
-                return str(path), name
+        ends = ("/__init__.py", ".py", "")  # a folder may be data beside the module
+        for path in (Path(folder, top + end) for folder in folders for end in ends):
+            if (root / path).is_file() or (not path.suffix and (root / path).is_dir()):
+                return str(path.parent if path.name == "__init__.py" else path), name
     if any(names):
         top = next(filter(None, names)).partition(".")[0]
         places = " nor ".join(os.path.normpath(Path(folder, top)) for folder in folders)
@@ -341,10 +252,14 @@ def find_starts(
             f"COSMO_OUT={s.out} cannot name several executables; set it for one entry"
         )
     if s.args is not None:
-        return (Start(s.pkg or module or name or os.path.basename(s.out or "program"), ""),)
+        result = "program" if s.out else s.pkg or module or name or "program"
+        if is_reserved(result):
+            raise RecipeError(f"the executable cannot be called {result}; name it with COSMO_OUT")
+        return (Start(result, ""),)
     if not module:
         entry = options.app[1] if options.app else s.entry
-        return (Start(s.pkg or "", entry or (f"-m {s.pkg}" if s.pkg else "")),)
+        result = "program" if s.out else s.pkg or ""
+        return (Start(result, entry or (f"-m {s.pkg}" if s.pkg else "")),)
     stem = Path(script).stem
     result = stem if script and not is_reserved(stem) else module
     if s.entry == "*" and scripts:

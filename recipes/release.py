@@ -162,9 +162,11 @@ def write_template(c: Context, path: Path, names: list[str], arguments: str, for
     for name in names:
         if not re.fullmatch(r"[\w.][\w./-]*", name, re.ASCII):  # YAML and Docker need no quotes
             raise RecipeError(f"{name!r} must be letters, digits, dots and dashes; set COSMO_OUT")
+    from . import __version__  # imported here, as the package imports this module
+
     text = (Path(__file__).with_name("templates") / path.name).read_text("utf-8")
     text = text.replace("@NAMES@", " ".join(names)).replace("@NAME@", Path(names[0]).name)
-    text = text.replace("@ARGUMENTS@", arguments)
+    text = text.replace("@ARGUMENTS@", arguments).replace("@VERSION@", __version__)
     with exit_on_error(f"cannot write {path}"):
         if path.is_symlink() or (path.exists() and not force and path.read_text("utf-8") != text):
             raise RecipeError(f"{path} is not as this task writes it; move it, or add --force")

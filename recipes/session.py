@@ -41,11 +41,11 @@ def build_session(c: Context, options: Options) -> Iterator[Project]:
     """Load the project, check and lock its build folder; a dry run prints the variables."""
     with handle_signals(), exit_on_error("cosmo cannot go on"):
         p = load_project(options)
+        p = find_uv(p) if needs_uv(p) else p
         if c.config.run.dry:
             make_shell(c, "", p).announce()
             yield p
             return
-        p = find_uv(p) if needs_uv(p) else p
         check_build_folder(p.path(p.build))
         with lock_build_folder(p.path(p.build)):
             yield p

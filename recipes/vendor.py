@@ -17,8 +17,8 @@ from . import __version__
 from .shell import RecipeError, exit_on_error, log
 
 MODULES = (
-    *("phases", "package", "settings", "project", "session", "dependencies", "executable"),
-    *("lockfile", "fetch", "shell"),
+    *("phases", "package", "settings", "project", "location", "session", "dependencies"),
+    *("executable", "lockfile", "fetch", "shell"),
 )
 """The modules in the order that a reader wants them; what runs on import needs none behind it."""
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 4bed341cf2c576c8df398a90a943ded11235035911cd990972343c2e3a2e310f
+# sha256 of all other lines: bbd63cb64be34c2658e5ebaf0c248aea62a206a3700771dada9aa870301b10e4
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -45,9 +45,6 @@ from invoke.tasks import task
 WGET = "wget -N --no-config --no-hsts -t 3 --waitretry=1 -T 30"
 """The article's `wget -N`, with options that wget and wget2 take. TLS is verified, no `.wgetrc`
 is read, and nothing is written to the home folder."""
-
-IGNORED = ("__pycache__ *.egg-info .DS_Store", "*~ .#* #*# .*.sw[op]")
-"""What is not copied: the host's bytecode, what an editable install left, and editors' files."""
 
 
 @task
@@ -74,9 +71,6 @@ def setup(c: Context) -> None:
             # the article: cp -r src/$PKG $DIR_SITE
             sh.run(f'cp -RL {quote(p.source)} "$DIR_SITE"{p.renamed} && chmod -R u+w "$DIR_SITE"')
             include(p, sh)
-            for names in IGNORED:
-                tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
-                sh.run(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
             sh.run(f"ls -A {quote(p.beside)} > {b}/.new/beside")
         elif not p.options.app:
             sh.log("setup", f"a wheel of {p.label}, by its build backend")
@@ -193,7 +187,7 @@ def deps(c: Context) -> None:
             if key:
                 store_base(p, key)
         if not (p.source or p.options.app):
-            install_program(p, sh, f"{b}/.wheel/*.whl")
+            install_program(p, sh, f"./{b}/.wheel/*.whl")
 
 
 def make_base(p: Project, sh: Shell, installs: bool) -> None:
@@ -216,8 +210,10 @@ def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
     sh.run(f"(cd {f} && find Lib -type f > .files && sort -o .files .files)")
     files = 0 if sh.dry else p.path(f"{folder}/.files").read_bytes().count(b"\n")
     bar = Bar("update", files, "files", r"\s*(adding|updating): ")
-    if files or sh.dry:
-        sh.run(f"(cd {f} && {zip_command(p, folder)} -MM -X -g {archive} -@ < .files)", bar=bar)
+    line = f"(cd {f} && {zip_command(p, folder)} -MM -X -g {archive} -@ < .files)"
+    if folder == f"{p.build}/.deps":  # all dependencies may be for other systems
+        line = f"[ ! -s {f}/.files ] || {line}"
+    sh.run(line, bar=bar)
 
 
 @task(pre=[deps], name="compile")
@@ -269,6 +265,8 @@ def update(c: Context) -> None:
             sh.log("cosmo", "nothing has changed since the last build; --force builds it anew")
             return
         b, starts, names = quote(p.build), list_starts(p, sh), []
+        if not sh.dry:
+            check_shadows(p)
         files = 0 if sh.dry else sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
         sh.log("update", f"{count(files + 1, 'file')} into the executable")
         add_files(p, sh, p.build, ".new/base.zip")  # the article: zip -r $PKG.zip .args Lib
@@ -457,7 +455,16 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
             sh.run(f"cp {quote(p.lock_file.name)} {b}/.deps/pylock.all.toml")
             names = str(upgrade or "").split(",")
             upgrades = "".join(f" --upgrade-package {quote(name)}" for name in names if name)
-        resolve(p, sh, requirements_kind(p), upgrades)
+        kind = requirements_kind(p)
+        if upgrade and kind == "uv.lock":
+            raise RecipeError(
+                "--upgrade: the versions are those of uv.lock; run `uv lock --upgrade`"
+            )
+        if kind == "script" and upgrade not in ("", False, True):
+            raise RecipeError(
+                f"--upgrade={upgrade}: a script takes all current versions; leave it out"
+            )
+        resolve(p, sh, kind, upgrades)
         version = sh.run(f"sh {b}/python --version").stdout
         if not sh.dry:
             check_upgrade(upgrade, resolved_packages(p))
@@ -848,27 +855,20 @@ def check_names(tables: tuple[Table, ...], env: Table, file: Path) -> None:
 
 
 # recipes/project.py -----------------------------------------------------------
-# The project: where it lies, which of the three ways packages it, and what starts.
+# The project: which of the three ways packages it, what is copied, and what starts.
 
 
 import os
 import re
 import sys
 from collections.abc import Mapping
-from configparser import ConfigParser
-from configparser import Error as ConfigError
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 
-ARTICLE = "[tool.ds.scripts] _.env"
 FIRST_TIME, LAST_TIME = 315_532_800, 4_291_747_198
 """The seconds from 1980, when a zip's times begin, to the last that a `.pyc` of 2105 holds."""
-
-SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)*)^# ///$"
-"""Metadata in a script's comments. Source: PEP 723, its reference implementation; may be empty."""
 
 
 @dataclass(frozen=True)
@@ -992,6 +992,174 @@ class Project:
         return self.root / relative
 
 
+def load_project(options: Options | None = None) -> Project:
+    """Load the project that the options, the environment or the current directory name, once.
+
+    Raises `RecipeError` for what is wrong with its settings, its files or its lock.
+    """
+    options = options or Options()
+    with exit_on_error("the settings cannot be read"):
+        chosen = {"COSMO_SCRIPT": options.script} if options.script else {}
+        chosen.update({"COSMO_OFFLINE": "1"} if options.offline else {})
+        outer = (Table("option", chosen), Table("environment", os.environ))
+        root, data, tables, script = locate(Path.cwd().resolve(), outer)
+        if options.app:
+            data, tables, script = {}, (), ""
+            options = replace(options, app=(app_path(options.app[0], root), *options.app[1:]))
+        else:
+            check_names((*outer, *tables), tables[0], root / (script or "pyproject.toml"))
+        check_lists(table(data, "project"), root / (script or "pyproject.toml"))
+        way = find_way(root, data, script, options)
+        if way == "article":
+            tables = (*tables, Table(ARTICLE, {"COSMO_ISOLATED": "0"}))
+        settings, name = read_settings(root, (*outer, *tables)), distribution_name(root, data)
+        check_out(settings)
+        source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
+        starts = find_starts(settings, data, name, script, module, options)
+        ignored = options.lock or options.app
+        lock = None if ignored else read_lock(root / lock_name(script), lock_command(script))
+        return Project(
+            *(root, settings, options, way, data, name, script, source, module, starts),
+            *(read_epoch(), lock),
+        )
+
+
+def check_out(settings: Settings) -> None:
+    """Refuse a COSMO_OUT that is a file of the build folder's own."""
+    if settings.out is None:
+        return
+    build = os.path.dirname(os.path.dirname(settings.dir_site))
+    parts = Path(os.path.relpath(settings.out, build)).parts
+    if set(parts) <= {".."} or (parts[0] != ".." and (len(parts) > 1 or is_reserved(parts[0]))):
+        problem = " is a name that the build folder needs itself"
+        raise settings.values["COSMO_OUT"].error(problem)
+
+
+def find_way(root: Path, data: Mapping[str, Any], script: str, options: Options) -> str:
+    """Choose the way: the article's table, a project that can be built, or a copy."""
+    if script:
+        return "copy"
+    if options.app:
+        return "wheel"
+    if "PKG" in table(data, "tool", "ds", "scripts", "_", "env"):
+        return "article"
+    asked = "build-system" in data or table(data, "tool", "uv").get("package") is True
+    setup = (root / "setup.py").is_file() or distribution_name(root, {})
+    return "wheel" if asked or setup else "copy"
+
+
+def find_source(
+    root: Path, settings: Settings, script: str, data: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Find the package or module to copy: its path, and the module that it becomes.
+
+    It is PKG's, the one that `[project]` is called like, or the one that its command is in.
+    """
+    if script:
+        return script, settings.pkg or script_module(Path(script).stem)
+    folders = [settings.src] if settings.src else ["src", "."]
+    named = re.sub(r"[-.]", "_", str(table(data, "project").get("name") or ""))
+    entries = map(str, table(data, "project", "scripts").values())
+    names = (
+        [settings.pkg] if settings.pkg else [named, *(re.split("[.:]", one)[0] for one in entries)]
+    )
+    for name in filter(None, names):
+        top = name.partition(".")[0]
+        ends = ("/__init__.py", ".py", "")  # a folder may be data beside the module
+        for path in (Path(folder, top + end) for folder in folders for end in ends):
+            if (root / path).is_file() or (not path.suffix and (root / path).is_dir()):
+                return str(path.parent if path.name == "__init__.py" else path), name
+    if any(names):
+        top = next(filter(None, names)).partition(".")[0]
+        places = " nor ".join(os.path.normpath(Path(folder, top)) for folder in folders)
+        where = settings.values["PKG"].origin if settings.pkg else "[project]"
+        remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
+        raise RecipeError(
+            f"PKG={top} ({where}): there is neither {places}, nor such a .py; {remedy}"
+        )
+    file = root / "pyproject.toml"
+    remedies = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
+    remedy = "or name the package to run, as in `PKG=name invoke cosmo`"
+    raise RecipeError(f"PKG is not set{remedies[file.exists()]}, {remedy}")
+
+
+def script_module(stem: str) -> str:
+    """Name the module that a script becomes: as the script, if Python allows and lacks it."""
+    name = re.sub(r"\W", "_", stem)
+    here = (path.stem for path in Path(os.__file__).parent.iterdir())  # before Python 3.10
+    library = getattr(sys, "stdlib_module_names", None) or set(here)
+    taken = is_reserved(name) or name in library or not name.isidentifier()
+    return f"script_{name}" if taken else name
+
+
+def find_starts(
+    s: Settings, data: Mapping[str, Any], name: str, script: str, module: str, options: Options
+) -> tuple[Start, ...]:
+    """Find what starts; of a wheel the installed entry points say it, unless a setting does."""
+    scripts = {key: str(one) for key, one in table(data, "project", "scripts").items()}
+    if s.args is not None and s.entry:
+        raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
+    if s.entry == "*" and s.out:
+        raise RecipeError(
+            f"COSMO_OUT={s.out} cannot name several executables; set it for one entry"
+        )
+    if s.args is not None:
+        result = "program" if s.out else s.pkg or module or name or "program"
+        if is_reserved(result):
+            raise RecipeError(f"the executable cannot be called {result}; name it with COSMO_OUT")
+        return (Start(result, ""),)
+    if not module:
+        entry = options.app[1] if options.app else s.entry
+        result = "program" if s.out else s.pkg or ""
+        return (Start(result, entry or (f"-m {s.pkg}" if s.pkg else "")),)
+    stem = Path(script).stem
+    result = stem if script and not is_reserved(stem) else module
+    if s.entry == "*" and scripts:
+        return tuple(Start(key, one) for key, one in scripts.items())
+    if s.entry and s.entry not in scripts and ":" not in s.entry:
+        commands = f"the commands are {', '.join(scripts)}" if scripts else "there are no commands"
+        problem = f" is neither `module:function` nor a command; {commands}; correct it"
+        raise s.values["COSMO_ENTRY"].error(problem)
+    if s.entry:
+        return (Start(result, scripts.get(s.entry, s.entry)),)
+    if len(scripts) == 1 and not s.pkg:
+        return (Start(*next(iter(scripts.items()))),)
+    return (Start(result, f"-r {module}" if script else f"-m {module}"),)
+
+
+def read_epoch() -> int:
+    """Read SOURCE_DATE_EPOCH, the time of all that goes in, in seconds since 1970; else 1980.
+
+    It is kept to what a zip and a `.pyc` can hold. Source: the specification of SOURCE_DATE_EPOCH,
+    reproducible-builds.org.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not re.fullmatch("[0-9]{1,18}", epoch):
+        rule = "write a time in seconds since 1970, or unset it"
+        raise RecipeError(f"SOURCE_DATE_EPOCH={epoch!r}: {rule}")
+    return min(max(int(epoch), FIRST_TIME), LAST_TIME)
+
+
+# recipes/location.py ----------------------------------------------------------
+# The place of a project: its folder, and what its `pyproject.toml` or a script's comments say.
+
+
+import os
+import re
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+ARTICLE = "[tool.ds.scripts] _.env"
+
+SCRIPT_BLOCK = r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)*)^# ///$"
+"""Metadata in a script's comments. Source: PEP 723, its reference implementation; may be empty."""
+
+
 def read_script(path: Path) -> dict[str, Any]:
     """Read the metadata in a script's comments; dependencies stand as those of `[project]`."""
     text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
@@ -1070,56 +1238,12 @@ def nearest_project(here: Path, outer: tuple[Table, ...]) -> Path:
     return here
 
 
-def load_project(options: Options | None = None) -> Project:
-    """Load the project that the options, the environment or the current directory name, once.
-
-    Raises `RecipeError` for what is wrong with its settings, its files or its lock.
-    """
-    options = options or Options()
-    with exit_on_error("the settings cannot be read"):
-        chosen = {"COSMO_SCRIPT": options.script} if options.script else {}
-        chosen.update({"COSMO_OFFLINE": "1"} if options.offline else {})
-        outer = (Table("option", chosen), Table("environment", os.environ))
-        root, data, tables, script = locate(Path.cwd().resolve(), outer)
-        if options.app:
-            data, tables, script = {}, (), ""
-        else:
-            check_names((*outer, *tables), tables[0], root / (script or "pyproject.toml"))
-        way = find_way(root, data, script, options)
-        if way == "article":
-            tables = (*tables, Table(ARTICLE, {"COSMO_ISOLATED": "0"}))
-        settings, name = read_settings(root, (*outer, *tables)), distribution_name(root, data)
-        check_out(settings)
-        source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
-        starts = find_starts(settings, data, name, script, module, options)
-        ignored = options.lock or options.app
-        lock = None if ignored else read_lock(root / lock_name(script), lock_command(script))
-        return Project(
-            *(root, settings, options, way, data, name, script, source, module, starts),
-            *(read_epoch(), lock),
-        )
-
-
-def check_out(settings: Settings) -> None:
-    """Refuse a COSMO_OUT that is a file of the build folder's own."""
-    build = os.path.dirname(os.path.dirname(settings.dir_site))
-    first, *inner = Path(os.path.relpath(settings.out or "..", build)).parts
-    if settings.out and first != ".." and (inner or is_reserved(first)):
-        problem = " is a name that the build folder needs itself"
-        raise settings.values["COSMO_OUT"].error(problem)
-
-
-def find_way(root: Path, data: Mapping[str, Any], script: str, options: Options) -> str:
-    """Choose the way: the article's table, a project that can be built, or a copy."""
-    if script:
-        return "copy"
-    if options.app:
-        return "wheel"
-    if "PKG" in table(data, "tool", "ds", "scripts", "_", "env"):
-        return "article"
-    asked = "build-system" in data or table(data, "tool", "uv").get("package") is True
-    setup = (root / "setup.py").is_file() or distribution_name(root, {})
-    return "wheel" if asked or setup else "copy"
+def check_lists(project: Mapping[str, Any], file: Path) -> None:
+    """Refuse what must be a list of strings, and is not."""
+    for key in {"dependencies", "dynamic"} & project.keys():
+        value = project[key]
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise RecipeError(f"{file}: {key} must be a list of strings; correct it there")
 
 
 def distribution_name(root: Path, data: Mapping[str, Any]) -> str:
@@ -1132,91 +1256,12 @@ def distribution_name(root: Path, data: Mapping[str, Any]) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name) else ""
 
 
-def find_source(
-    root: Path, settings: Settings, script: str, data: Mapping[str, Any]
-) -> tuple[str, str]:
-    """Find the package or module to copy: its path, and the module that it becomes.
-
-    It is PKG's, the one that `[project]` is called like, or the one that its command is in.
-    """
-    if script:
-        return script, settings.pkg or script_module(Path(script).stem)
-    folders = [settings.src] if settings.src else ["src", "."]
-    named = re.sub(r"[-.]", "_", str(table(data, "project").get("name") or ""))
-    entries = map(str, table(data, "project", "scripts").values())
-    names = (
-        [settings.pkg] if settings.pkg else [named, *(re.split("[.:]", one)[0] for one in entries)]
-    )
-    for name in filter(None, names):
-        top = name.partition(".")[0]
-        for path in (Path(folder, one) for folder in folders for one in (top, f"{top}.py")):
-            if (root / path).is_file() if path.suffix else (root / path).is_dir():
-                return str(path), name
-    if any(names):
-        top = next(filter(None, names)).partition(".")[0]
-        places = " nor ".join(os.path.normpath(Path(folder, top)) for folder in folders)
-        where = settings.values["PKG"].origin if settings.pkg else "[project]"
-        remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
-        raise RecipeError(
-            f"PKG={top} ({where}): there is neither {places}, nor such a .py; {remedy}"
-        )
-    file = root / "pyproject.toml"
-    remedies = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
-    remedy = "or name the package to run, as in `PKG=name invoke cosmo`"
-    raise RecipeError(f"PKG is not set{remedies[file.exists()]}, {remedy}")
-
-
-def script_module(stem: str) -> str:
-    """Name the module that a script becomes: as the script, if Python allows and lacks it."""
-    name = re.sub(r"\W", "_", stem)
-    here = (path.stem for path in Path(os.__file__).parent.iterdir())  # before Python 3.10
-    library = getattr(sys, "stdlib_module_names", None) or set(here)
-    taken = is_reserved(name) or name in library or not name.isidentifier()
-    return f"script_{name}" if taken else name
-
-
-def find_starts(
-    s: Settings, data: Mapping[str, Any], name: str, script: str, module: str, options: Options
-) -> tuple[Start, ...]:
-    """Find what starts; of a wheel the installed entry points say it, unless a setting does."""
-    scripts = {key: str(one) for key, one in table(data, "project", "scripts").items()}
-    if s.args is not None and s.entry:
-        raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
-    if s.entry == "*" and s.out:
-        raise RecipeError(
-            f"COSMO_OUT={s.out} cannot name several executables; set it for one entry"
-        )
-    if s.args is not None:
-        return (Start(s.pkg or module or name or os.path.basename(s.out or "program"), ""),)
-    if not module:
-        entry = options.app[1] if options.app else s.entry
-        return (Start(s.pkg or "", entry or (f"-m {s.pkg}" if s.pkg else "")),)
-    stem = Path(script).stem
-    result = stem if script and not is_reserved(stem) else module
-    if s.entry == "*" and scripts:
-        return tuple(Start(key, one) for key, one in scripts.items())
-    if s.entry and s.entry not in scripts and ":" not in s.entry:
-        commands = f"the commands are {', '.join(scripts)}" if scripts else "there are no commands"
-        problem = f" is neither `module:function` nor a command; {commands}; correct it"
-        raise s.values["COSMO_ENTRY"].error(problem)
-    if s.entry:
-        return (Start(result, scripts.get(s.entry, s.entry)),)
-    if len(scripts) == 1 and not s.pkg:
-        return (Start(*next(iter(scripts.items()))),)
-    return (Start(result, f"-r {module}" if script else f"-m {module}"),)
-
-
-def read_epoch() -> int:
-    """Read SOURCE_DATE_EPOCH, the time of all that goes in, in seconds since 1970; else 1980.
-
-    It is kept to what a zip and a `.pyc` can hold. Source: the specification of SOURCE_DATE_EPOCH,
-    reproducible-builds.org.
-    """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
-    if not re.fullmatch("[0-9]{1,18}", epoch):
-        rule = "write a time in seconds since 1970, or unset it"
-        raise RecipeError(f"SOURCE_DATE_EPOCH={epoch!r}: {rule}")
-    return min(max(int(epoch), FIRST_TIME), LAST_TIME)
+def app_path(requirement: str, root: Path) -> str:
+    """Return a requirement; one that is a path from here becomes one from the project's root."""
+    path = Path(requirement)
+    if "/" not in requirement or path.is_absolute() or not path.exists() or Path.cwd() == root:
+        return requirement
+    return f"./{os.path.relpath(path.absolute(), root)}"
 
 
 # recipes/session.py -----------------------------------------------------------
@@ -1260,11 +1305,11 @@ def build_session(c: Context, options: Options) -> Iterator[Project]:
     """Load the project, check and lock its build folder; a dry run prints the variables."""
     with handle_signals(), exit_on_error("cosmo cannot go on"):
         p = load_project(options)
+        p = find_uv(p) if needs_uv(p) else p
         if c.config.run.dry:
             make_shell(c, "", p).announce()
             yield p
             return
-        p = find_uv(p) if needs_uv(p) else p
         check_build_folder(p.path(p.build))
         with lock_build_folder(p.path(p.build)):
             yield p
@@ -1377,6 +1422,9 @@ from typing import Any
 
 SHAPING = ("COSMO_PRUNE", "COSMO_EXCLUDE", "COSMO_SOURCE", "COSMO_OPTIMIZE")
 """The settings that change what a base archive holds."""
+
+IGNORED = ("__pycache__ *.egg-info .DS_Store", "*~ .#* #*# .*.sw[op]")
+"""What is not copied: the host's bytecode, what an editable install left, and editors' files."""
 
 
 def requirements_kind(p: Project) -> str:
@@ -1606,36 +1654,42 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
 
 def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     """Resolve the dependencies to `.deps/pylock.toml`, unless they are locked."""
-    b, uv, app = quote(p.build), p.uv, p.options.app or ("", "", ())
-    line = f"{uv} pip compile -q $(cat {b}/.target){upgrade}"
-    name = quote(p.name) if p.name else f"\"$(ls {b}/.wheel | sed 's/-.*//')\""
     if kind in ("none", "lock"):
         return
-    if kind == "project":
-        line = f"echo . | {line} --no-emit-package {name} -"
+    b, uv, app = quote(p.build), p.uv, p.options.app or ("", "", ())
+    options = f"{b}/.deps/options"
+    line = f"{uv} pip compile -q $(cat {b}/.target {options})"
+    sh.run(f"echo {upgrade} > {options}")
+    if kind == "project":  # uv keeps its metadata, though the backend may read other files
+        name = p.name or f"$(ls {b}/.wheel | sed 's/-.*//')"
+        own = "--no-emit-package $name --refresh-package $name"
+        sh.run(f"(name={name} && echo {own} >> {options})")
+        line = f"echo . | {line} -"
     elif kind == "pyproject":
         line += " pyproject.toml"
     elif kind == "file":
         line += f" {quote(str(p.settings.deps))}"
     elif kind == "script":  # with -p it is not narrowed to the host's Python
+        locked = " --locked" if p.path(f"{p.script}.lock").exists() else ""
         python = f"\"<=$(cut -d ' ' -f 2 {b}/.target)\""
-        line = f"{uv} export -q --script {quote(p.script)} -p {python}"
+        line = f"{uv} export -q{locked} --script {quote(p.script)} -p {python} $(cat {options})"
     elif kind == "uv.lock":  # it may be for another Python than the host's
-        line = f"env -u UV_PYTHON {uv} export -q --frozen --no-default-groups"
-        line += " --no-emit-project"
+        line = f"env -u UV_PYTHON {uv} export -q --locked --no-default-groups --no-emit-project"
     else:  # of the program that was installed already
         pins = r"sed -n 's/-\([^-]*\)\.dist-info$/==\1/p'"
         sh.run(f'ls "$DIR_SITE" | {pins} > {b}/.deps/pins.txt')
         sh.run(f"printf '%s\\n' {shlex.join([app[0], *app[2]])} > {b}/.deps/app.txt")
-        line += f' --no-emit-package "$(cut -d = -f 1 {b}/.deps/pins.txt)"'
+        sh.run(f"echo --no-emit-package $(cut -d = -f 1 {b}/.deps/pins.txt) >> {options}")
         line += f" -c {b}/.deps/pins.txt {b}/.deps/app.txt"
     line += f" -o {b}/.deps/pylock.all.toml"
-    sh.run(line, f"the dependencies of {p.label} cannot be resolved", network_remedy(p))
+    failed = f"the dependencies of {p.label} cannot be resolved"
+    sh.run(line, failed, network_remedy(p))
+    # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
+    names = """sed -n '/^name/h; /^directory/{g; s/name =/--refresh-package/; s/"//gp;}'"""
+    sh.run(f"(cd {b}/.deps && {names} pylock.all.toml > refresh && cat refresh >> options)")
+    sh.run(f"([ ! -s {b}/.deps/refresh ] ||\n{line})", failed, network_remedy(p))
     # uv refuses a file that is not for the host's own Python
     sh.run(f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")
-    # of a folder uv keeps what it built, until its metadata changes
-    names = """sed -n '/^name/h; /^directory/{g; s/name =/--refresh-package/; s/"//gp;}'"""
-    sh.run(f"(cd {b}/.deps && {names} pylock.toml > refresh)")
 
 
 def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
@@ -1660,7 +1714,7 @@ def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
 
 
 def include(p: Project, sh: Shell) -> None:
-    """Copy what COSMO_INCLUDE names beside the program's module."""
+    """Copy what COSMO_INCLUDE names beside the program's module, and remove what is IGNORED."""
     for name in map(os.path.normpath, p.settings.include):
         source, folder = os.path.normpath(os.path.join(p.beside, name)), os.path.dirname(name)
         if not p.path(source).exists():
@@ -1668,6 +1722,9 @@ def include(p: Project, sh: Shell) -> None:
         target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
         copy = f"cp -RL {quote(source)} {target} && chmod -R u+w {target}"
         sh.run(f"mkdir -p {target} && {copy}" if folder else copy)
+    for names in IGNORED if p.source or p.settings.include else ():
+        tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
+        sh.run(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
 
 
 def fit(p: Project, sh: Shell, site: str) -> None:
@@ -1702,8 +1759,8 @@ from pathlib import Path
 from invoke.runners import Result
 
 
-UNSTABLE = (".lock", "uv_cache.json", "uv_build.json", "direct_url.json", "RECORD")
-"""What an installation of the same release may write differently each time."""
+UNSTABLE = r".*\.dist-info/(uv_cache\.json|uv_build\.json|direct_url\.json|RECORD)|\.lock"
+"""What an installation of the same release may write differently each time, below its site."""
 
 
 @dataclass(frozen=True)
@@ -1775,11 +1832,27 @@ def program_digest(p: Project) -> str:
             rows += [repr((one.filename, one.CRC, one.external_attr)) for one in wheel.infolist()]
         site = p.path(p.beside)
         tops = [site / name for name in p.settings.include]
-    for path in (path for top in tops for path in (top, *top.rglob("*"))):
-        if path.is_file() and path.name not in UNSTABLE:
-            mode = path.stat().st_mode & 0o100
-            rows.append(repr((os.path.relpath(path, site), file_sha256(path), mode)))
+    files = [top for top in tops if top.is_file()]
+    for folder, _, names in (one for top in tops for one in os.walk(top, followlinks=True)):
+        files += [
+            Path(folder, name) for name in names if os.path.isfile(os.path.join(folder, name))
+        ]
+    for path in files:
+        name, mode = os.path.relpath(path, site), path.stat().st_mode & 0o100
+        if not re.fullmatch(UNSTABLE, name):
+            rows.append(repr((name, file_sha256(path), mode)))
     return digest_of(sorted(rows))
+
+
+def check_shadows(p: Project) -> None:
+    """Refuse a module of the program that a dependency's package would be imported in place of."""
+    with zipfile.ZipFile(p.path(f"{p.build}/.new/base.zip")) as base:
+        names = [name.split("/") for name in base.namelist()]
+    packages = {name[2] for name in names if name[1:2] == ["site-packages"] and len(name) > 3}
+    for path in sorted(p.path(p.site).glob("*.py*")):
+        if path.stem in packages:
+            problem = "is also a package among the dependencies, which would run in its place"
+            raise RecipeError(f"{path.stem} {problem}; rename the module")
 
 
 def is_current(p: Project) -> bool:
@@ -1797,6 +1870,9 @@ def is_current(p: Project) -> bool:
 def check_target(p: Project, path: str) -> None:
     """Refuse to replace what no build of ours made: a folder, a link, or another's file."""
     target, build = p.path(path), read_build(p)
+    folder = target.parent.resolve()
+    if p.root not in (folder, *folder.parents):
+        raise RecipeError(f"{path} lies outside the project, in {folder}; set COSMO_OUT")
     if target.is_symlink() or (target.exists() and not target.is_file()):
         raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
     sha256 = build.placed.get(path) if build else None
@@ -1891,7 +1967,7 @@ else:
 HEAD = "# What `invoke cosmo` builds from; commit it. `invoke cosmo.lock` writes it anew."
 
 SHAPES = {
-    "url": r"\S(.*\S)?",
+    "url": r"https?://[!-~]+|(?!-|.*://).+",
     "size": r"\d+",
     "sha256": "[0-9a-f]{64}",
     "version": r"\d+\.\d[0-9a-z.+]*",
@@ -2547,14 +2623,16 @@ if __name__ == "__main__":
 
 
 # inside/bytecode.py -----------------------------------------------------------
-# The instructions of compiled code: what surely runs, and what an ImportError cannot stop.
+# Compiled code: what of it surely runs, and where in the program a frame or an error is.
 
 
 import dis
 import itertools
+import os
 import re
 import sys
 import types
+from typing import Any
 
 JUMP_CODES = {*dis.hasjrel, *dis.hasjabs}
 
@@ -2618,6 +2696,27 @@ class CompiledCode:
         return is_marked or step.opname == "LOAD_METHOD" or calls[:1] == [("CALL_FUNCTION", True)]
 
 
+def site_relative(file: str) -> str:
+    """Name a file of the program or a dependency from its site folder on; others are empty."""
+    sites = {path for path in sys.path if path} - {os.path.dirname(os.__file__)}
+    ends = [len(site) + 1 for site in sites if file.startswith(f"{site}/")]
+    return file[max(ends) :] if ends else file.partition("site-packages/")[2]  # compiled elsewhere
+
+
+def frame_place(frame: types.FrameType, line: int, offset: int) -> tuple[str, int, Any, int]:
+    """Return the file, line, code and offset that a frame is at."""
+    return site_relative(frame.f_code.co_filename), line, frame.f_code, offset
+
+
+def program_places(error: BaseException) -> list[Any]:
+    """List file, line, code and offset of the frames that are the program's or a dependency's."""
+    places, trace = [], error.__traceback__
+    while trace:
+        places.append(frame_place(trace.tb_frame, trace.tb_lineno, trace.tb_lasti))
+        trace = trace.tb_next
+    return [place for place in places if place[0]]
+
+
 # inside/check.py --------------------------------------------------------------
 # Check that a program can start: import it, and what its compiled code imports later.
 #
@@ -2626,9 +2725,7 @@ class CompiledCode:
 
 import contextlib
 import dis
-import glob
 import importlib.machinery
-import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -2636,7 +2733,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import types
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -2657,7 +2753,8 @@ class StartTrial:
             self.removed[file.partition(".")[0].replace("/", ".")] = dist or "the program"
         self.beside = notes.get("beside", [])
         self.lacked: tuple[str, list[Any]] | None = None
-        self.needs_network = False
+        self.doubts: list[str] = []  # errors that may come from code that was not run
+        self.needs_network = self.changes_path = False
         self.seen: set[int] = set()
         self.optional: list[Callable[[], None]] = []
 
@@ -2741,6 +2838,7 @@ class StartTrial:
             elif operation == "IMPORT_FROM":
                 value = bound.get(name, attributes.get(name))
             elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
+                self.changes_path = self.changes_path or (value is sys and name == "path")
                 value = attributes.get(name)
             elif operation.startswith("STORE_"):
                 local[name] = value
@@ -2765,16 +2863,16 @@ class StartTrial:
         text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
         job = compile("\n" * ((line or 1) - 1) + text, code.co_filename, "exec", dont_inherit=True)
         scope = {key: namespace.get(key) for key in ("__name__", "__package__")}
-        before = [step.argval for step in compiled.steps[:index]]
-        changes_path = ("sys", "path") in zip(before, before[1:])  # which was not run
-        if changes_path or not compiled.is_certain(offset):
+        if self.changes_path or not compiled.is_certain(offset):  # the change was not made
             self.optional.append(partial(exec, job, scope))
             return {}
         try:
             exec(job, scope)  # noqa: S102 - the program's own statement
         except Exception as error:
-            if isinstance(error, ImportError):
+            if isinstance(error, (ImportError, SyntaxError)):
                 raise
+            self.doubts.append(f"importing {module} fails unless other code ran before it")
+            self.doubts[-1] += f" ({self.explain(error)})"
         return scope
 
     def explain(self, error: BaseException) -> str:
@@ -2812,7 +2910,9 @@ class StartTrial:
         place = f"{file}:{line}"
         top = name.partition(".")[0]
         if name in self.removed:
-            names: Any = getattr(importlib.metadata, "packages_distributions", dict)()
+            from importlib import metadata  # imported here, as it takes longer than all others
+
+            names: Any = getattr(metadata, "packages_distributions", dict)()
             tops = [re.split(r"\W", one[0])[0] for one in places]
             chain = [*dict.fromkeys(names.get(one, [one])[0] for one in tops)]
             owner = self.removed[name].partition(" ")[0]
@@ -2847,34 +2947,15 @@ class StartTrial:
 
 def find_pth(top: str) -> str:
     """Find the .pth file that names a folder with this module; empty if there is none."""
-    for pth in (file for site in sys.path for file in glob.glob(f"{site}/*.pth")):
+    sites = [site for site in sys.path if os.path.isdir(site)]
+    files = [os.path.join(site, name) for site in sites for name in sorted(os.listdir(site))]
+    for pth in (file for file in files if file.endswith(".pth")):
         with open(pth, encoding="utf-8", errors="replace") as lines:
             for line in filter(str.strip, lines):
                 path = os.path.join(os.path.dirname(pth), line.strip(), top)
                 if any(os.path.exists(path + end) for end in ("", ".py", ".pyc")):
                     return os.path.basename(pth)
     return ""
-
-
-def site_relative(file: str) -> str:
-    """Name a file of the program or a dependency from its site folder on; others are empty."""
-    sites = {path for path in sys.path if path} - {os.path.dirname(os.__file__)}
-    ends = [len(site) + 1 for site in sites if file.startswith(f"{site}/")]
-    return file[max(ends) :] if ends else file.partition("site-packages/")[2]  # compiled elsewhere
-
-
-def frame_place(frame: types.FrameType, line: int, offset: int) -> tuple[str, int, Any, int]:
-    """Return the file, line, code and offset that a frame is at."""
-    return site_relative(frame.f_code.co_filename), line, frame.f_code, offset
-
-
-def program_places(error: BaseException) -> list[Any]:
-    """List file, line, code and offset of the frames that are the program's or a dependency's."""
-    places, trace = [], error.__traceback__
-    while trace:
-        places.append(frame_place(trace.tb_frame, trace.tb_lineno, trace.tb_lasti))
-        trace = trace.tb_next
-    return [place for place in places if place[0]]
 
 
 def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
@@ -2891,7 +2972,11 @@ def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
             return report("remark", f"{text}; try it by hand")
         if not is_exit:
             return report("missing", trial.explain(error))
+        if error.args[:1] not in ((), (0,), (None,)):
+            report("remark", f"importing {trial.module} ends the program ({error})")
     report("done", "")
+    for doubt in trial.doubts:
+        report("remark", doubt)
     zones = getattr(sys.modules.get("zoneinfo"), "available_timezones", None)
     if zones and not zones():
         report("remark", "zoneinfo finds no time zones; require tzdata")
@@ -2957,11 +3042,11 @@ def check_start(entry: str, notes: str = "", beside: str = "") -> None:
     sys.addaudithook(trial.refuse_network)
     for name in os.environ.keys() - {"PATH", "TMPDIR"}:
         del os.environ[name]
-    with tempfile.TemporaryDirectory() as home:
-        os.environ.update(HOME=home, TERM="dumb", LC_CTYPE="C.UTF-8")
-        os.chdir(home)
-        lines = list(find_problems(trial))
-        os.chdir("/")
+    home = os.path.abspath(f".home-{os.getpid()}")
+    os.mkdir(home)
+    os.environ.update(HOME=home, TERM="dumb", LC_CTYPE="C.UTF-8")
+    os.chdir(home)
+    lines = list(find_problems(trial))
     os.write(output, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
     if any(line.startswith("missing: ") for line in lines):
         sys.exit(1)
@@ -2976,11 +3061,10 @@ import json
 import os
 import posixpath
 import re
-import shutil
 import sys
 from typing import Any
 
-NATIVE_NAME = re.compile(r"\.(so|pyd|dylib)$|\.so\.")
+NATIVE_NAME = re.compile(r"\.(so|pyd|dylib)$|\.so(\.\d+)+$")
 """Names of extension modules and shared libraries, which cannot run in the executable."""
 
 NATIVE_STARTS = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
@@ -3002,10 +3086,13 @@ def fit_site(site: str, notes: str, suffix: str = "c") -> None:
     uncompiled, native = noted.setdefault("uncompiled", []), noted.setdefault("native", [])
     scripts = os.path.join(site, "bin")
     if os.path.isdir(scripts) and not os.path.exists(os.path.join(scripts, "__init__.py")):
-        for name in sorted(os.listdir(scripts)):
-            removed[f"bin/{name}"] = owners.get(f"bin/{name}", "")
+        names = [name for name in sorted(os.listdir(scripts)) if f"bin/{name}" in owners]
+        for name in names:  # others come from COSMO_INCLUDE
+            removed[f"bin/{name}"] = owners[f"bin/{name}"]
             native += [f"bin/{name}"] if is_native(os.path.join(scripts, name)) else []
-        shutil.rmtree(scripts)
+            os.unlink(os.path.join(scripts, name))
+        if not os.listdir(scripts):
+            os.rmdir(scripts)
     for folder, _, names in os.walk(site):
         for path in sorted(os.path.join(folder, name) for name in names):
             file = os.path.relpath(path, site)
@@ -3162,7 +3249,6 @@ def mend_record(site: str, info: str) -> None:
 import os
 import re
 import sys
-from configparser import ConfigParser
 from importlib import import_module
 
 
@@ -3195,6 +3281,8 @@ def canonical_name(name: str) -> str:
 
 def read_commands(site: str) -> dict[str, str]:
     """Read the commands that the program installs, each with its `module:function`."""
+    from configparser import ConfigParser  # imported here, as most programs do without
+
     parser = ConfigParser(delimiters="=", interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     for info in dist_infos(site):

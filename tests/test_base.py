@@ -197,6 +197,7 @@ def test_each_change_of_what_goes_in_is_built(needing: Project, index: Index) ->
     changes: tuple[Change, ...] = (
         lambda: edit(needing.path / MAIN, b"'hello'", b"'howdy'"),
         lambda: more.write_text("more"),
+        lambda: more.with_name("RECORD").write_text("as data"),
         lambda: note.rename(note.with_name("renamed.txt")),
         lambda: more.unlink(),
         lambda: note.with_name("renamed.txt").chmod(0o755),

@@ -230,6 +230,21 @@ def test_decorated_functions_are_followed(python: str, tmp_path: Path) -> None:
 
 
 @every_python
+def test_errors_of_what_is_imported_late_are_refused_or_remarked(
+    python: str, tmp_path: Path
+) -> None:
+    files = {"syntax.py": "def f(:\n", "late.py": "class A(int.missing): x = 1\n"}
+    files.update({f"main{n}.py": f"import {n}\nif 1: print()\n" for n in ("syntax", "late")})
+    files["finds.py"] = "import sys\ndef more(): sys.path.append('x')\n"
+    files["finds.py"] += "def main():\n    more()\n    import thing\n"
+    write_files(tmp_path, files)
+    found = run_checks(python, tmp_path, "mainsyntax", "mainlate", "finds:main")
+    assert [kinds(lines) for lines in found.values()] == ["missing", "remark", "remark"]
+    assert found["mainlate"][0].startswith("remark: importing late fails unless other code ran")
+    assert "SyntaxError" in found["mainsyntax"][0]
+
+
+@every_python
 def test_module_that_python_removed_is_not_called_a_dependency(python: str, tmp_path: Path) -> None:
     write_files(tmp_path, {"tool.py": "import asyncore\ndef main(): pass\n"})
     (line,) = run_checks(python, tmp_path, "tool:main", lacking="asyncore")["tool:main"]
@@ -242,7 +257,12 @@ def test_module_that_python_removed_is_not_called_a_dependency(python: str, tmp_
 INSTALL = "which is not installed"
 ALONE = "fails without network, input and home; try it by hand"
 FAILURES = """
-exits import sys; sys.exit(3)
+exits import sys; sys.exit()
+removed_name import collections
+    class A(collections.Mapping): x = 1
+    -> missing: removed_name.py:3: AttributeError: module 'collections' has no attribute 'Mapping'
+exits_with import sys; sys.exit('needs a terminal')
+    -> remark: importing exits_with ends the program (needs a terminal)
 lacks try: import absent
     except ImportError: sys.exit('get it')
     -> missing: lacks.py:2 imports absent, INSTALL

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import zipfile
 from pathlib import Path
 
 from index import Index, require, write_tree
-from projects import Project, run
+from projects import Project, path_without, run
 
 MAIN = "src/hello/__main__.py"
 
@@ -115,6 +116,10 @@ def test_a_uv_lock_of_the_workspace_says_which_versions(installing: Project, ind
         installing.package(COSMO_PROJECT="app")
         assert installing.run_executable() == f"1 {number}\n"
     assert (installing.path / "uv.lock").read_bytes() == locked
+    said = installing.refused("cosmo.lock", "--upgrade", COSMO_PROJECT="app")
+    assert "the versions are those of uv.lock; run `uv lock --upgrade`" in said
+    write_tree(installing, "app", "hello", main, "owl", head=head.format("hello", ["owl"]) + source)
+    assert "uv.lock` needs to be updated" in installing.refused(COSMO_PROJECT="app")
 
 
 def test_a_scripts_own_uv_settings_and_python_are_heeded(installing: Project, index: Index) -> None:
@@ -132,6 +137,16 @@ def test_a_scripts_own_uv_settings_and_python_are_heeded(installing: Project, in
         installing.write("tool.py", script(more))
         installing.succeed("cosmo.script", "tool.py")
         assert installing.run_executable(name="tool") == f"{said}\n"
+    env = installing.environment(UV_PYTHON=sys.executable)
+    assert run(["uv", "lock", "-q", "--script", "tool.py"], env, installing.path).returncode == 0
+    before = (installing.path / "tool.py.lock").read_bytes()
+    installing.succeed("cosmo.script", "tool.py")
+    installing.write("tool.py", script("").replace("'bird'", "'bird<9'"))
+    assert "needs to be updated" in installing.refused("cosmo.script", "tool.py")
+    assert (installing.path / "tool.py.lock").read_bytes() == before
+    (installing.path / "tool.py.lock").unlink()
+    said = installing.refused("cosmo.lock", "--script=tool.py", "--upgrade=bird")
+    assert "--upgrade=bird: a script takes all current versions; leave it out" in said
     installing.write("tool.py", script("[tool.uv]\nexclude-newer = '2020-01-01T00:00:00Z'\n"))
     message = installing.refused("cosmo.script", "tool.py")
     assert re.search(r"(?s)bird.*tool.py cannot be resolved: ", message)
@@ -159,6 +174,12 @@ def test_a_built_project_is_resolved_by_uv_without_itself_and_its_folders_are_ne
         installing.package()
         assert installing.run_executable() == f"mine {number}\n"
     assert list_sources(installing) == before
+    for folder, name in ((".", "hello"), ("libs/bird", "bird")):  # their pyproject.toml stay
+        index.wheel(f"{name}_tail", "1.0", {f"{name}_tail.py": ""})
+        file = installing.path / folder / f"content/{name}-1.0.dist-info/METADATA"
+        file.write_text(file.read_text().rstrip("\n") + f"\nRequires-Dist: {name}-tail\n")
+        installing.package()
+        assert f"{name}_tail.pyc" in installing.packed_files()
 
 
 def test_a_wheel_with_compiled_modules_and_a_backend_that_fails_are_refused(
@@ -193,6 +214,16 @@ def test_a_release_a_wheel_or_a_folder_is_packaged_with_what_else_is_asked_for(
         shown = installing.succeed("cosmo.app", *words, "--force").stdout
         assert shown.startswith("dist/sing\n")
         assert installing.run_executable(name="../sing") == f"{said}\n"
+    libs = installing.path / "libs"
+    installing.succeed(
+        "cosmo.app", f"../{wheel}", "--force", cwd=libs, DIR_SITE="b d/x/Lib/site-packages"
+    )
+    shutil.rmtree(installing.path / "dist")
+    (installing.path / "dist").symlink_to(installing.home)
+    bird = ("cosmo.app", "bird", "--force")
+    message = installing.invoke(*bird, DIR_SITE="b/x/Lib/site-packages").stderr
+    assert f"dist/sing lies outside the project, in {installing.home}" in message
+    (installing.path / "dist").unlink()
     index.wheel("native", "1.0", {"native-1.0.data/scripts/native": "\x7fELF"})
     message = installing.refused("cosmo.app", "native")
     assert "native has no command written in Python: bin/native is a native program" in message
@@ -238,6 +269,12 @@ def test_a_dry_run_of_a_built_project_gives_the_same_bytes(
     done = run(["sh", "-ec", f"umask 077\n{script}"], env, installing.path)
     assert done.returncode == 0, done.stderr
     assert installing.executable.read_bytes() == made
+    write_tree(installing, ".", "hello", {"hello/__main__.py": ""}, "windows; os_name == 'nt'")
+    shutil.rmtree(installing.build)
+    script = installing.invoke("--dry", "cosmo", drop="uv").stdout  # but beside Python there is one
+    env["PATH"] = path_without("uv", installing.home)
+    done = run(["sh", "-ec", script], env, installing.path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_cannot_be_resolved_is_named(installing: Project, index: Index) -> None:

@@ -169,6 +169,7 @@ def test_a_lock_that_was_spoilt_is_refused_by_the_name_of_its_key(project: Proje
     python, package = "tool.cosmo-recipes.python", "\npackages = [{ name = 'bird'"
     for old, new, key in (
         ("\nsha256 = ", "\nsha256 = 5 #", f"{python}.sha256"),
+        ("\nurl = ", "\nurl = '--output-file=a:///../../x' #", f"{python}.url"),
         ("\nsize = ", "\nsize = 'big' #", f"{python}.size"),
         ("\nsize = ", "\nsize = -5 #", f"{python}.size"),
         ("\nversion = ", "\nversion = 'x\\ny' #", f"{python}.version"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,8 @@ def write_backend(project: Project, files: Files, *requires: str, first: str = "
         ("wing.py", ONE, "", "copy wing.py wing:sing"),
         ("a_bird.py", BIRD.replace("bird", "a-bird"), "", "copy a_bird.py -m a_bird"),
         ("setup.cfg=[flake8] bird.py", BIRD, "", "copy bird.py -m bird"),
+        ("bird.py bird/data.txt", BIRD, "", "copy bird.py -m bird"),
+        ("bird.py src/bird/__init__.py", BIRD, "", "copy src/bird -m bird"),
         ("setup.cfg=[metadata]\nname=bird", "", "", "wheel"),
         ("setup.py", "", "PKG=wing", "wheel -m wing"),
         ("", f"{BIRD}[tool.uv]\npackage = true", "", "wheel"),
@@ -89,10 +92,12 @@ def test_the_article_takes_its_package_and_what_is_required(bird: Project, index
 
 def test_a_wheel_is_as_its_backend_made_it(bird: Project, index: Index) -> None:
     index.wheel("owl", "1.0", {"owl.py": "", "owl-1.0.dist-info/entry_points.txt": POINTS})
-    text = f"{BUILT}{BIRD}dynamic = ['dependencies', 'scripts']\n{OURS}COSMO_INCLUDE = 'more.txt'\n"
+    text = f"{BUILT}{BIRD}dynamic = ['dependencies', 'scripts']\n"
+    text += f"{OURS}COSMO_INCLUDE = 'more.txt more'\n"
     bird.write("pyproject.toml", text)
     bird.write("src/bird/not_in_the_wheel.py", "")
     bird.write("src/more.txt", "")
+    bird.write("src/more/__pycache__/x.pyc", "junk")
     files = {**COMMANDS, "bird/__init__.py": "import owl", "bird/data.txt": "", "bird/_fast.so": ""}
     files.update({"bird-1.0.data/scripts/chirp": "#!python\n", "bird/t/x.py": "{{"})
     write_backend(bird, files, "owl", first="open('content/wing.py', 'w').write('import bird')")
@@ -113,6 +118,13 @@ def test_a_wheel_is_as_its_backend_made_it(bird: Project, index: Index) -> None:
     assert (bird.build / ".args").read_text().startswith("-I\n-c\nimport sys; ")
     bird.succeed(COSMO_ENTRY="bird.song:name", COSMO_OUT="dist/wing.com")
     assert bird.run_executable(name="../wing.com") == "wing.com\n"
+    assert not [name for name in bird.packed_files("../wing.com") if "__pycache__" in name]
+    (bird.path / "src/more/link").symlink_to(bird.path / "shared")
+    for text in ("one", "two"):
+        bird.write("shared/note.txt", text)
+        bird.succeed(COSMO_ENTRY="sing")
+        with zipfile.ZipFile(bird.executable) as archive:
+            assert archive.read("Lib/site-packages/more/link/note.txt").decode() == text
 
 
 def test_all_commands_are_made_from_one_build_and_know_their_names(bird: Project) -> None:
@@ -185,6 +197,22 @@ def test_a_copy_has_what_is_included_and_not_what_is_excluded(bird: Project) -> 
     assert bird.run_executable() == "page /zip/Lib/site-packages/app.pyc\n"
     packed = {"app.pyc", "helper.pyc", "pages/a.txt", "pages/env.py"}
     assert bird.packed_files() == {*packed, "site/__init__.pyc", "site/old.py"}
+    for name in ("bin/tool", "bin/__pycache__/x.pyc", "locale/a.so.json", "locale/RECORD"):
+        bird.write(name, "one")
+    bird.package(COSMO_INCLUDE="helper.py pages bin locale")
+    assert bird.packed_files() == {*packed, "bin/tool", "locale/a.so.json", "locale/RECORD"}
+
+
+def test_a_module_called_like_a_dependency_is_refused(installing: Project, index: Index) -> None:
+    index.wheel("bird", "1.0", {"bird/__init__.py": "print('not me')"})
+    index.wheel("owl", "1.0", {"owl.py": ""})
+    for name in ("bird", "owl"):
+        script = f"# /// script\n# dependencies = ['{name}']\n# ///\nprint('me')\n"
+        installing.write(f"{name}.py", script)
+    problem = "bird is also a package among the dependencies, which would run in its place"
+    assert problem in installing.refused("cosmo.script", "bird.py")
+    installing.succeed("cosmo.script", "owl.py")
+    assert installing.run_executable(name="owl") == "me\n"
 
 
 def test_an_entry_in_sources_is_a_script_or_a_function_that_ends_it(bird: Project) -> None:

@@ -1,10 +1,12 @@
-"""The instructions of compiled code: what surely runs, and what an ImportError cannot stop."""
+"""Compiled code: what of it surely runs, and where in the program a frame or an error is."""
 
 import dis
 import itertools
+import os
 import re
 import sys
 import types
+from typing import Any
 
 JUMP_CODES = {*dis.hasjrel, *dis.hasjabs}
 
@@ -66,3 +68,24 @@ class CompiledCode:
         is_marked = near.opname == "PUSH_NULL" or "NULL" in step.argrepr
         calls = [(one.opname, one.arg == count) for count, one in after if "CALL" in one.opname]
         return is_marked or step.opname == "LOAD_METHOD" or calls[:1] == [("CALL_FUNCTION", True)]
+
+
+def site_relative(file: str) -> str:
+    """Name a file of the program or a dependency from its site folder on; others are empty."""
+    sites = {path for path in sys.path if path} - {os.path.dirname(os.__file__)}
+    ends = [len(site) + 1 for site in sites if file.startswith(f"{site}/")]
+    return file[max(ends) :] if ends else file.partition("site-packages/")[2]  # compiled elsewhere
+
+
+def frame_place(frame: types.FrameType, line: int, offset: int) -> tuple[str, int, Any, int]:
+    """Return the file, line, code and offset that a frame is at."""
+    return site_relative(frame.f_code.co_filename), line, frame.f_code, offset
+
+
+def program_places(error: BaseException) -> list[Any]:
+    """List file, line, code and offset of the frames that are the program's or a dependency's."""
+    places, trace = [], error.__traceback__
+    while trace:
+        places.append(frame_place(trace.tb_frame, trace.tb_lineno, trace.tb_lasti))
+        trace = trace.tb_next
+    return [place for place in places if place[0]]

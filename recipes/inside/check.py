@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from .bytecode import CompiledCode
+from .bytecode import CompiledCode, frame_place, program_places, site_relative
 
 FORMER = "asynchat asyncore cgi cgitb crypt distutils imp lib2to3 nntplib pipes smtpd telnetlib"
 """Modules that Python 3.12 or 3.13 removed, and that programs still import."""
@@ -34,7 +34,8 @@ class StartTrial:
             self.removed[file.partition(".")[0].replace("/", ".")] = dist or "the program"
         self.beside = notes.get("beside", [])
         self.lacked: tuple[str, list[Any]] | None = None
-        self.needs_network = False
+        self.doubts: list[str] = []  # errors that may come from code that was not run
+        self.needs_network = self.changes_path = False
         self.seen: set[int] = set()
         self.optional: list[Callable[[], None]] = []
 
@@ -118,6 +119,7 @@ class StartTrial:
             elif operation == "IMPORT_FROM":
                 value = bound.get(name, attributes.get(name))
             elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
+                self.changes_path = self.changes_path or (value is sys and name == "path")
                 value = attributes.get(name)
             elif operation.startswith("STORE_"):
                 local[name] = value
@@ -142,16 +144,16 @@ class StartTrial:
         text = f"from {module} import {', '.join(names)}" if names else f"import {module}"
         job = compile("\n" * ((line or 1) - 1) + text, code.co_filename, "exec", dont_inherit=True)
         scope = {key: namespace.get(key) for key in ("__name__", "__package__")}
-        before = [step.argval for step in compiled.steps[:index]]
-        changes_path = ("sys", "path") in zip(before, before[1:])  # which was not run
-        if changes_path or not compiled.is_certain(offset):
+        if self.changes_path or not compiled.is_certain(offset):  # the change was not made
             self.optional.append(partial(exec, job, scope))
             return {}
         try:
             exec(job, scope)  # noqa: S102 - the program's own statement
         except Exception as error:
-            if isinstance(error, ImportError):
+            if isinstance(error, (ImportError, SyntaxError)):
                 raise
+            self.doubts.append(f"importing {module} fails unless other code ran before it")
+            self.doubts[-1] += f" ({self.explain(error)})"
         return scope
 
     def explain(self, error: BaseException) -> str:
@@ -237,27 +239,6 @@ def find_pth(top: str) -> str:
     return ""
 
 
-def site_relative(file: str) -> str:
-    """Name a file of the program or a dependency from its site folder on; others are empty."""
-    sites = {path for path in sys.path if path} - {os.path.dirname(os.__file__)}
-    ends = [len(site) + 1 for site in sites if file.startswith(f"{site}/")]
-    return file[max(ends) :] if ends else file.partition("site-packages/")[2]  # compiled elsewhere
-
-
-def frame_place(frame: types.FrameType, line: int, offset: int) -> tuple[str, int, Any, int]:
-    """Return the file, line, code and offset that a frame is at."""
-    return site_relative(frame.f_code.co_filename), line, frame.f_code, offset
-
-
-def program_places(error: BaseException) -> list[Any]:
-    """List file, line, code and offset of the frames that are the program's or a dependency's."""
-    places, trace = [], error.__traceback__
-    while trace:
-        places.append(frame_place(trace.tb_frame, trace.tb_lineno, trace.tb_lasti))
-        trace = trace.tb_next
-    return [place for place in places if place[0]]
-
-
 def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
     """Import what starts; report what is missing, and remarks."""
     sys.argv = [trial.module]
@@ -272,7 +253,11 @@ def try_start(trial: StartTrial, report: Callable[..., None]) -> None:
             return report("remark", f"{text}; try it by hand")
         if not is_exit:
             return report("missing", trial.explain(error))
+        if error.args[:1] not in ((), (0,), (None,)):
+            report("remark", f"importing {trial.module} ends the program ({error})")
     report("done", "")
+    for doubt in trial.doubts:
+        report("remark", doubt)
     zones = getattr(sys.modules.get("zoneinfo"), "available_timezones", None)
     if zones and not zones():
         report("remark", "zoneinfo finds no time zones; require tzdata")

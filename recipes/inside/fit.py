@@ -5,11 +5,10 @@ import json
 import os
 import posixpath
 import re
-import shutil
 import sys
 from typing import Any
 
-NATIVE_NAME = re.compile(r"\.(so|pyd|dylib)$|\.so\.")
+NATIVE_NAME = re.compile(r"\.(so|pyd|dylib)$|\.so(\.\d+)+$")
 """Names of extension modules and shared libraries, which cannot run in the executable."""
 
 NATIVE_STARTS = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
@@ -31,10 +30,13 @@ def fit_site(site: str, notes: str, suffix: str = "c") -> None:
     uncompiled, native = noted.setdefault("uncompiled", []), noted.setdefault("native", [])
     scripts = os.path.join(site, "bin")
     if os.path.isdir(scripts) and not os.path.exists(os.path.join(scripts, "__init__.py")):
-        for name in sorted(os.listdir(scripts)):
-            removed[f"bin/{name}"] = owners.get(f"bin/{name}", "")
+        names = [name for name in sorted(os.listdir(scripts)) if f"bin/{name}" in owners]
+        for name in names:  # others come from COSMO_INCLUDE
+            removed[f"bin/{name}"] = owners[f"bin/{name}"]
             native += [f"bin/{name}"] if is_native(os.path.join(scripts, name)) else []
-        shutil.rmtree(scripts)
+            os.unlink(os.path.join(scripts, name))
+        if not os.listdir(scripts):
+            os.rmdir(scripts)
     for folder, _, names in os.walk(site):
         for path in sorted(os.path.join(folder, name) for name in names):
             file = os.path.relpath(path, site)
