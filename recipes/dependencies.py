@@ -288,8 +288,9 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     failed = f"the dependencies of {p.label} cannot be resolved"
     sh.run(line, failed, network_remedy(p))
     # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
-    names = """sed -n '/^name/h; /^directory/{g; s/name =/--refresh-package/; s/"//gp;}'"""
-    sh.run(f"(cd {b}/.deps && {names} pylock.all.toml > refresh && cat refresh >> options)")
+    names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}'"""
+    sh.run(f"(cd {b}/.deps && {names} pylock.all.toml > refresh)")
+    sh.run(f"cat {b}/.deps/refresh >> {options}")
     sh.run(f"([ ! -s {b}/.deps/refresh ] ||\n{line})", failed, network_remedy(p))
     # uv refuses a file that is not for the host's own Python
     sh.run(f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")

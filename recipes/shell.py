@@ -90,6 +90,7 @@ class LineRunner(Local):
 
     input_sleep = 0.001  # seconds between two looks at whether it has ended; Invoke's is 0.01
     folder: Path
+    is_late = False
 
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
         """Start the line. It inherits the lock of the build folder, which outlives a killed us."""
@@ -112,8 +113,14 @@ class LineRunner(Local):
             self.kill()
             raise
 
+    @property
+    def timed_out(self) -> bool:
+        """Tell whether the timeout ended the line; Invoke asks whether its timer has ended, too."""
+        return self.is_late
+
     def kill(self) -> None:
         """End the line and all that it started; after three seconds by force."""
+        self.is_late = self.is_late or threading.current_thread() is self._timer
         for number in (signal.SIGTERM, signal.SIGKILL) if hasattr(self, "process") else ():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: bbd63cb64be34c2658e5ebaf0c248aea62a206a3700771dada9aa870301b10e4
+# sha256 of all other lines: 54068c382ecffae62ce6aed014035a788e3a94eff73db4988ac3e50317f85b9e
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -1685,8 +1685,9 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     failed = f"the dependencies of {p.label} cannot be resolved"
     sh.run(line, failed, network_remedy(p))
     # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
-    names = """sed -n '/^name/h; /^directory/{g; s/name =/--refresh-package/; s/"//gp;}'"""
-    sh.run(f"(cd {b}/.deps && {names} pylock.all.toml > refresh && cat refresh >> options)")
+    names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}'"""
+    sh.run(f"(cd {b}/.deps && {names} pylock.all.toml > refresh)")
+    sh.run(f"cat {b}/.deps/refresh >> {options}")
     sh.run(f"([ ! -s {b}/.deps/refresh ] ||\n{line})", failed, network_remedy(p))
     # uv refuses a file that is not for the host's own Python
     sh.run(f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")
@@ -2396,6 +2397,7 @@ class LineRunner(Local):
 
     input_sleep = 0.001  # seconds between two looks at whether it has ended; Invoke's is 0.01
     folder: Path
+    is_late = False
 
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
         """Start the line. It inherits the lock of the build folder, which outlives a killed us."""
@@ -2418,8 +2420,14 @@ class LineRunner(Local):
             self.kill()
             raise
 
+    @property
+    def timed_out(self) -> bool:
+        """Tell whether the timeout ended the line; Invoke asks whether its timer has ended, too."""
+        return self.is_late
+
     def kill(self) -> None:
         """End the line and all that it started; after three seconds by force."""
+        self.is_late = self.is_late or threading.current_thread() is self._timer
         for number in (signal.SIGTERM, signal.SIGKILL) if hasattr(self, "process") else ():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)
