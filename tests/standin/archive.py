@@ -32,10 +32,10 @@ class Archive:
         place = 0
         while directory[place : place + 4] == b"PK\1\2":
             header = directory[place : place + 46]
-            place += 46 + number(header, 28)
-            name = directory[place - number(header, 28) : place]
-            place += number(header, 30) + number(header, 32)
-            self._add(name.decode("utf-8", "surrogateescape"), header)
+            end = place + 46 + (header[28] | header[29] << 8)  # quicker than `number`, and all wait
+            name = directory[place + 46 : end].decode("utf-8", "surrogateescape")
+            place = end + (header[30] | header[31] << 8) + (header[32] | header[33] << 8)
+            self._add(name, header)
 
     def _add(self, name: str, header: bytes) -> None:
         path = ROOT + "/" + name.rstrip("/")
@@ -45,7 +45,10 @@ class Archive:
             self.files.setdefault(path, header)
         while path != ROOT:
             path, _, child = path.rpartition("/")
-            self.folders.setdefault(path, {})[child] = None
+            if path in self.folders:
+                self.folders[path][child] = None
+                break
+            self.folders[path] = {child: None}
 
     def read(self, path: str) -> bytes:
         """The bytes of the file at `path`, a path below `/zip`."""
