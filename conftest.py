@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from compileall import compile_dir
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from projects import (
     IMPORTED,
     MAIN,
     PYPROJECT,
+    ROOT,
     WORDS,
     Project,
     Tasks,
@@ -87,6 +89,7 @@ def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             (shared / "copy").rename(file)
         else:
             make_standin(file)
+        compile_dir(str(ROOT / "recipes"), quiet=2)  # as an installation does; Invoke does not
         warm = shared / "warm"
         if not warm.exists():
             warm.mkdir()
