@@ -132,7 +132,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
         # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
         line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
         failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
-        sh.run(line, failed, remedy, bar, download_problem)
+        sh.run(line, failed, remedy, bar, download_problem, seconds=3600)  # a server may be slow
     sh.run(f"cp -p {b}/download/* {b}/{name}.part")
 
 

@@ -204,13 +204,15 @@ class Shell:
         remedy: str = "fix this and run it again",
         bar: Bar | None = None,
         reason: Callable[[Result], str] | None = None,
+        seconds: int | None = None,
     ) -> Result:
-        """Run one POSIX line.
+        """Run one POSIX line, for so many seconds if neither Invoke's `-T` nor its settings say.
 
         Where it fails, `RecipeError` says what `failed`, why, and the remedy. `reason` says why;
         else one line of output does, and more of it is shown before the error. Invoke's
         configuration chooses the shell, the echo and the timeout.
         """
+        seconds = self.c.config.timeouts.command or seconds
         if (self.dry or self.c.config.run.echo) and self.comment:
             print(self.comment)
             self.comment = ""
@@ -221,7 +223,8 @@ class Shell:
         runner.folder = self.folder
         try:
             with exit_on_error(failed), watch(None if self.dry else bar) as watchers:
-                result = runner.run(line, shell=shell, env=self.env, watchers=watchers, **FIXED)
+                options = {"shell": shell, "env": self.env, "watchers": watchers, **FIXED}
+                result = runner.run(line, timeout=seconds, **options)
         except CommandTimedOut as error:
             why = f"it took longer than {error.timeout} seconds"
             raise RecipeError(f"{failed}: {why}; {remedy}") from error

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 54068c382ecffae62ce6aed014035a788e3a94eff73db4988ac3e50317f85b9e
+# sha256 of all other lines: b440c9e0f6865fc8608f5a4693a9e161744fbcd3af5e15ab739f192bd5082557
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -111,7 +111,7 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
         # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
         line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
         failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
-        sh.run(line, failed, remedy, bar, download_problem)
+        sh.run(line, failed, remedy, bar, download_problem, seconds=3600)  # a server may be slow
     sh.run(f"cp -p {b}/download/* {b}/{name}.part")
 
 
@@ -2511,13 +2511,15 @@ class Shell:
         remedy: str = "fix this and run it again",
         bar: Bar | None = None,
         reason: Callable[[Result], str] | None = None,
+        seconds: int | None = None,
     ) -> Result:
-        """Run one POSIX line.
+        """Run one POSIX line, for so many seconds if neither Invoke's `-T` nor its settings say.
 
         Where it fails, `RecipeError` says what `failed`, why, and the remedy. `reason` says why;
         else one line of output does, and more of it is shown before the error. Invoke's
         configuration chooses the shell, the echo and the timeout.
         """
+        seconds = self.c.config.timeouts.command or seconds
         if (self.dry or self.c.config.run.echo) and self.comment:
             print(self.comment)
             self.comment = ""
@@ -2528,7 +2530,8 @@ class Shell:
         runner.folder = self.folder
         try:
             with exit_on_error(failed), watch(None if self.dry else bar) as watchers:
-                result = runner.run(line, shell=shell, env=self.env, watchers=watchers, **FIXED)
+                options = {"shell": shell, "env": self.env, "watchers": watchers, **FIXED}
+                result = runner.run(line, timeout=seconds, **options)
         except CommandTimedOut as error:
             why = f"it took longer than {error.timeout} seconds"
             raise RecipeError(f"{failed}: {why}; {remedy}") from error

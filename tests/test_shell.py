@@ -18,10 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from invoke.context import Context
 
 from mirror import Mirror
 from processes import begin, find_processes, wait_for_processes
 from projects import INVOKE, Project, run
+from recipes.shell import RecipeError, Shell
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +98,15 @@ def test_line_that_takes_too_long_is_ended_with_all_it_started(project: Project)
     project.write("src/hello/__main__.py", "import time\ntime.sleep(300)\n")
     assert "it took longer than 9 seconds" in project.refused("-T", "9", "cosmo", COSMO_SMOKE="")
     assert find_processes(project.path) == {}
+
+
+def test_slow_line_is_ended_unless_a_person_allows_more(tmp_path: Path) -> None:
+    c = Context()
+    shell = Shell(c, "fetch", {}, tmp_path)
+    with pytest.raises(RecipeError, match="fetch failed: it took longer than 1 seconds"):
+        shell.run("sleep 60", seconds=1)
+    c.config.timeouts.command = 60
+    shell.run("sleep 1.5", seconds=1)
 
 
 def test_persons_invoke_settings_hide_no_error(project: Project) -> None:
