@@ -132,6 +132,13 @@ def faults(c: Context, options: str = "") -> None:
     run_module(c, "pytest", f"-m faults {options}", pty=sys.stdout.isatty())
 
 
+@task(help={"only": "Only edits of files whose names hold this, as in --only=fetch."})
+def mutants(c: Context, only: str = "") -> None:
+    """Break lines that matter; each test of them must fail."""
+    standin(c, "dist/standin/python")
+    run(c, f"{PYTHON} tests/mutants.py {ROOT}/dist/standin/python {shlex.quote(only)}", hide=False)
+
+
 @task(
     iterable=["env"],
     help={
@@ -204,5 +211,5 @@ def types(c: Context) -> None:
     run_module(c, "mypy", "sample_project/tasks.py")
 
 
-for own_task in (vendor, docs, standin, demo, test, prove, faults, bench, lint, types):
+for own_task in (vendor, docs, standin, demo, test, prove, faults, mutants, bench, lint, types):
     ns.add_task(own_task)  # type: ignore[arg-type]
