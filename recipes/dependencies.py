@@ -265,8 +265,8 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     sh.run(f"echo {upgrade} > {options}")
     if kind == "project":  # uv keeps its metadata, though the backend may read other files
         name = p.name or f"$(ls {b}/.wheel | sed 's/-.*//')"
-        own = "--no-emit-package $name --refresh-package $name"
-        sh.run(f"(name={name} && echo {own} >> {options})")
+        both = "--no-emit-package $name --refresh-package $name"
+        sh.run(f"(name={name} && echo {both} >> {options})")
         line = f"echo . | {line} -"
     elif kind == "pyproject":
         line += " pyproject.toml"

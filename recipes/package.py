@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from json import dumps
+from re import fullmatch
 from textwrap import wrap
 
 from invoke.collection import Collection
@@ -84,6 +85,8 @@ def run_phases(c: Context, p: Project, *names: str) -> None:
 )
 def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool = False) -> None:
     """Write pylock.cosmo.toml, or check it."""
+    if isinstance(upgrade, str) and not fullmatch(r"[\w.,-]*", upgrade):
+        raise RecipeError(f"--upgrade={upgrade}: write names, with commas between them")
     if check:
         print_lock_state(load_project(Options(script=script)))
         return

@@ -76,6 +76,7 @@ def test_locked_dependencies_stay_until_they_are_upgraded(needing: Project, inde
     needing.package()
     assert needing.run_executable() == "1\n"
     assert versions() == ["1.0", "1.0"]
+    assert "write names, with commas" in needing.refused("cosmo.lock", "--upgrade=owl --index=x")
     said = needing.refused("cosmo.lock", "--upgrade=crow,owl")
     assert "--upgrade=crow,owl: crow is not among the dependencies" in said
     assert versions("--upgrade=owl") == ["1.0", "2.0"]
