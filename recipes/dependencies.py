@@ -17,7 +17,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-from .fetch import cache_folder, file_sha256, keep_file, tool_address, use_file
+from .fetch import cache_folder, file_sha256, keep_file, python_sha256, tool_address, use_file
 from .lockfile import Lock, check_package, lock_text, parse_toml, public_url, table
 from .project import Project
 from .session import compile_command
@@ -105,7 +105,7 @@ def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str])
     ours = sorted(here.parent.rglob("*.py")) if __name__ == "recipes.dependencies" else [here]
     parts: list[object] = [sys.version, [file.read_bytes() for file in ours], p.epoch]
     parts += [
-        file_sha256(p.path(f"{p.build}/python")),
+        python_sha256(p),
         [p.settings.values[one].text for one in SHAPING],
     ]
     for package in packages:

@@ -15,7 +15,7 @@ from pathlib import Path
 from invoke.runners import Result
 
 from .dependencies import digest_of, wheel_file
-from .fetch import file_sha256, tool_address
+from .fetch import file_sha256, python_sha256, tool_address
 from .lockfile import public_url
 from .project import Project
 from .shell import RecipeError, count, exit_on_error, log, printable, quote, show_output
@@ -59,7 +59,7 @@ def record_build(p: Project, version: str, paths: list[str]) -> None:
     build = BuildRecord(
         digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
         python_version=version.replace("Python ", ""),
-        python_sha256=file_sha256(python),
+        python_sha256=python_sha256(p),
         python_size=python.stat().st_size,
         python_url=public_url(address) if "://" in address else "",
         executables=sums,

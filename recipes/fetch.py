@@ -67,6 +67,11 @@ def describe_file(path: Path) -> str:
         return f"it is not an APE file (it begins with {str(file.read(4))[1:]})"
 
 
+def python_sha256(p: Project) -> str:
+    """Return the sha256 of the fetched interpreter; a locked one was verified when it was taken."""
+    return wanted_sha256(p, "python") or file_sha256(p.path(f"{p.build}/python"))
+
+
 def has_sha256(path: Path, sha256: str) -> bool:
     """Tell whether a file is there, can be run, and has this sha256, if any is given."""
     with suppress(OSError):

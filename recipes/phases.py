@@ -295,7 +295,8 @@ def update(c: Context) -> None:
             name, entry = write_args(p, sh, start)
             if p.settings.check and entry:
                 check_imports(p, sh, entry)
-            sh.run(f"cp -p {b}/.new/base.zip {b}/.new/new.zip")
+            copy = "mv" if start is starts[-1] else "cp -p"
+            sh.run(f"{copy} {b}/.new/base.zip {b}/.new/new.zip")
             sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/new.zip .args)")
             sh.run(f"mv {b}/.new/new.zip {b}/.new/out/{name}")
             if p.settings.smoke is not None:

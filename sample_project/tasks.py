@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: b440c9e0f6865fc8608f5a4693a9e161744fbcd3af5e15ab739f192bd5082557
+# sha256 of all other lines: 1a2f6dafba4d79af3104cccdc36b8058cefc45679a3cce2f637066eb1f41defd
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -274,7 +274,8 @@ def update(c: Context) -> None:
             name, entry = write_args(p, sh, start)
             if p.settings.check and entry:
                 check_imports(p, sh, entry)
-            sh.run(f"cp -p {b}/.new/base.zip {b}/.new/new.zip")
+            copy = "mv" if start is starts[-1] else "cp -p"
+            sh.run(f"{copy} {b}/.new/base.zip {b}/.new/new.zip")
             sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/new.zip .args)")
             sh.run(f"mv {b}/.new/new.zip {b}/.new/out/{name}")
             if p.settings.smoke is not None:
@@ -376,6 +377,7 @@ def place(p: Project, sh: Shell, name: str) -> str:
 
 from dataclasses import replace
 from json import dumps
+from re import fullmatch
 from textwrap import wrap
 
 from invoke.collection import Collection
@@ -442,6 +444,8 @@ def run_phases(c: Context, p: Project, *names: str) -> None:
 )
 def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool = False) -> None:
     """Write pylock.cosmo.toml, or check it."""
+    if isinstance(upgrade, str) and not fullmatch(r"[\w.,-]*", upgrade):
+        raise RecipeError(f"--upgrade={upgrade}: write names, with commas between them")
     if check:
         print_lock_state(load_project(Options(script=script)))
         return
@@ -1502,7 +1506,7 @@ def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str])
     ours = sorted(here.parent.rglob("*.py")) if __name__ == "recipes.dependencies" else [here]
     parts: list[object] = [sys.version, [file.read_bytes() for file in ours], p.epoch]
     parts += [
-        file_sha256(p.path(f"{p.build}/python")),
+        python_sha256(p),
         [p.settings.values[one].text for one in SHAPING],
     ]
     for package in packages:
@@ -1662,8 +1666,8 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     sh.run(f"echo {upgrade} > {options}")
     if kind == "project":  # uv keeps its metadata, though the backend may read other files
         name = p.name or f"$(ls {b}/.wheel | sed 's/-.*//')"
-        own = "--no-emit-package $name --refresh-package $name"
-        sh.run(f"(name={name} && echo {own} >> {options})")
+        both = "--no-emit-package $name --refresh-package $name"
+        sh.run(f"(name={name} && echo {both} >> {options})")
         line = f"echo . | {line} -"
     elif kind == "pyproject":
         line += " pyproject.toml"
@@ -1799,7 +1803,7 @@ def record_build(p: Project, version: str, paths: list[str]) -> None:
     build = BuildRecord(
         digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
         python_version=version.replace("Python ", ""),
-        python_sha256=file_sha256(python),
+        python_sha256=python_sha256(p),
         python_size=python.stat().st_size,
         python_url=public_url(address) if "://" in address else "",
         executables=sums,
@@ -2179,6 +2183,11 @@ def describe_file(path: Path) -> str:
         return "it holds no Python: there is no readable zip with a Lib/ at its end"
     with path.open("rb") as file:
         return f"it is not an APE file (it begins with {str(file.read(4))[1:]})"
+
+
+def python_sha256(p: Project) -> str:
+    """Return the sha256 of the fetched interpreter; a locked one was verified when it was taken."""
+    return wanted_sha256(p, "python") or file_sha256(p.path(f"{p.build}/python"))
 
 
 def has_sha256(path: Path, sha256: str) -> bool:
