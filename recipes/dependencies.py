@@ -111,7 +111,7 @@ def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str])
     for package in packages:
         files = [package.get(key) for key in ("archive", "sdist")] + package.get("wheels", [])
         hashes = [file.get("hashes") for file in files if file]
-        if not hashes or not all(hashes) or {"directory", "vcs"} & package.keys():
+        if not hashes or not all(hashes):
             return ""
     if packages:
         parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p, env)]

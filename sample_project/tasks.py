@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 1a2f6dafba4d79af3104cccdc36b8058cefc45679a3cce2f637066eb1f41defd
+# sha256 of all other lines: e18c71400702a863f6c3bccc5e5359865ed5143fde63ddd1c7eb4e68c4a1e06f
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -1512,7 +1512,7 @@ def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str])
     for package in packages:
         files = [package.get(key) for key in ("archive", "sdist")] + package.get("wheels", [])
         hashes = [file.get("hashes") for file in files if file]
-        if not hashes or not all(hashes) or {"directory", "vcs"} & package.keys():
+        if not hashes or not all(hashes):
             return ""
     if packages:
         parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p, env)]
@@ -3362,7 +3362,7 @@ def write_start(site: str, entry: str, name: str, setting: str, *options: str) -
     command, target = choose_start(site, ".new/notes.json", entry, setting)
     plain = bool(name) or re.fullmatch(r"\w[\w.-]*", command)
     name = name or command
-    if not plain or not name.isprintable() or "/" in name or RESERVED.match(name):
+    if not plain or not name.isprintable() or RESERVED.match(name):
         sys.exit(f"the executable cannot be called {name!r}; name it with COSMO_OUT")
     module = target.partition(" ")[2] or target
     if target.startswith("-m "):

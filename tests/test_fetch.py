@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import shutil
@@ -43,6 +44,12 @@ def test_offline_takes_what_the_address_gave_last(project: Project, mirror: Mirr
         assert (project.build / "python").read_bytes() == content
     project.succeed("cosmo.fetch", COSMO_URL=mirror.python, COSMO_OFFLINE="1")
     assert (project.build / "python").read_bytes() == first
+    digest = hashlib.sha256(first).hexdigest()
+    (damaged,) = project.home.glob(f".cache/cosmo-recipes/url/*/{digest}/*")
+    damaged.write_bytes(first[:-9])
+    project.succeed("cosmo.fetch", COSMO_URL=mirror.python, COSMO_OFFLINE="1")
+    assert (project.build / "python").read_bytes() == second
+    assert not (project.build / "python.part").exists()
 
 
 def test_only_a_changed_file_is_downloaded_again(project: Project, mirror: Mirror) -> None:

@@ -55,6 +55,7 @@ def test_article_build_packs_the_program_and_its_args_into_the_pruned_interprete
     written = {path for path in project.path.rglob("*") if path.is_file()} - files
     assert [path for path in written if project.build not in path.parents] == []
     assert [path.name for path in (project.home / "home").iterdir()] == [".cache"]
+    assert [*(project.build / ".new/out").iterdir()] == []
     pruned = ("usr/", f"{SITE}/pip")
     kept = {
         info.filename: (info.CRC, info.external_attr)
@@ -132,6 +133,7 @@ def test_nothing_of_an_earlier_build_is_packed(project: Project) -> None:
     source.write_text(source.read_text().replace("greet(sys.argv[1:])", "'changed', 'here'"))
     os.utime(source, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     (project.path / "src/hello/deep/__init__.py").unlink()
+    project.write("dist/cosmo/Lib/runpy.pyc", "junk")
     project.package()
     assert project.run_executable() == "changed here\n"
     assert "hello/deep/__init__.pyc" not in project.packed_files()

@@ -249,7 +249,13 @@ def test_a_script_brings_what_its_comments_say(installing: Project, index: Index
     index.wheel("bird", "1.0", {"bird/__init__.py": "SONG = 'la'"})
     installing.write("tools/my-tool.py", SCRIPT)
     text = "import json\r\nprint(json.dumps({}))\r\n"
-    others = {"tool": "# /// script\r\n# ///\r\n", "2 fast.py": "", "json.py": "", "class.py": ""}
+    others = {
+        "tool": "# /// script\r\n# ///\r\n",
+        "2 fast.py": "",
+        "-x.py": "",
+        "json.py": "",
+        "class.py": "",
+    }
     for name, block in others.items():
         (installing.path / "tools" / name).write_bytes((block + text).encode())
     words = [word for name in others for word in ("cosmo.script", f"tools/{name}")]

@@ -34,7 +34,7 @@ WAYS = {
 @pytest.fixture(params=WAYS)
 def hello(request: pytest.FixtureRequest, installing: Project, index: Index, tag: str) -> Project:
     """Return the small project with dependencies, packaged in one of the three ways."""
-    code = "def hoot(x):\n    return x in {'a', 'b', 'c', 'd', 'e'}\n"
+    code = "def hoot(x):\n    'Hoot.'\n    return x in {'a', 'b', 'c', 'd', 'e'}\n"
     index.wheel("bird", "1.0", {"bird/__init__.py": code, "bird/deep/data.txt": "x"})
     index.wheel("owl", "1.0", {"owl.py": code, "_owl.so": ""}, tag=tag)
     installing.write("src/hello/sets.py", code)

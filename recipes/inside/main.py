@@ -109,7 +109,7 @@ def write_start(site: str, entry: str, name: str, setting: str, *options: str) -
     command, target = choose_start(site, ".new/notes.json", entry, setting)
     plain = bool(name) or re.fullmatch(r"\w[\w.-]*", command)
     name = name or command
-    if not plain or not name.isprintable() or "/" in name or RESERVED.match(name):
+    if not plain or not name.isprintable() or RESERVED.match(name):
         sys.exit(f"the executable cannot be called {name!r}; name it with COSMO_OUT")
     module = target.partition(" ")[2] or target
     if target.startswith("-m "):
