@@ -49,13 +49,17 @@ def requirements_kind(p: Project) -> str:
 
 def has_uv_lock(p: Project) -> bool:
     """Tell whether the project, or the workspace that it is a member of, has a `uv.lock`."""
-    if p.path("uv.lock").is_file():
-        return True
-    if not any((folder / "uv.lock").is_file() for folder in p.root.parents):
+    if not any((folder / "uv.lock").is_file() for folder in (p.root, *p.root.parents)):
         return False
     line = ["/bin/sh", "-c", f"{p.uv} workspace dir"]
     done = subprocess.run(line, cwd=p.root, capture_output=True, text=True, check=False)  # noqa: S603
     return done.returncode == 0 and Path(done.stdout.strip(), "uv.lock").is_file()
+
+
+def is_offline(p: Project) -> bool:
+    """Tell whether uv asks no server: it then refuses to refresh what it keeps of a folder."""
+    value = os.environ.get("UV_OFFLINE") or table(p.data, "tool", "uv").get("offline")
+    return p.settings.offline or str(value).lower() in ("1", "true", "yes", "on")
 
 
 def network_remedy(p: Project) -> str:
@@ -203,10 +207,8 @@ def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
     """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
     names = upgrade.split(",") if isinstance(upgrade, str) else []
     asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
-    unknown = sorted(asked - {str(package.get("name")) for package in packages})
-    if unknown:
-        problem = f"{' and '.join(unknown)} is not among the dependencies"
-        raise RecipeError(f"--upgrade={upgrade}: {problem}; correct it")
+    for name in sorted(asked - {str(package.get("name")) for package in packages}):
+        raise RecipeError(f"--upgrade={upgrade}: {name} is not among the dependencies; correct it")
 
 
 def write_lock(p: Project, version: str) -> None:
@@ -249,8 +251,8 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
     """Install the program alone: its wheel, or what `cosmo.app` was given."""
     if not (sh.dry or p.options.app):
         wheel_file(p)
-    line = f'{p.uv} pip install -q --no-deps --target "$DIR_SITE"'
-    line += f" $(cat {quote(p.build)}/.target) {requirement}"
+    target = f'--target "$DIR_SITE" $(cat {quote(p.build)}/.target)'
+    line = f"{p.uv} pip install -q --no-deps {target} {requirement}"
     sh.run(line, f"{p.label} cannot be installed", network_remedy(p))
     include(p, sh)
 
@@ -265,8 +267,9 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     sh.run(f"echo {upgrade} > {options}")
     if kind == "project":  # uv keeps its metadata, though the backend may read other files
         name = p.name or f"$(ls {b}/.wheel | sed 's/-.*//')"
-        both = "--no-emit-package $name --refresh-package $name"
-        sh.run(f"(name={name} && echo {both} >> {options})")
+        words = "--no-emit-package $name"
+        words += "" if is_offline(p) else " --refresh-package $name"
+        sh.run(f"(name={name} && echo {words} >> {options})")
         line = f"echo . | {line} -"
     elif kind == "pyproject":
         line += " pyproject.toml"
@@ -288,8 +291,8 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     failed = f"the dependencies of {p.label} cannot be resolved"
     sh.run(line, failed, network_remedy(p))
     # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
-    names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}'"""
-    sh.run(f"(cd {b}/.deps && {names} pylock.all.toml > refresh)")
+    names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}' pylock.all.toml"""
+    sh.run(f"(cd {b}/.deps && {':' if is_offline(p) else names} > refresh)")
     sh.run(f"cat {b}/.deps/refresh >> {options}")
     sh.run(f"([ ! -s {b}/.deps/refresh ] ||\n{line})", failed, network_remedy(p))
     # uv refuses a file that is not for the host's own Python
@@ -322,7 +325,8 @@ def include(p: Project, sh: Shell) -> None:
     for name in map(os.path.normpath, p.settings.include):
         source, folder = os.path.normpath(os.path.join(p.beside, name)), os.path.dirname(name)
         if not p.path(source).exists():
-            raise RecipeError(f"COSMO_INCLUDE: there is no {source}; name what is in {p.beside}")
+            place = p.path(p.beside).resolve()
+            raise RecipeError(f"COSMO_INCLUDE: there is no {source}; name what is in {place}")
         target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
         copy = f"cp -RL {quote(source)} {target} && chmod -R u+w {target}"
         sh.run(f"mkdir -p {target} && {copy}" if folder else copy)

@@ -40,8 +40,14 @@ def tool_address(p: Project, name: str) -> str:
 
 
 def lock_message(p: Project) -> str:
-    """Say what is locked."""
+    """Say what is locked; empty where that is no question."""
+    if p.options.app or p.options.lock:
+        return ""
     if p.lock is None:
+        folders = (p.root, *p.root.parents)
+        uses_uv_lock = p.installs and not (p.script or p.settings.deps)
+        if uses_uv_lock and any((folder / "uv.lock").is_file() for folder in folders):
+            return f"uv.lock; `{p.lock_command}` writes one that holds the interpreter, too"
         return f"none, so what is current goes in; `{p.lock_command}` writes one"
     url = p.settings.values["COSMO_URL"]
     other = url.origin != "default" and p.lock.url != public_url(url.text or "")

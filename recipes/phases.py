@@ -24,6 +24,7 @@ from .dependencies import (
     include,
     install_dependencies,
     install_program,
+    network_remedy,
     requirements_kind,
     resolve,
     resolved_packages,
@@ -103,6 +104,7 @@ def setup(c: Context) -> None:
             remedy = "correct [build-system], or what it builds"
             if "build-system" not in p.data and not p.path("setup.py").exists():
                 remedy = "uv builds nothing without one: write [build-system] in pyproject.toml"
+            remedy = network_remedy(p) if p.settings.offline else remedy
             sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
 
 
@@ -110,7 +112,8 @@ def setup(c: Context) -> None:
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python, and zip if it is missing."""
     with session(c, "fetch") as (p, sh):
-        sh.log("lock", lock_message(p))
+        if lock_message(p):
+            sh.log("lock", lock_message(p))
         for name in ("python",) if shutil.which("zip") else ("zip", "python"):
             fetch_file(p, sh, name, force or p.options.force)
 

@@ -220,11 +220,12 @@ def find_source(
     if any(names):
         top = next(filter(None, names)).partition(".")[0]
         places = " nor ".join(os.path.normpath(Path(folder, top)) for folder in folders)
-        where = settings.values["PKG"].origin if settings.pkg else "[project]"
-        remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
-        raise RecipeError(
-            f"PKG={top} ({where}): there is neither {places}, nor such a .py; {remedy}"
-        )
+        where = f"PKG={top} ({settings.values['PKG'].origin})"
+        remedy = "correct PKG, or set COSMO_SRC to its folder"
+        if not settings.pkg:
+            where = f"[project] is called {top}"
+            remedy = "set PKG to the module to run, or COSMO_SRC to its folder"
+        raise RecipeError(f"{where}: there is neither {places}, nor such a .py; {remedy}")
     file = root / "pyproject.toml"
     remedies = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
     remedy = "or name the package to run, as in `PKG=name invoke cosmo`"

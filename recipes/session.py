@@ -60,9 +60,10 @@ def find_uv(p: Project) -> Project:
     """
     places = ("uv", str(Path(sys.executable).with_name("uv")), os.environ.get("UV", ""))
     path = next((place for place in places if place and shutil.which(place)), "")
-    remedy = "get it with `pip install -U 'uv>=0.13'` or `uv self update`"
+    remedy = "get it with `pip install -U 'uv>=0.13'`"
     if not path:
         raise RecipeError(f"{p.label} cannot be installed: there is no uv on PATH; {remedy}")
+    remedy += " or `uv self update`"
     with exit_on_error("uv cannot be started"):
         line = [path, "--version"]
         output = subprocess.run(line, capture_output=True, text=True, check=False).stdout  # noqa: S603

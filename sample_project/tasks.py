@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: e18c71400702a863f6c3bccc5e5359865ed5143fde63ddd1c7eb4e68c4a1e06f
+# sha256 of all other lines: af38daefcc4bc6bc83756f92d92f3e4dfb482594a0b97ce182a5fcd50e852ebe
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -82,6 +82,7 @@ def setup(c: Context) -> None:
             remedy = "correct [build-system], or what it builds"
             if "build-system" not in p.data and not p.path("setup.py").exists():
                 remedy = "uv builds nothing without one: write [build-system] in pyproject.toml"
+            remedy = network_remedy(p) if p.settings.offline else remedy
             sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
 
 
@@ -89,7 +90,8 @@ def setup(c: Context) -> None:
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python, and zip if it is missing."""
     with session(c, "fetch") as (p, sh):
-        sh.log("lock", lock_message(p))
+        if lock_message(p):
+            sh.log("lock", lock_message(p))
         for name in ("python",) if shutil.which("zip") else ("zip", "python"):
             fetch_file(p, sh, name, force or p.options.force)
 
@@ -1076,11 +1078,12 @@ def find_source(
     if any(names):
         top = next(filter(None, names)).partition(".")[0]
         places = " nor ".join(os.path.normpath(Path(folder, top)) for folder in folders)
-        where = settings.values["PKG"].origin if settings.pkg else "[project]"
-        remedy = "correct PKG, or name the folder it is in with COSMO_SRC"
-        raise RecipeError(
-            f"PKG={top} ({where}): there is neither {places}, nor such a .py; {remedy}"
-        )
+        where = f"PKG={top} ({settings.values['PKG'].origin})"
+        remedy = "correct PKG, or set COSMO_SRC to its folder"
+        if not settings.pkg:
+            where = f"[project] is called {top}"
+            remedy = "set PKG to the module to run, or COSMO_SRC to its folder"
+        raise RecipeError(f"{where}: there is neither {places}, nor such a .py; {remedy}")
     file = root / "pyproject.toml"
     remedies = (f", and there is no {file}; go to the project's folder", f"; write it in {file}")
     remedy = "or name the package to run, as in `PKG=name invoke cosmo`"
@@ -1328,9 +1331,10 @@ def find_uv(p: Project) -> Project:
     """
     places = ("uv", str(Path(sys.executable).with_name("uv")), os.environ.get("UV", ""))
     path = next((place for place in places if place and shutil.which(place)), "")
-    remedy = "get it with `pip install -U 'uv>=0.13'` or `uv self update`"
+    remedy = "get it with `pip install -U 'uv>=0.13'`"
     if not path:
         raise RecipeError(f"{p.label} cannot be installed: there is no uv on PATH; {remedy}")
+    remedy += " or `uv self update`"
     with exit_on_error("uv cannot be started"):
         line = [path, "--version"]
         output = subprocess.run(line, capture_output=True, text=True, check=False).stdout  # noqa: S603
@@ -1450,13 +1454,17 @@ def requirements_kind(p: Project) -> str:
 
 def has_uv_lock(p: Project) -> bool:
     """Tell whether the project, or the workspace that it is a member of, has a `uv.lock`."""
-    if p.path("uv.lock").is_file():
-        return True
-    if not any((folder / "uv.lock").is_file() for folder in p.root.parents):
+    if not any((folder / "uv.lock").is_file() for folder in (p.root, *p.root.parents)):
         return False
     line = ["/bin/sh", "-c", f"{p.uv} workspace dir"]
     done = subprocess.run(line, cwd=p.root, capture_output=True, text=True, check=False)  # noqa: S603
     return done.returncode == 0 and Path(done.stdout.strip(), "uv.lock").is_file()
+
+
+def is_offline(p: Project) -> bool:
+    """Tell whether uv asks no server: it then refuses to refresh what it keeps of a folder."""
+    value = os.environ.get("UV_OFFLINE") or table(p.data, "tool", "uv").get("offline")
+    return p.settings.offline or str(value).lower() in ("1", "true", "yes", "on")
 
 
 def network_remedy(p: Project) -> str:
@@ -1604,10 +1612,8 @@ def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
     """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
     names = upgrade.split(",") if isinstance(upgrade, str) else []
     asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
-    unknown = sorted(asked - {str(package.get("name")) for package in packages})
-    if unknown:
-        problem = f"{' and '.join(unknown)} is not among the dependencies"
-        raise RecipeError(f"--upgrade={upgrade}: {problem}; correct it")
+    for name in sorted(asked - {str(package.get("name")) for package in packages}):
+        raise RecipeError(f"--upgrade={upgrade}: {name} is not among the dependencies; correct it")
 
 
 def write_lock(p: Project, version: str) -> None:
@@ -1650,8 +1656,8 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
     """Install the program alone: its wheel, or what `cosmo.app` was given."""
     if not (sh.dry or p.options.app):
         wheel_file(p)
-    line = f'{p.uv} pip install -q --no-deps --target "$DIR_SITE"'
-    line += f" $(cat {quote(p.build)}/.target) {requirement}"
+    target = f'--target "$DIR_SITE" $(cat {quote(p.build)}/.target)'
+    line = f"{p.uv} pip install -q --no-deps {target} {requirement}"
     sh.run(line, f"{p.label} cannot be installed", network_remedy(p))
     include(p, sh)
 
@@ -1666,8 +1672,9 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     sh.run(f"echo {upgrade} > {options}")
     if kind == "project":  # uv keeps its metadata, though the backend may read other files
         name = p.name or f"$(ls {b}/.wheel | sed 's/-.*//')"
-        both = "--no-emit-package $name --refresh-package $name"
-        sh.run(f"(name={name} && echo {both} >> {options})")
+        words = "--no-emit-package $name"
+        words += "" if is_offline(p) else " --refresh-package $name"
+        sh.run(f"(name={name} && echo {words} >> {options})")
         line = f"echo . | {line} -"
     elif kind == "pyproject":
         line += " pyproject.toml"
@@ -1689,8 +1696,8 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     failed = f"the dependencies of {p.label} cannot be resolved"
     sh.run(line, failed, network_remedy(p))
     # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
-    names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}'"""
-    sh.run(f"(cd {b}/.deps && {names} pylock.all.toml > refresh)")
+    names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}' pylock.all.toml"""
+    sh.run(f"(cd {b}/.deps && {':' if is_offline(p) else names} > refresh)")
     sh.run(f"cat {b}/.deps/refresh >> {options}")
     sh.run(f"([ ! -s {b}/.deps/refresh ] ||\n{line})", failed, network_remedy(p))
     # uv refuses a file that is not for the host's own Python
@@ -1723,7 +1730,8 @@ def include(p: Project, sh: Shell) -> None:
     for name in map(os.path.normpath, p.settings.include):
         source, folder = os.path.normpath(os.path.join(p.beside, name)), os.path.dirname(name)
         if not p.path(source).exists():
-            raise RecipeError(f"COSMO_INCLUDE: there is no {source}; name what is in {p.beside}")
+            place = p.path(p.beside).resolve()
+            raise RecipeError(f"COSMO_INCLUDE: there is no {source}; name what is in {place}")
         target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
         copy = f"cp -RL {quote(source)} {target} && chmod -R u+w {target}"
         sh.run(f"mkdir -p {target} && {copy}" if folder else copy)
@@ -2158,8 +2166,14 @@ def tool_address(p: Project, name: str) -> str:
 
 
 def lock_message(p: Project) -> str:
-    """Say what is locked."""
+    """Say what is locked; empty where that is no question."""
+    if p.options.app or p.options.lock:
+        return ""
     if p.lock is None:
+        folders = (p.root, *p.root.parents)
+        uses_uv_lock = p.installs and not (p.script or p.settings.deps)
+        if uses_uv_lock and any((folder / "uv.lock").is_file() for folder in folders):
+            return f"uv.lock; `{p.lock_command}` writes one that holds the interpreter, too"
         return f"none, so what is current goes in; `{p.lock_command}` writes one"
     url = p.settings.values["COSMO_URL"]
     other = url.origin != "default" and p.lock.url != public_url(url.text or "")
@@ -2897,6 +2911,9 @@ class StartTrial:
 
     def explain(self, error: BaseException) -> str:
         """Describe why an import failed, by the first of its causes that names a module."""
+        if isinstance(error, SyntaxError) and error.filename:
+            file = site_relative(error.filename) or error.filename
+            return f"{file}:{error.lineno}: {type(error).__name__}: {error.msg}"
         places: list[Any] = []
         causes: list[BaseException] = []
         cause: Any = error

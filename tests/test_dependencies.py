@@ -113,7 +113,8 @@ def test_a_uv_lock_of_the_workspace_says_which_versions(installing: Project, ind
     installing.executable = installing.path / "app/dist/cosmo/hello"
     for number in "56":
         installing.write("libs/owl/content/owl.py", f"V = {number}\n")
-        installing.package(COSMO_PROJECT="app")
+        shown = installing.succeed(COSMO_PROJECT="app").stderr
+        assert "\nlock     uv.lock; `invoke cosmo.lock` writes one that" in shown
         assert installing.run_executable() == f"1 {number}\n"
     assert (installing.path / "uv.lock").read_bytes() == locked
     said = installing.refused("cosmo.lock", "--upgrade", COSMO_PROJECT="app")
@@ -174,6 +175,8 @@ def test_a_built_project_is_resolved_by_uv_without_itself_and_its_folders_are_ne
         installing.package()
         assert installing.run_executable() == f"mine {number}\n"
     assert list_sources(installing) == before
+    installing.succeed("cosmo", "--offline", "--force")
+    installing.succeed("cosmo", "--force", UV_OFFLINE="true")
     for folder, name in ((".", "hello"), ("libs/bird", "bird")):  # their pyproject.toml stay
         index.wheel(f"{name}_tail", "1.0", {f"{name}_tail.py": ""})
         file = installing.path / folder / f"content/{name}-1.0.dist-info/METADATA"
@@ -314,7 +317,7 @@ def test_uv_that_is_missing_or_too_old_is_refused_where_there_is_something_to_in
     require(installing)
     assert run(command, env, installing.path).returncode == 0
     require(installing, "bird")
-    get = "get it with `pip install -U 'uv>=0.13'` or `uv self update`"
+    get = "get it with `pip install -U 'uv>=0.13'`"
     for shell, problem in (
         ("", "hello cannot be installed: there is no uv on PATH"),
         ("echo uv 0.12.99", "uv is too old: it says 'uv 0.12.99'"),
@@ -322,5 +325,6 @@ def test_uv_that_is_missing_or_too_old_is_refused_where_there_is_something_to_in
     ):
         if shell:
             installing.write("../bin/uv", f"#!/bin/sh\n{shell}\n").chmod(0o755)
+            get = "get it with `pip install -U 'uv>=0.13'` or `uv self update`"
         done = run(command, env, installing.path)
         assert (done.returncode, done.stderr) == (1, f"cosmo: {problem}; {get}\n")

@@ -51,7 +51,7 @@ invoke cosmo  # a misspelt setting
 
 PKG=quote invoke cosmo
     PKG=quote (environment): there is neither src/quote nor quote, nor such a .py; correct PKG, or
-    name the folder it is in with COSMO_SRC
+    set COSMO_SRC to its folder
 
 invoke cosmo  # nothing to package
     PKG is not set; write it in PROJECT/pyproject.toml, or name the package to run, as in `PKG=name

@@ -133,9 +133,10 @@ def test_nothing_of_an_earlier_build_is_packed(project: Project) -> None:
     source.write_text(source.read_text().replace("greet(sys.argv[1:])", "'changed', 'here'"))
     os.utime(source, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     (project.path / "src/hello/deep/__init__.py").unlink()
-    project.write("dist/cosmo/Lib/runpy.pyc", "junk")
+    project.write("dist/cosmo/Lib/junk.pyc", "junk")
     project.package()
     assert project.run_executable() == "changed here\n"
+    assert "Lib/junk.pyc" not in zipfile.ZipFile(project.executable).namelist()
     assert "hello/deep/__init__.pyc" not in project.packed_files()
 
 

@@ -188,7 +188,7 @@ def test_a_copy_has_what_is_included_and_not_what_is_excluded(bird: Project) -> 
         bird.write(name, text)
     bird.write("pyproject.toml", f"{OURS}PKG = 'app'\nCOSMO_INCLUDE = 'helper.py pages'\n")
     bird.executable = bird.build / "app"
-    assert "there is no wing; name what is in ." in bird.refused(COSMO_INCLUDE="wing")
+    assert f"there is no wing; name what is in {bird.path}" in bird.refused(COSMO_INCLUDE="wing")
     lies = "app.py:1 imports helper, which lies beside the program; put it in with COSMO_INCLUDE"
     assert lies in bird.refused(COSMO_INCLUDE="")
     include, exclude = "helper.py pages/a.txt pages site", "site/t*s '*/n* u*'"

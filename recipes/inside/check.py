@@ -158,6 +158,9 @@ class StartTrial:
 
     def explain(self, error: BaseException) -> str:
         """Describe why an import failed, by the first of its causes that names a module."""
+        if isinstance(error, SyntaxError) and error.filename:
+            file = site_relative(error.filename) or error.filename
+            return f"{file}:{error.lineno}: {type(error).__name__}: {error.msg}"
         places: list[Any] = []
         causes: list[BaseException] = []
         cause: Any = error
