@@ -186,6 +186,21 @@ class StartTrial:
             return f"{problem} ({text})"
         return text
 
+    def explain_removed(self, name: str, places: list[Any]) -> str:
+        """Describe an extension module that was removed, and the distributions on the way to it."""
+        from importlib import metadata  # imported here, as it takes longer than all others
+
+        names: Any = getattr(metadata, "packages_distributions", dict)()
+        tops = [re.split(r"\W", one[0])[0] for one in places]
+        chain = [*dict.fromkeys(names.get(one, [one])[0] for one in tops)]
+        owner = self.removed[name].partition(" ")[0]
+        is_last = re.sub("[-_.]+", "_", chain[-1]).lower() == owner.lower()
+        path = " -> ".join(chain if is_last else [*chain, owner])
+        file, line, *_ = places[-1]
+        place = f"{path}; {file}:{line}" if "->" in path else f"{file}:{line}"
+        problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
+        return f"{problem} in the executable ({place})"
+
     def explain_missing(self, name: str, places: list[Any]) -> str:
         """Describe a module that is missing where the last of `places` asks for it."""
         if not places:
@@ -194,17 +209,7 @@ class StartTrial:
         place = f"{file}:{line}"
         top = name.partition(".")[0]
         if name in self.removed:
-            from importlib import metadata  # imported here, as it takes longer than all others
-
-            names: Any = getattr(metadata, "packages_distributions", dict)()
-            tops = [re.split(r"\W", one[0])[0] for one in places]
-            chain = [*dict.fromkeys(names.get(one, [one])[0] for one in tops)]
-            owner = self.removed[name].partition(" ")[0]
-            is_last = re.sub("[-_.]+", "_", chain[-1]).lower() == owner.lower()
-            path = " -> ".join(chain if is_last else [*chain, owner])
-            place = f"{path}; {place}" if "->" in path else place
-            problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
-            return f"{problem} in the executable ({place})"
+            return self.explain_removed(name, places)
         if top in getattr(sys, "stdlib_module_names", (top,) if top[0] == "_" else ()):
             steps = [step for step in dis.get_instructions(code) if step.offset == offset]
             imported = [step.argval for step in steps if step.opname == "IMPORT_NAME"] or [name]
@@ -215,14 +220,15 @@ class StartTrial:
             return f"{absent} needs {name}, which this interpreter lacks ({place} imports it)"
         spec = importlib.machinery.PathFinder.find_spec(top)
         beside = [file for file in self.beside if file in (top, f"{top}.py")]
-        pth = find_pth(top)
         problem = "is not installed"
         if spec and spec.origin:
             problem = f"{top} does not have"
         elif beside:
             problem = f"lies beside the program; put it in with COSMO_INCLUDE={beside[0]}"
-        elif pth:
-            problem = f"{pth} would make importable; .pth files do not work in the executable"
+        elif find_pth(top):
+            problem = (
+                f"{find_pth(top)} would make importable; .pth files do not work in the executable"
+            )
         elif top in FORMER.split():
             version = "{}.{}".format(*sys.version_info)
             problem = f"Python {version} no longer has; take a newer release, or another Python"
