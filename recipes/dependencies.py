@@ -143,8 +143,7 @@ def read_requirements(path: Path, seen: tuple[Path, ...] = ()) -> list[bytes | N
 
 def cached_base(key: str) -> Path | None:
     """Find the base archive in the cache; leave one that is damaged."""
-    path = cache_folder() / "base" / f"{key}.zip"
-    note = path.with_suffix(".json")
+    path, note = (cache_folder() / "base" / f"{key}{end}" for end in (".zip", ".json"))
     with suppress(OSError, ValueError, KeyError, TypeError):
         if key and use_file(note) and use_file(path):
             if json.loads(note.read_text("utf-8"))["base"] == file_sha256(path):
@@ -191,10 +190,8 @@ def check_lock(p: Project, lock: Lock) -> None:
     """Check that the packages were locked for what is required now."""
     inputs = lock_inputs(p)
     if inputs != lock.inputs:
-        texts = [
-            ", ".join(map(public_requirement, one)) or "nothing" for one in (lock.inputs, inputs)
-        ]
-        problem = f"is for {texts[0]}, and {texts[1]} is required"
+        old, new = (", ".join(map(public_requirement, one)) for one in (lock.inputs, inputs))
+        problem = f"is for {old or 'nothing'}, and {new or 'nothing'} is required"
         raise RecipeError(f"{p.lock_file.name} {problem}; lock anew with `{p.lock_command}`")
 
 
@@ -203,12 +200,15 @@ def public_requirement(text: str) -> str:
     return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
 
 
-def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
-    """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
-    names = upgrade.split(",") if isinstance(upgrade, str) else []
-    asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
-    for name in sorted(asked - {str(package.get("name")) for package in packages}):
-        raise RecipeError(f"--upgrade={upgrade}: {name} is not among the dependencies; correct it")
+def check_frozen(p: Project, packages: list[dict[str, Any]]) -> None:
+    """Refuse a lock of uv's that lacks a package; uv's `--locked` also refuses any mirror."""
+    names = {str(package.get("name")) for package in packages}
+    for text in p.requires:
+        name = re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text.strip())[0]).lower()
+        if name not in names and ";" not in text and name != p.name.lower():
+            raise RecipeError(
+                f"the lock of uv lacks {name}, which {p.label} requires; run `uv lock`"
+            )
 
 
 def write_lock(p: Project, version: str) -> None:
@@ -276,11 +276,11 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     elif kind == "file":
         line += f" {quote(str(p.settings.deps))}"
     elif kind == "script":  # with -p it is not narrowed to the host's Python
-        locked = " --locked" if p.path(f"{p.script}.lock").exists() else ""
+        frozen = " --frozen" if p.path(f"{p.script}.lock").exists() else ""
         python = f"\"<=$(cut -d ' ' -f 2 {b}/.target)\""
-        line = f"{uv} export -q{locked} --script {quote(p.script)} -p {python} $(cat {options})"
+        line = f"{uv} export -q{frozen} --script {quote(p.script)} -p {python} $(cat {options})"
     elif kind == "uv.lock":  # it may be for another Python than the host's
-        line = f"env -u UV_PYTHON {uv} export -q --locked --no-default-groups --no-emit-project"
+        line = f"env -u UV_PYTHON {uv} export -q --frozen --no-default-groups --no-emit-project"
     else:  # of the program that was installed already
         pins = r"sed -n 's/-\([^-]*\)\.dist-info$/==\1/p'"
         sh.run(f'ls "$DIR_SITE" | {pins} > {b}/.deps/pins.txt')

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from json import dumps
-from re import fullmatch
 from textwrap import wrap
+from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -14,7 +15,6 @@ from invoke.tasks import task
 
 from .dependencies import (
     check_lock,
-    check_upgrade,
     requirements_kind,
     resolve,
     resolved_packages,
@@ -85,7 +85,7 @@ def run_phases(c: Context, p: Project, *names: str) -> None:
 )
 def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool = False) -> None:
     """Write pylock.cosmo.toml, or check it."""
-    if isinstance(upgrade, str) and not fullmatch(r"[\w.,-]*", upgrade):
+    if isinstance(upgrade, str) and not re.fullmatch(r"[\w.,-]*", upgrade):
         raise RecipeError(f"--upgrade={upgrade}: write names, with commas between them")
     if check:
         print_lock_state(load_project(Options(script=script)))
@@ -114,6 +114,14 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
         if not sh.dry:
             check_upgrade(upgrade, resolved_packages(p))
             write_lock(p, version)
+
+
+def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
+    """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
+    names = upgrade.split(",") if isinstance(upgrade, str) else []
+    asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
+    for name in sorted(asked - {str(package.get("name")) for package in packages}):
+        raise RecipeError(f"--upgrade={upgrade}: {name} is not among the dependencies; correct it")
 
 
 def print_lock_state(p: Project) -> None:

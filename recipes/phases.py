@@ -18,6 +18,7 @@ from invoke.tasks import task
 from .dependencies import (
     base_key,
     cached_base,
+    check_frozen,
     check_lock,
     exclude,
     fit,
@@ -192,6 +193,8 @@ def deps(c: Context) -> None:
             check_lock(p, p.lock)
         resolve(p, sh, kind)
         packages = [] if sh.dry else resolved_packages(p)
+        if kind in ("uv.lock", "script") and not sh.dry:
+            check_frozen(p, packages)
         key = "" if sh.dry else base_key(p, packages, {**os.environ, **c.config.run.env})
         if not sh.dry:
             p.path(f"{p.build}/.digest").write_text(build_digest(p, key), "utf-8")

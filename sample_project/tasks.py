@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 0dfa1471ff6d328b83ca56463bccef86262a04ebee825a05e59e0d333bd5d9e9
+# sha256 of all other lines: b3f29a54002596261ad6aa970850a93bd510f359780e383e530e8e69b96bdc06
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -170,6 +170,8 @@ def deps(c: Context) -> None:
             check_lock(p, p.lock)
         resolve(p, sh, kind)
         packages = [] if sh.dry else resolved_packages(p)
+        if kind in ("uv.lock", "script") and not sh.dry:
+            check_frozen(p, packages)
         key = "" if sh.dry else base_key(p, packages, {**os.environ, **c.config.run.env})
         if not sh.dry:
             p.path(f"{p.build}/.digest").write_text(build_digest(p, key), "utf-8")
@@ -377,10 +379,11 @@ def place(p: Project, sh: Shell, name: str) -> str:
 # The tasks that run the phases: package a project, a script or a release; and the lock.
 
 
+import re
 from dataclasses import replace
 from json import dumps
-from re import fullmatch
 from textwrap import wrap
+from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -446,7 +449,7 @@ def run_phases(c: Context, p: Project, *names: str) -> None:
 )
 def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool = False) -> None:
     """Write pylock.cosmo.toml, or check it."""
-    if isinstance(upgrade, str) and not fullmatch(r"[\w.,-]*", upgrade):
+    if isinstance(upgrade, str) and not re.fullmatch(r"[\w.,-]*", upgrade):
         raise RecipeError(f"--upgrade={upgrade}: write names, with commas between them")
     if check:
         print_lock_state(load_project(Options(script=script)))
@@ -475,6 +478,14 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
         if not sh.dry:
             check_upgrade(upgrade, resolved_packages(p))
             write_lock(p, version)
+
+
+def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
+    """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
+    names = upgrade.split(",") if isinstance(upgrade, str) else []
+    asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
+    for name in sorted(asked - {str(package.get("name")) for package in packages}):
+        raise RecipeError(f"--upgrade={upgrade}: {name} is not among the dependencies; correct it")
 
 
 def print_lock_state(p: Project) -> None:
@@ -1548,8 +1559,7 @@ def read_requirements(path: Path, seen: tuple[Path, ...] = ()) -> list[bytes | N
 
 def cached_base(key: str) -> Path | None:
     """Find the base archive in the cache; leave one that is damaged."""
-    path = cache_folder() / "base" / f"{key}.zip"
-    note = path.with_suffix(".json")
+    path, note = (cache_folder() / "base" / f"{key}{end}" for end in (".zip", ".json"))
     with suppress(OSError, ValueError, KeyError, TypeError):
         if key and use_file(note) and use_file(path):
             if json.loads(note.read_text("utf-8"))["base"] == file_sha256(path):
@@ -1596,10 +1606,8 @@ def check_lock(p: Project, lock: Lock) -> None:
     """Check that the packages were locked for what is required now."""
     inputs = lock_inputs(p)
     if inputs != lock.inputs:
-        texts = [
-            ", ".join(map(public_requirement, one)) or "nothing" for one in (lock.inputs, inputs)
-        ]
-        problem = f"is for {texts[0]}, and {texts[1]} is required"
+        old, new = (", ".join(map(public_requirement, one)) for one in (lock.inputs, inputs))
+        problem = f"is for {old or 'nothing'}, and {new or 'nothing'} is required"
         raise RecipeError(f"{p.lock_file.name} {problem}; lock anew with `{p.lock_command}`")
 
 
@@ -1608,12 +1616,15 @@ def public_requirement(text: str) -> str:
     return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
 
 
-def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
-    """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
-    names = upgrade.split(",") if isinstance(upgrade, str) else []
-    asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
-    for name in sorted(asked - {str(package.get("name")) for package in packages}):
-        raise RecipeError(f"--upgrade={upgrade}: {name} is not among the dependencies; correct it")
+def check_frozen(p: Project, packages: list[dict[str, Any]]) -> None:
+    """Refuse a lock of uv's that lacks a package; uv's `--locked` also refuses any mirror."""
+    names = {str(package.get("name")) for package in packages}
+    for text in p.requires:
+        name = re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text.strip())[0]).lower()
+        if name not in names and ";" not in text and name != p.name.lower():
+            raise RecipeError(
+                f"the lock of uv lacks {name}, which {p.label} requires; run `uv lock`"
+            )
 
 
 def write_lock(p: Project, version: str) -> None:
@@ -1681,11 +1692,11 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     elif kind == "file":
         line += f" {quote(str(p.settings.deps))}"
     elif kind == "script":  # with -p it is not narrowed to the host's Python
-        locked = " --locked" if p.path(f"{p.script}.lock").exists() else ""
+        frozen = " --frozen" if p.path(f"{p.script}.lock").exists() else ""
         python = f"\"<=$(cut -d ' ' -f 2 {b}/.target)\""
-        line = f"{uv} export -q{locked} --script {quote(p.script)} -p {python} $(cat {options})"
+        line = f"{uv} export -q{frozen} --script {quote(p.script)} -p {python} $(cat {options})"
     elif kind == "uv.lock":  # it may be for another Python than the host's
-        line = f"env -u UV_PYTHON {uv} export -q --locked --no-default-groups --no-emit-project"
+        line = f"env -u UV_PYTHON {uv} export -q --frozen --no-default-groups --no-emit-project"
     else:  # of the program that was installed already
         pins = r"sed -n 's/-\([^-]*\)\.dist-info$/==\1/p'"
         sh.run(f'ls "$DIR_SITE" | {pins} > {b}/.deps/pins.txt')

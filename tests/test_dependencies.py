@@ -119,8 +119,10 @@ def test_a_uv_lock_of_the_workspace_says_which_versions(installing: Project, ind
     assert (installing.path / "uv.lock").read_bytes() == locked
     said = installing.refused("cosmo.lock", "--upgrade", COSMO_PROJECT="app")
     assert "the versions are those of uv.lock; run `uv lock --upgrade`" in said
-    write_tree(installing, "app", "hello", main, "owl", head=head.format("hello", ["owl"]) + source)
-    assert "uv.lock` needs to be updated" in installing.refused(COSMO_PROJECT="app")
+    needs = ["bird", "owl", "Wren_.Tail>1", "other; python_version < '3'"]
+    write_tree(installing, "app", "hello", main, *needs, head=head.format("hello", needs) + source)
+    message = "the lock of uv lacks wren-tail, which hello requires; run `uv lock`"
+    assert message in installing.refused(COSMO_PROJECT="app")
 
 
 def test_a_scripts_own_uv_settings_and_python_are_heeded(installing: Project, index: Index) -> None:
@@ -142,8 +144,8 @@ def test_a_scripts_own_uv_settings_and_python_are_heeded(installing: Project, in
     assert run(["uv", "lock", "-q", "--script", "tool.py"], env, installing.path).returncode == 0
     before = (installing.path / "tool.py.lock").read_bytes()
     installing.succeed("cosmo.script", "tool.py")
-    installing.write("tool.py", script("").replace("'bird'", "'bird<9'"))
-    assert "needs to be updated" in installing.refused("cosmo.script", "tool.py")
+    installing.write("tool.py", script("").replace("'bird'", "'bird<9', 'owl'"))
+    assert "the lock of uv lacks owl, which" in installing.refused("cosmo.script", "tool.py")
     assert (installing.path / "tool.py.lock").read_bytes() == before
     (installing.path / "tool.py.lock").unlink()
     said = installing.refused("cosmo.lock", "--script=tool.py", "--upgrade=bird")
