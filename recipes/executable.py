@@ -108,8 +108,8 @@ def program_digest(p: Project) -> str:
 def check_shadows(p: Project) -> None:
     """Refuse a module of the program that a dependency's package would be imported in place of."""
     with zipfile.ZipFile(p.path(f"{p.build}/.new/base.zip")) as base:
-        names = [name.split("/") for name in base.namelist()]
-    packages = {name[2] for name in names if name[1:2] == ["site-packages"] and len(name) > 3}
+        names = "\n".join(base.namelist())
+    packages = re.findall(r"(?m)^Lib/site-packages/(\w+)/__init__\.pyc?$", names)
     for path in sorted(p.path(p.site).glob("*.py*")):
         if path.stem in packages:
             problem = "is also a package among the dependencies, which would run in its place"

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: b3f29a54002596261ad6aa970850a93bd510f359780e383e530e8e69b96bdc06
+# sha256 of all other lines: 5a28ded425682292f7c8d6c0bdfe9cb7d2fe3feedd52536c267b46c426f80840
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -1871,8 +1871,8 @@ def program_digest(p: Project) -> str:
 def check_shadows(p: Project) -> None:
     """Refuse a module of the program that a dependency's package would be imported in place of."""
     with zipfile.ZipFile(p.path(f"{p.build}/.new/base.zip")) as base:
-        names = [name.split("/") for name in base.namelist()]
-    packages = {name[2] for name in names if name[1:2] == ["site-packages"] and len(name) > 3}
+        names = "\n".join(base.namelist())
+    packages = re.findall(r"(?m)^Lib/site-packages/(\w+)/__init__\.pyc?$", names)
     for path in sorted(p.path(p.site).glob("*.py*")):
         if path.stem in packages:
             problem = "is also a package among the dependencies, which would run in its place"

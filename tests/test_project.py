@@ -205,7 +205,7 @@ def test_a_copy_has_what_is_included_and_not_what_is_excluded(bird: Project) -> 
 
 def test_a_module_called_like_a_dependency_is_refused(installing: Project, index: Index) -> None:
     index.wheel("bird", "1.0", {"bird/__init__.py": "print('not me')"})
-    index.wheel("owl", "1.0", {"owl.py": ""})
+    index.wheel("owl", "1.0", {"owl.py": "", "owl/notes.txt": "no package"})
     for name in ("bird", "owl"):
         script = f"# /// script\n# dependencies = ['{name}']\n# ///\nprint('me')\n"
         installing.write(f"{name}.py", script)
