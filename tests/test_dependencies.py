@@ -274,6 +274,7 @@ def test_a_dry_run_of_a_built_project_gives_the_same_bytes(
     done = run(["sh", "-ec", f"umask 077\n{script}"], env, installing.path)
     assert done.returncode == 0, done.stderr
     assert installing.executable.read_bytes() == made
+    installing.succeed(DIR_SITE="b d/x/Lib/site-packages")
     write_tree(installing, ".", "hello", {"hello/__main__.py": ""}, "windows; os_name == 'nt'")
     shutil.rmtree(installing.build)
     script = installing.invoke("--dry", "cosmo", drop="uv").stdout  # but beside Python there is one
