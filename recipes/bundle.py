@@ -22,6 +22,7 @@ from invoke.tasks import task
 
 from .executable import BuildRecord, read_build
 from .fetch import file_sha256, is_ape
+from .lockfile import normalize_name
 from .project import Project, load_project
 from .shell import RecipeError, Shell, handle_signals, print_bytes, print_result, printable, quote
 
@@ -103,7 +104,7 @@ def read_metadata(content: bytes) -> dict[str, str]:
     classifiers = [str(line).split(" :: ") for line in headers.get_all("Classifier", [])]
     licenses = ", ".join(parts[-1] for parts in classifiers if parts[0] == "License")
     text = headers["License-Expression"] or licenses or headers["License"] or ""
-    name = re.sub(r"[-_.]+", "-", headers["Name"] or "").lower()
+    name = normalize_name(headers["Name"] or "")
     text = text if "\n" not in text else ""  # some hold the whole licence
     return {"name": name, "version": headers["Version"] or "", "license": text}
 

@@ -202,13 +202,8 @@ def public_requirement(text: str) -> str:
 
 def check_frozen(p: Project, packages: list[dict[str, Any]]) -> None:
     """Refuse a lock of uv's that lacks a package; uv's `--locked` also refuses any mirror."""
-    names = {str(package.get("name")) for package in packages}
-    for text in p.requires:
-        name = re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text.strip())[0]).lower()
-        if name not in names and ";" not in text and name != p.name.lower():
-            raise RecipeError(
-                f"the lock of uv lacks {name}, which {p.label} requires; run `uv lock`"
-            )
+    for name in sorted(p.required_names - {str(package.get("name")) for package in packages}):
+        raise RecipeError(f"the lock of uv lacks {name}, which {p.label} requires; run `uv lock`")
 
 
 def write_lock(p: Project, version: str) -> None:

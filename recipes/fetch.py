@@ -39,14 +39,12 @@ def tool_address(p: Project, name: str) -> str:
     return p.settings.zip_url if name == "zip" else p.settings.url
 
 
-def lock_message(p: Project) -> str:
-    """Say what is locked; empty where that is no question."""
+def lock_message(p: Project, kind: str) -> str:
+    """Say what is locked; empty where that is no question. `kind` is that of the requirements."""
     if p.options.app or p.options.lock:
         return ""
     if p.lock is None:
-        folders = (p.root, *p.root.parents)
-        uses_uv_lock = p.installs and not (p.script or p.settings.deps)
-        if uses_uv_lock and any((folder / "uv.lock").is_file() for folder in folders):
+        if kind == "uv.lock":
             return f"uv.lock; `{p.lock_command}` writes one that holds the interpreter, too"
         return f"none, so what is current goes in; `{p.lock_command}` writes one"
     url = p.settings.values["COSMO_URL"]

@@ -52,6 +52,11 @@ class Lock:
     packages: tuple[str, ...] = ()
 
 
+def normalize_name(name: str) -> str:
+    """Return a distribution's name as indexes and locks write it. Source: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def lock_name(script: str) -> str:
     """Name the lock file of a project, or of a script; PEP 751 allows no further dot in it."""
     stem = Path(script).stem.replace(".", "-")

@@ -21,6 +21,7 @@ from .dependencies import (
     write_lock,
 )
 from .fetch import cache_folder, prune_cache
+from .lockfile import normalize_name
 from .phases import clean, compile_site, deps, fetch, report, setup, update
 from .project import Options, Project, load_project
 from .session import PROJECT, build_session, make_shell
@@ -119,7 +120,7 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
 def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
     """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
     names = upgrade.split(",") if isinstance(upgrade, str) else []
-    asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
+    asked = {normalize_name(name) for name in names if name}
     for name in sorted(asked - {str(package.get("name")) for package in packages}):
         raise RecipeError(f"--upgrade={upgrade}: {name} is not among the dependencies; correct it")
 

@@ -113,8 +113,9 @@ def setup(c: Context) -> None:
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python, and zip if it is missing."""
     with session(c, "fetch") as (p, sh):
-        if lock_message(p):
-            sh.log("lock", lock_message(p))
+        message = lock_message(p, requirements_kind(p))
+        if message:
+            sh.log("lock", message)
         for name in ("python",) if shutil.which("zip") else ("zip", "python"):
             fetch_file(p, sh, name, force or p.options.force)
 

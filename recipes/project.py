@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .location import ARTICLE, app_path, check_lists, distribution_name, locate
-from .lockfile import Lock, lock_command, lock_name, read_lock, table
+from .lockfile import Lock, lock_command, lock_name, normalize_name, read_lock, table
 from .settings import Settings, Table, check_names, is_reserved, read_settings
 from .shell import RecipeError, exit_on_error
 
@@ -105,6 +105,13 @@ class Project:
     def requires(self) -> tuple[str, ...]:
         """Return what `[project]` or the script requires, as far as it says so itself."""
         return tuple(map(str, self.project.get("dependencies") or ()))
+
+    @property
+    def required_names(self) -> set[str]:
+        """Return the other distributions that it requires, whatever the platform."""
+        texts = [text.strip() for text in self.requires if ";" not in text]
+        names = {normalize_name(re.split(r"[^\w.-]", text)[0]) for text in texts}
+        return names - {normalize_name(self.name)}
 
     @property
     def requires_python(self) -> str:

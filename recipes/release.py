@@ -21,7 +21,7 @@ from invoke.tasks import task
 from .bundle import Archive, require_build
 from .executable import BuildRecord
 from .fetch import file_sha256
-from .lockfile import public_url
+from .lockfile import normalize_name, public_url
 from .project import Project, load_project
 from .shell import RecipeError, exit_on_error, handle_signals, log, print_result
 
@@ -103,7 +103,7 @@ def make_receipt(project: Project, build: BuildRecord, file: Path) -> dict[str, 
     """Return what an executable is, and what it is made of."""
     facts = Archive(file).describe()
     dists = {dist["name"]: dist for dist in facts["dependencies"]}
-    name = re.sub(r"[-_.]+", "-", project.name).lower()
+    name = normalize_name(project.name)
     program = dists.pop(name, {"version": "", "license": ""})
     python = {"name": "CPython", "version": build.python_version, "size": build.python_size}
     python.update({"sha256": build.python_sha256, "url": public_url(build.python_url)})

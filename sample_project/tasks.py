@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 5a28ded425682292f7c8d6c0bdfe9cb7d2fe3feedd52536c267b46c426f80840
+# sha256 of all other lines: 28036e96ee8b65c8594b328ccc2dffaa5e95fc21717d93030310b4e2bb707cb6
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -90,8 +90,9 @@ def setup(c: Context) -> None:
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python, and zip if it is missing."""
     with session(c, "fetch") as (p, sh):
-        if lock_message(p):
-            sh.log("lock", lock_message(p))
+        message = lock_message(p, requirements_kind(p))
+        if message:
+            sh.log("lock", message)
         for name in ("python",) if shutil.which("zip") else ("zip", "python"):
             fetch_file(p, sh, name, force or p.options.force)
 
@@ -483,7 +484,7 @@ def lock(c: Context, check: bool = False, script: str = "", upgrade: str | bool 
 def check_upgrade(upgrade: str | bool, packages: list[dict[str, Any]]) -> None:
     """Refuse a name in `--upgrade` that is not among the dependencies; uv would pass over it."""
     names = upgrade.split(",") if isinstance(upgrade, str) else []
-    asked = {re.sub(r"[-_.]+", "-", name.strip()).lower() for name in names if name.strip()}
+    asked = {normalize_name(name) for name in names if name}
     for name in sorted(asked - {str(package.get("name")) for package in packages}):
         raise RecipeError(f"--upgrade={upgrade}: {name} is not among the dependencies; correct it")
 
@@ -974,6 +975,13 @@ class Project:
     def requires(self) -> tuple[str, ...]:
         """Return what `[project]` or the script requires, as far as it says so itself."""
         return tuple(map(str, self.project.get("dependencies") or ()))
+
+    @property
+    def required_names(self) -> set[str]:
+        """Return the other distributions that it requires, whatever the platform."""
+        texts = [text.strip() for text in self.requires if ";" not in text]
+        names = {normalize_name(re.split(r"[^\w.-]", text)[0]) for text in texts}
+        return names - {normalize_name(self.name)}
 
     @property
     def requires_python(self) -> str:
@@ -1618,13 +1626,8 @@ def public_requirement(text: str) -> str:
 
 def check_frozen(p: Project, packages: list[dict[str, Any]]) -> None:
     """Refuse a lock of uv's that lacks a package; uv's `--locked` also refuses any mirror."""
-    names = {str(package.get("name")) for package in packages}
-    for text in p.requires:
-        name = re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text.strip())[0]).lower()
-        if name not in names and ";" not in text and name != p.name.lower():
-            raise RecipeError(
-                f"the lock of uv lacks {name}, which {p.label} requires; run `uv lock`"
-            )
+    for name in sorted(p.required_names - {str(package.get("name")) for package in packages}):
+        raise RecipeError(f"the lock of uv lacks {name}, which {p.label} requires; run `uv lock`")
 
 
 def write_lock(p: Project, version: str) -> None:
@@ -2018,6 +2021,11 @@ class Lock:
     packages: tuple[str, ...] = ()
 
 
+def normalize_name(name: str) -> str:
+    """Return a distribution's name as indexes and locks write it. Source: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def lock_name(script: str) -> str:
     """Name the lock file of a project, or of a script; PEP 751 allows no further dot in it."""
     stem = Path(script).stem.replace(".", "-")
@@ -2176,14 +2184,12 @@ def tool_address(p: Project, name: str) -> str:
     return p.settings.zip_url if name == "zip" else p.settings.url
 
 
-def lock_message(p: Project) -> str:
-    """Say what is locked; empty where that is no question."""
+def lock_message(p: Project, kind: str) -> str:
+    """Say what is locked; empty where that is no question. `kind` is that of the requirements."""
     if p.options.app or p.options.lock:
         return ""
     if p.lock is None:
-        folders = (p.root, *p.root.parents)
-        uses_uv_lock = p.installs and not (p.script or p.settings.deps)
-        if uses_uv_lock and any((folder / "uv.lock").is_file() for folder in folders):
+        if kind == "uv.lock":
             return f"uv.lock; `{p.lock_command}` writes one that holds the interpreter, too"
         return f"none, so what is current goes in; `{p.lock_command}` writes one"
     url = p.settings.values["COSMO_URL"]
@@ -2913,11 +2919,11 @@ class StartTrial:
             return {}
         try:
             exec(job, scope)  # noqa: S102 - the program's own statement
+        except (ImportError, SyntaxError):
+            raise
         except Exception as error:
-            if isinstance(error, (ImportError, SyntaxError)):
-                raise
-            self.doubts.append(f"importing {module} fails unless other code ran before it")
-            self.doubts[-1] += f" ({self.explain(error)})"
+            doubt = f"importing {module} fails unless other code ran before it"
+            self.doubts.append(f"{doubt} ({self.explain(error)})")
         return scope
 
     def explain(self, error: BaseException) -> str:

@@ -149,11 +149,11 @@ class StartTrial:
             return {}
         try:
             exec(job, scope)  # noqa: S102 - the program's own statement
+        except (ImportError, SyntaxError):
+            raise
         except Exception as error:
-            if isinstance(error, (ImportError, SyntaxError)):
-                raise
-            self.doubts.append(f"importing {module} fails unless other code ran before it")
-            self.doubts[-1] += f" ({self.explain(error)})"
+            doubt = f"importing {module} fails unless other code ran before it"
+            self.doubts.append(f"{doubt} ({self.explain(error)})")
         return scope
 
     def explain(self, error: BaseException) -> str:
