@@ -1,10 +1,9 @@
-"""Look into an executable, check it, and change it."""
+"""Look into an executable, and check it."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import tempfile
 import zipfile
 from collections import Counter
@@ -26,7 +25,7 @@ from .lockfile import normalize_name
 from .project import Project, load_project
 from .shell import RecipeError, Shell, handle_signals, print_bytes, print_result, printable, quote
 
-FILE = "The executable (default: the first of the last build)."
+FILE = "The executable (default: that of the last build)."
 OPTIONS = r"(?:-[^cmWX\n]*(?:[WX]\n?.+)?\n)*-[^cmWX\n]*"
 CALL = r'_run_module_as_main\("|\bfrom (?=.* sys\.exit\(([\w.]+)\(\)\)\n)'
 START = re.compile(rf"{OPTIONS}(?:m\n?|c\n?.*(?:{CALL}))([\w.]+)")
@@ -112,16 +111,16 @@ def read_metadata(content: bytes) -> dict[str, str]:
 def require_build(project: Project) -> BuildRecord:
     """Return what the last build noted; `RecipeError` if it made nothing."""
     build = read_build(project)
-    if build is None or not build.executables:
+    if build is None:
         raise RecipeError("the project's executable does not exist; make it with `invoke cosmo`")
     return build
 
 
 def open_executable(file: str) -> Archive:
-    """Open the file that an option names, else the first executable of the last build."""
+    """Open the file that an option names, else the executable of the last build."""
     if not file:
         project = load_project()
-        file = os.path.relpath(project.path(next(iter(require_build(project).executables))))
+        file = os.path.relpath(project.path(require_build(project).path))
     return Archive(Path(file))
 
 
@@ -173,7 +172,7 @@ def verify(c: Context, file: str = "") -> None:
         name, kind = entry.filename, entry.external_attr >> 28
         archive.read(name)
         if archive.first[name] is not entry:
-            raise RecipeError(f"{archive.path}: {name} is there twice; remove it by `bundle.rm`")
+            raise RecipeError(f"{archive.path}: {name} is there twice; build it anew")
         if name.startswith("Lib/") and not entry.is_dir() and kind != 8:  # as `/zip` has it
             problem = "has no file type in its mode, so Python does not see it; pack it with zip"
             raise RecipeError(f"{archive.path}: {name} {problem}")
@@ -182,7 +181,7 @@ def verify(c: Context, file: str = "") -> None:
         print_result("start         not tried: the zip holds no Python library")
         return
     if not SAFE.fullmatch(archive.args):
-        raise RecipeError(f"{archive.path}: .args is not safe: {RULE}; set it by `bundle.args`")
+        raise RecipeError(f"{archive.path}: .args is not safe: {RULE}")
     print_result(".args         ok")
     print_result(f"start         {printable(try_start(c, archive))}")
 
@@ -194,66 +193,26 @@ def try_start(c: Context, archive: Archive) -> str:
     with handle_signals(), tempfile.TemporaryDirectory() as folder:
         sh = Shell(c, "bundle.verify", {"LC_ALL": "C", "ZIPOPT": ""}, Path(folder))
         failed = f"{archive.path} cannot start"
-        sh.run(f"cp {quote(str(archive.path.absolute()))} copy.zip && chmod +x copy.zip", failed)
-        sh.run(rf"sed '/^from \./d' {inside}/*.py > inside.py && zip -q -d copy.zip .args", failed)
-        version = sh.run(f"{clean} './copy.zip -V'", failed).stdout.strip()
+        lines = [
+            f"cp {quote(str(archive.path.absolute()))} copy.zip",
+            "chmod +x copy.zip",
+            rf"sed '/^from \./d' {inside}/*.py > inside.py",
+            "zip -q -d copy.zip .args",
+            f"{clean} './copy.zip -V'",
+        ]
+        version = sh.run(*lines, failed=failed).stdout.strip()
         if not start:
             return f"{version}; not tried: .args names no module to import"
         entry = ":".join(filter(None, (start[2], start[1])))
         line = f"{clean} './copy.zip -I inside.py check {entry}'"
-        output = sh.run(line, failed, "").stdout
+        output = sh.run(line, failed=failed, remedy="").stdout
         return "; ".join([f"ok, {version} can import {entry}", *re.findall("remark: .*", output)])
 
 
-@task(help={"set": "The new lines, as shell words: '-m almanac ...'.", "file": FILE})
-def args(c: Context, set_: str = "", file: str = "") -> None:
-    """Print the lines of .args, or set what starts."""
-    if not set_:
-        print_result("\n".join(map(printable, open_executable(file).args.splitlines())))
-        return
-    with exit_on_damage(f"--set={set_}"):
-        lines = shlex.split(set_)
-    if not SAFE.fullmatch("\n".join(lines)) or any("\n" in line for line in lines):
-        raise RecipeError(f"--set={set_}: {RULE}")
-    form = r"\n".join(["%s"] * len(lines))
-    change_copy(c, "args", file, f"printf '{form}' {shlex.join(lines)} > \"$NEW/files/.args\"")
+@task(help={"file": FILE})
+def args(c: Context, file: str = "") -> None:
+    """Print the lines of .args, which say what starts."""
+    print_result("\n".join(map(printable, open_executable(file).args.splitlines())))
 
 
-@task(help={"path": "A file or folder.", "dest": "A folder in the zip.", "file": FILE})
-def add(c: Context, path: str, dest: str = "", file: str = "") -> None:
-    """Add a file or folder; it replaces entries of the same names."""
-    if dest.startswith("/") or ".." in dest.split("/") or not dest.isprintable():
-        raise RecipeError(f"--dest={dest} is not a folder in the zip, as Lib/site-packages is")
-    folder = f'"$NEW/files"/{shlex.quote(dest)}'
-    change_copy(c, "add", file, f"mkdir -p {folder} && cp -RL {quote(path)} {folder}")
-
-
-@task(name="rm", help={"glob": "The names: '*' is any text, '/' too.", "file": FILE})
-def remove(c: Context, glob: str, file: str = "") -> None:
-    """Remove entries."""
-    change_copy(c, "rm", file, f'zip -q -d "$NEW/copy.zip" -- {shlex.quote(glob)}')
-
-
-def change_copy(c: Context, name: str, file: str, line: str) -> None:
-    """Run a line that changes $NEW/copy.zip, add what it left in $NEW/files, rename the copy."""
-    path = open_executable(file).path.resolve()
-    before, new = path.stat().st_mtime_ns, path.with_name(f".{path.name}.{os.getpid()}")
-    exports = {"FILE": str(path), "NEW": str(new), "LC_ALL": "C", "ZIP": "", "ZIPOPT": ""}
-    sh, failed = Shell(c, f"bundle.{name}", exports, Path.cwd()), f"cannot change {path}"
-    if sh.dry:
-        sh.announce()
-    with handle_signals():
-        sh.run('mkdir "$NEW"', failed)
-        try:
-            sh.run('mkdir "$NEW/files" && cp -p "$FILE" "$NEW/copy.zip"', failed)
-            sh.run(line, failed)
-            if name != "rm":
-                sh.run('(cd "$NEW/files" && zip -q -r -X -D -g ../copy.zip .)', failed)
-            if path.stat().st_mtime_ns != before:
-                raise RecipeError(f"{failed}: it was changed meanwhile; run this again")
-            sh.run('mv -f "$NEW/copy.zip" "$FILE"', failed)
-        finally:
-            sh.run('rm -rf "$NEW"')
-
-
-bundle = Collection("bundle", list_entries, cat, args, add, remove, verify, size)
+bundle = Collection("bundle", list_entries, cat, args, verify, size)

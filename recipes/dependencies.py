@@ -247,24 +247,26 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
     if not (sh.dry or p.options.app):
         wheel_file(p)
     target = f'--target "$DIR_SITE" $(cat {quote(p.build)}/.target)'
-    line = f"{p.uv} pip install -q --no-deps {target} {requirement}"
-    sh.run(line, f"{p.label} cannot be installed", network_remedy(p))
-    include(p, sh)
+    sh.run(
+        f"{p.uv} pip install -q --no-deps {target} {requirement}",
+        *include_lines(p),
+        failed=f"{p.label} cannot be installed",
+        remedy=network_remedy(p),
+    )
 
 
 def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     """Resolve the dependencies to `.deps/pylock.toml`, unless they are locked."""
     if kind in ("none", "lock"):
         return
-    b, uv, app = quote(p.build), p.uv, p.options.app or ("", "", ())
+    b, uv = quote(p.build), p.uv
     options = f"{b}/.deps/options"
+    lines = [f"echo {upgrade} > {options}"]
     line = f"{uv} pip compile -q $(cat {b}/.target {options})"
-    sh.run(f"echo {upgrade} > {options}")
     if kind == "project":  # uv keeps its metadata, though the backend may read other files
         name = p.name or f"$(ls {b}/.wheel | sed 's/-.*//')"
-        words = "--no-emit-package $name"
-        words += "" if is_offline(p) else " --refresh-package $name"
-        sh.run(f"(name={name} && echo {words} >> {options})")
+        refresh = "" if is_offline(p) else f" --refresh-package {name}"
+        lines.append(f"echo --no-emit-package {name}{refresh} >> {options}")
         line = f"echo . | {line} -"
     elif kind == "pyproject":
         line += " pyproject.toml"
@@ -277,21 +279,26 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     elif kind == "uv.lock":  # it may be for another Python than the host's
         line = f"env -u UV_PYTHON {uv} export -q --frozen --no-default-groups --no-emit-project"
     else:  # of the program that was installed already
-        pins = r"sed -n 's/-\([^-]*\)\.dist-info$/==\1/p'"
-        sh.run(f'ls "$DIR_SITE" | {pins} > {b}/.deps/pins.txt')
-        sh.run(f"printf '%s\\n' {shlex.join([app[0], *app[2]])} > {b}/.deps/app.txt")
-        sh.run(f"echo --no-emit-package $(cut -d = -f 1 {b}/.deps/pins.txt) >> {options}")
+        requirement, _, others = p.options.app or ("", "", ())
+        lines += [
+            rf"""ls "$DIR_SITE" | sed -n 's/-\([^-]*\)\.dist-info$/==\1/p' > {b}/.deps/pins.txt""",
+            f"printf '%s\\n' {shlex.join([requirement, *others])} > {b}/.deps/app.txt",
+            f"echo --no-emit-package $(cut -d = -f 1 {b}/.deps/pins.txt) >> {options}",
+        ]
         line += f" -c {b}/.deps/pins.txt {b}/.deps/app.txt"
     line += f" -o {b}/.deps/pylock.all.toml"
-    failed = f"the dependencies of {p.label} cannot be resolved"
-    sh.run(line, failed, network_remedy(p))
     # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
     names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}' pylock.all.toml"""
-    sh.run(f"(cd {b}/.deps && {':' if is_offline(p) else names} > refresh)")
-    sh.run(f"cat {b}/.deps/refresh >> {options}")
-    sh.run(f"([ ! -s {b}/.deps/refresh ] ||\n{line})", failed, network_remedy(p))
-    # uv refuses a file that is not for the host's own Python
-    sh.run(f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")
+    sh.run(
+        *(*lines, line),
+        f"(cd {b}/.deps && {':' if is_offline(p) else names} > refresh)",
+        f"cat {b}/.deps/refresh >> {options}",
+        f"([ ! -s {b}/.deps/refresh ] ||\n{line})",
+        # uv refuses a file that is not for the host's own Python
+        f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml",
+        failed=f"the dependencies of {p.label} cannot be resolved",
+        remedy=network_remedy(p),
+    )
 
 
 def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
@@ -304,7 +311,8 @@ def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
     elif kind == "file":  # uv checks the hashes that stand in it, and nowhere else
         file = quote(str(p.settings.deps))
         line = f"{install} {site} $(cat {b}/.target {b}/.deps/refresh) -r {file}"
-    sh.run(line, f"the dependencies of {p.label} cannot be installed", network_remedy(p))
+    failed = f"the dependencies of {p.label} cannot be installed"
+    sh.run(line, failed=failed, remedy=network_remedy(p))
     exclude(p, sh, site)
     lib = f"cd {b}/.deps/Lib"
     sh.run(f"({lib} && find site-packages -name '*.py' -print0 > ../py)")
@@ -315,31 +323,35 @@ def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
     fit(p, sh, site)
 
 
-def include(p: Project, sh: Shell) -> None:
+def include_lines(p: Project) -> list[str]:
     """Copy what COSMO_INCLUDE names beside the program's module, and remove what is IGNORED."""
+    lines = []
     for name in map(os.path.normpath, p.settings.include):
         source, folder = os.path.normpath(os.path.join(p.beside, name)), os.path.dirname(name)
         if not p.path(source).exists():
             place = p.path(p.beside).resolve()
             raise RecipeError(f"COSMO_INCLUDE: there is no {source}; name what is in {place}")
         target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
-        copy = f"cp -RL {quote(source)} {target} && chmod -R u+w {target}"
-        sh.run(f"mkdir -p {target} && {copy}" if folder else copy)
+        lines += [f"mkdir -p {target}"] if folder else []
+        lines += [f"cp -RL {quote(source)} {target}", f"chmod -R u+w {target}"]
     for names in IGNORED if p.source or p.settings.include else ():
         tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
-        sh.run(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
+        lines.append(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
+    return lines
 
 
 def fit(p: Project, sh: Shell, site: str) -> None:
     """Remove what cannot run and the compiled .py; make RECORD list what is there."""
     b, suffix = quote(p.build), "''" if p.settings.source else "c"
     line = f"sh {b}/python -IB {b}/.inside.py fit {site} {b}/.new/notes.json {suffix}"
-    sh.run(line, f"{p.label} cannot be packaged", "")
+    sh.run(line, failed=f"{p.label} cannot be packaged", remedy="")
 
 
 def exclude(p: Project, sh: Shell, site: str) -> None:
     """Remove what COSMO_EXCLUDE names, and folders that are empty then: Python imports those."""
     tests = " -o ".join(f"-path ./{shlex.quote(pattern)}" for pattern in p.settings.exclude)
     if tests:
-        sh.run(rf"(cd {site} && find . -depth \( {tests} \) -exec rm -rf {{}} +)")
-        sh.run(f"(cd {site} && find . -depth -type d -exec rmdir {{}} + 2>/dev/null || :)")
+        sh.run(
+            rf"(cd {site} && find . -depth \( {tests} \) -exec rm -rf {{}} +)",
+            f"(cd {site} && find . -depth -type d -exec rmdir {{}} + 2>/dev/null || :)",
+        )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from invoke.runners import Result
 
@@ -26,11 +27,11 @@ UNSTABLE = r".*\.dist-info/(uv_cache\.json|uv_build\.json|direct_url\.json|RECOR
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """The executables of the last build and what they are made of, as `.build.json` records it.
+    """The executable of the last build and what it is made of, as `.build.json` records it.
 
-    `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
-    each by its path from the project's folder, and `placed` those of earlier builds too; `states`
-    what `file_state` says of each; `report` the lines that were printed.
+    `digest` is of all that went in, empty where that is not known; `path` is the executable's, from
+    the project's folder; `placed` has its sha256, and those of what builds put at other paths;
+    `state` is what `file_state` says of it; `report` the lines that were printed.
     """
 
     digest: str
@@ -38,9 +39,9 @@ class BuildRecord:
     python_sha256: str
     python_size: int
     python_url: str
-    executables: Mapping[str, str]
+    path: str
     placed: Mapping[str, str]
-    states: Mapping[str, list[int]]
+    state: list[int]
     report: list[str]
 
 
@@ -51,23 +52,29 @@ def read_build(p: Project) -> BuildRecord | None:
     return None
 
 
-def record_build(p: Project, version: str, paths: list[str]) -> None:
-    """Note what a build made, and the report on it. `version` is what the interpreter printed."""
+def record_build(p: Project, path: str) -> None:
+    """Record what a build made, what of, and the report on it."""
     python, address = p.path(f"{p.build}/python"), tool_address(p, "python")
-    before = read_build(p)
-    sums = {path: file_sha256(p.path(path)) for path in paths}
+    notes = json.loads(p.path(f"{p.build}/.new/notes.json").read_text("utf-8"))
+    before, sha256 = read_build(p), file_sha256(p.path(path))
     build = BuildRecord(
         digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
-        python_version=version.replace("Python ", ""),
+        python_version=notes["python"].replace("Python ", ""),
         python_sha256=python_sha256(p),
         python_size=python.stat().st_size,
         python_url=public_url(address) if "://" in address else "",
-        executables=sums,
-        placed={**(before.placed if before else {}), **sums},
-        states={path: file_state(p.path(path)) for path in paths},
-        report=[line for path in paths for line in report_lines(p, path, sums[path], version)],
+        path=path,
+        placed={**(before.placed if before else {}), path: sha256},
+        state=file_state(p.path(path)),
+        report=report_lines(p, path, sha256, notes),
     )
     p.path(f"{p.build}/.build.json").write_text(json.dumps(asdict(build)), "utf-8")
+
+
+def result_path(p: Project) -> str:
+    """Return the path of the executable, from the project's folder, once what starts is known."""
+    name = p.start.name or p.path(f"{p.build}/.name").read_text("utf-8")
+    return p.settings.out or os.path.join("dist" if p.options.app else p.build, name)
 
 
 def file_state(path: Path) -> list[int]:
@@ -78,10 +85,10 @@ def file_state(path: Path) -> list[int]:
 
 
 def build_digest(p: Project, key: str) -> str:
-    """Compute the sha256 of all that the executables are made of; empty where it is not known."""
+    """Compute the sha256 of all that the executable is made of; empty where it is not known."""
     where = ("COSMO_URL", "COSMO_ZIP_URL", "COSMO_OFFLINE", "COSMO_PROJECT", "COSMO_VERSION")
     values = [(name, value.text) for name, value in p.settings.values.items() if name not in where]
-    return digest_of(key, program_digest(p), values, p.options.app, p.starts) if key else ""
+    return digest_of(key, program_digest(p), values, p.options.app, p.start) if key else ""
 
 
 def program_digest(p: Project) -> str:
@@ -117,14 +124,13 @@ def check_shadows(p: Project) -> None:
 
 
 def is_current(p: Project) -> bool:
-    """Tell whether the executables on disk are made of what `deps` wrote to `.digest`."""
+    """Tell whether the executable on disk is made of what `deps` wrote to `.digest`."""
     build = read_build(p) if p.options.skip else None
     if build is None or not build.digest:
         return False
     with suppress(OSError):
-        states = {path: file_state(p.path(path)) for path in build.executables}
         digest = p.path(f"{p.build}/.digest").read_text("utf-8")
-        return digest == build.digest and states == build.states
+        return digest == build.digest and file_state(p.path(build.path)) == build.state
     return False
 
 
@@ -143,14 +149,13 @@ def check_target(p: Project, path: str) -> None:
             raise RecipeError(f"{path} {problem}; move it away, or add --force")
 
 
-def report_lines(p: Project, path: str, sha256: str, version: str) -> list[str]:
+def report_lines(p: Project, path: str, sha256: str, notes: Mapping[str, Any]) -> list[str]:
     """Return the lines of the report on an executable."""
     relative, name = os.path.relpath(p.path(path)), os.path.basename(path)
     start = quote(relative if relative.startswith(("/", "..")) else f"./{relative}")
     exe = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
     rows = [("size", f"{p.path(path).stat().st_size:,} bytes"), ("sha256", sha256)]
-    rows.append(("python", version))
-    notes = json.loads(p.path(f"{p.build}/.new/notes.json").read_text("utf-8"))
+    rows.append(("python", notes["python"]))
     removed = [dist for file, dist in notes.get("removed", {}).items() if file[:4] != "bin/"]
     for dist, number in sorted(Counter(removed).items()):
         rows.append(("left out", f"{count(number, 'extension module')} of {dist or 'the program'}"))

@@ -22,7 +22,7 @@ from .dependencies import (
     check_lock,
     exclude,
     fit,
-    include,
+    include_lines,
     install_dependencies,
     install_program,
     network_remedy,
@@ -41,6 +41,7 @@ from .executable import (
     missing_imports,
     read_build,
     record_build,
+    result_path,
     show_all,
     smoke_remedy,
 )
@@ -61,7 +62,7 @@ from .fetch import (
     wget_limits,
 )
 from .lockfile import public_url
-from .project import Project, Start
+from .project import Project
 from .session import compile_command, inside_text, needs_uv, session, zip_command
 from .shell import Bar, RecipeError, Shell, count, print_result, quote
 
@@ -85,28 +86,42 @@ def setup(c: Context) -> None:
     """Gather the program: copy its sources, or build its wheel."""
     with session(c, "setup") as (p, sh):
         b = quote(p.build)
-        # the article: mkdir -p $DIR_SITE
-        sh.run(f'mkdir -p "$DIR_SITE" {b}/.new/out {b}/.deps/Lib/site-packages {b}/.build')
-        sh.run(f"{inside_text(p)} > {b}/.inside.py")
-        sh.run(f"echo '{{}}' > {b}/.new/notes.json")
+        lines = [
+            # the article: mkdir -p $DIR_SITE
+            f'mkdir -p "$DIR_SITE" {b}/.new/out {b}/.deps/Lib/site-packages {b}/.build',
+            f"{inside_text(p)} > {b}/.inside.py",
+        ]
         if p.source:
             sh.log("setup", f"{p.source} -> {p.site}")
             # the article: cp -r src/$PKG $DIR_SITE
-            sh.run(f'cp -RL {quote(p.source)} "$DIR_SITE"{p.renamed} && chmod -R u+w "$DIR_SITE"')
-            include(p, sh)
-            sh.run(f"ls -A {quote(p.beside)} > {b}/.new/beside")
-        elif not p.options.app:
-            sh.log("setup", f"a wheel of {p.label}, by its build backend")
-            # setuptools leaves no litter, and takes nothing that an earlier build left
-            sh.run(rf"printf '[build]\nbuild_base = %s\n' {b}/.build/lib > {b}/.build/setup.cfg")
-            form, folder = r"[egg_info]\negg_base = %s\n", f'"$PWD"/{b}/.build'
-            sh.run(f"printf '{form}' {folder} >> {b}/.build/setup.cfg")
-            line = f"{p.uv} build --wheel --out-dir {b}/.wheel ."
-            remedy = "correct [build-system], or what it builds"
-            if "build-system" not in p.data and not p.path("setup.py").exists():
-                remedy = "uv builds nothing without one: write [build-system] in pyproject.toml"
-            remedy = network_remedy(p) if p.settings.offline else remedy
-            sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
+            copy = f'cp -RL {quote(p.source)} "$DIR_SITE"{p.renamed}'
+            lines += [copy, 'chmod -R u+w "$DIR_SITE"', *include_lines(p)]
+            lines.append(f"ls -A {quote(p.beside)} > {b}/.new/beside")
+        sh.run(*lines)
+        if not (p.source or p.options.app):
+            build_wheel(p, sh)
+
+
+def build_wheel(p: Project, sh: Shell) -> None:
+    """Let the project's build backend make its wheel.
+
+    The file lets setuptools leave no litter, and take nothing that an earlier build left.
+    """
+    b = quote(p.build)
+    sh.log("setup", f"a wheel of {p.label}, by its build backend")
+    sh.run(
+        rf"printf '[build]\nbuild_base = %s\n' {b}/.build/lib > {b}/.build/setup.cfg",
+        rf"""printf '[egg_info]\negg_base = %s\n' "$PWD"/{b}/.build >> {b}/.build/setup.cfg""",
+    )
+    remedy = "correct [build-system], or what it builds"
+    if "build-system" not in p.data and not p.path("setup.py").exists():
+        remedy = "uv builds nothing without one: write [build-system] in pyproject.toml"
+    sh.run(
+        f"{p.uv} build --wheel --out-dir {b}/.wheel .",
+        failed=f"{p.label} cannot be built",
+        remedy=network_remedy(p) if p.settings.offline else remedy,
+        reason=backend_problem,
+    )
 
 
 @task(help={"force": "Download again, even where the file is unchanged."})
@@ -126,18 +141,24 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
     Offline, what is cached is all there is.
     """
     b, last = quote(p.build), None if force or sh.dry else cached_file("*", url)
-    sh.run(f"rm -rf {b}/download && mkdir -p {b}/download")
     if not sh.dry:
         check_download(p, url, last)
-    if last:
-        sh.run(f"cp -p {quote(str(last))} {b}/download")
+    sh.run(
+        f"rm -rf {b}/download",
+        f"mkdir -p {b}/download",
+        *([f"cp -p {quote(str(last))} {b}/download"] if last else []),
+    )
     if not p.settings.offline:
         size = p.lock.size if p.lock and name == "python" else None
-        bar = Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200)
-        # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
-        line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
-        failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
-        sh.run(line, failed, remedy, bar, download_problem, seconds=3600)  # a server may be slow
+        sh.run(
+            # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
+            f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})",
+            failed=f"{public_url(url)} cannot be downloaded",
+            remedy=download_remedy(p, name),
+            bar=Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200),
+            reason=download_problem,
+            seconds=3600,  # a server may be slow
+        )
     sh.run(f"cp -p {b}/download/* {b}/{name}.part")
 
 
@@ -158,25 +179,27 @@ def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
     if downloads:
         download(p, sh, name, address, force)
     else:
-        line = f"mkdir -p {b} && cp {quote(str(cached or address))} {part}"
-        sh.run(line, f"{source} cannot be copied", remedy)
+        copy = f"cp {quote(str(cached or address))} {part}"
+        sh.run(f"mkdir -p {b}", copy, failed=f"{source} cannot be copied", remedy=remedy)
     if sha256:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
-        anew = f"{remedy}, or lock it anew with `{p.lock_command}`"
         sh.run(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
-            f"{source} is not what {p.lock_file.name} names",
-            anew,
+            failed=f"{source} is not what {p.lock_file.name} names",
+            remedy=f"{remedy}, or lock it anew with `{p.lock_command}`",
             reason=lambda _: f"expected sha256 {sha256}, found {file_sha256(new)}",
         )
-    line = f'head -c 8 {part} | grep -Eq "^(MZqFpD|jartsr)=\'"'
-    if name == "python":
-        line += f" && {zip_command(p)} -sf {part} | grep -q '^ *Lib/'"
-    sh.run(line, f"{source} cannot be used", remedy, reason=lambda _: describe_file(new))
+    sh.run(
+        f'head -c 8 {part} | grep -Eq "^(MZqFpD|jartsr)=\'"',
+        *([f"{zip_command(p)} -sf {part} | grep -q '^ *Lib/'"] if name == "python" else []),
+        failed=f"{source} cannot be used",
+        remedy=remedy,
+        reason=lambda _: describe_file(new),
+    )
     if downloads and not sh.dry:
         keep_download(address, next(p.path(f"{p.build}/download").iterdir()))
     # the article: chmod +x python
-    sh.run(f"chmod +x {part} && mv -f {part} {b}/{name}")
+    sh.run(f"chmod +x {part}", f"mv -f {part} {b}/{name}")
 
 
 @task(pre=[setup, fetch])
@@ -187,7 +210,7 @@ def deps(c: Context) -> None:
         if needs_uv(p) or (p.way == "copy" and p.requires_python):
             requires = p.requires_python
             line = f"sh {b}/python -IB {b}/.inside.py target {shlex.quote(requires)} > {b}/.target"
-            sh.run(line, f"{p.label} cannot be installed", "")
+            sh.run(line, failed=f"{p.label} cannot be installed", remedy="")
         if p.options.app:
             install_program(p, sh, shlex.quote(p.options.app[0]))
         if p.lock and not sh.dry:
@@ -205,43 +228,47 @@ def deps(c: Context) -> None:
         if kind != "none":
             sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
         if base:
-            sh.run(f"cp {quote(str(base))} {b}/.new/base.zip && chmod +x {b}/.new/base.zip")
-            sh.run(f"cp {quote(str(base.with_suffix('.json')))} {b}/.new/notes.json")
+            notes = quote(str(base.with_suffix(".json")))
+            sh.run(f"cp -p {quote(str(base))} {b}/.new/base.zip", f"cp {notes} {b}/.new/notes.json")
         else:
-            installs = bool(packages) or (sh.dry and kind != "none")
-            if installs:
-                install_dependencies(p, sh, kind)
-            make_base(p, sh, installs)
+            make_base(p, sh, kind, bool(packages) or (sh.dry and kind != "none"))
             if key:
                 store_base(p, key)
         if not (p.source or p.options.app):
             install_program(p, sh, f"./{b}/.wheel/*.whl")
 
 
-def make_base(p: Project, sh: Shell, installs: bool) -> None:
+def make_base(p: Project, sh: Shell, kind: str, installs: bool) -> None:
     """Make the base archive: the interpreter, pruned, with the dependencies."""
     b = quote(p.build)
-    # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
     prune = f" -x {shlex.join(p.settings.prune)}" if p.settings.prune else ""
-    line = f"{zip_command(p)} -q -U {b}/.new/python.zip '*' --out {b}/.new/base.zip{prune}"
-    sh.run(f"ln -s ../python {b}/.new/python.zip")
-    sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again")
-    sh.run(f"chmod +x {b}/.new/base.zip")
+    sh.run(
+        f"sh {b}/python --version > {b}/.new/version",
+        f"""printf '{{"python": "%s"}}' "$(cat {b}/.new/version)" > {b}/.new/notes.json""",
+        f"ln -s ../python {b}/.new/python.zip",
+        # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
+        f"{zip_command(p)} -q -U {b}/.new/python.zip '*' --out {b}/.new/base.zip{prune}",
+        f"chmod +x {b}/.new/base.zip",
+        remedy="correct COSMO_PRUNE, or fetch the interpreter again",
+    )
     if installs:
+        install_dependencies(p, sh, kind)
         add_files(p, sh, f"{p.build}/.deps", "../.new/base.zip")
 
 
 def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
     """Add all of a folder's `Lib` to an archive, in one order, with one time and plain modes."""
     f, when = quote(folder), touch_time(p.epoch)
-    sh.run(f"chmod -R u=rwX,go=rX {f}/Lib && find {f}/Lib -type f -exec touch -t {when} {{}} +")
-    sh.run(f"(cd {f} && find Lib -type f > .files && sort -o .files .files)")
+    sh.run(
+        f"chmod -R u=rwX,go=rX {f}/Lib",
+        f"find {f}/Lib -type f -exec touch -t {when} {{}} +",
+        f"(cd {f} && find Lib -type f > .files && sort -o .files .files)",
+    )
     files = 0 if sh.dry else p.path(f"{folder}/.files").read_bytes().count(b"\n")
-    bar = Bar("update", files, "files", r"\s*(adding|updating): ")
     line = f"(cd {f} && {zip_command(p, folder)} -MM -X -g {archive} -@ < .files)"
     if folder == f"{p.build}/.deps":  # all dependencies may be for other systems
         line = f"[ ! -s {f}/.files ] || {line}"
-    sh.run(line, bar=bar)
+    sh.run(line, bar=Bar("update", files, "files", r"\s*(adding|updating): "))
 
 
 @task(pre=[deps], name="compile")
@@ -257,7 +284,8 @@ def compile_site(c: Context) -> None:
         line = f"(cd {quote(p.build)}/Lib && {compile_command(p, '..')} -f site-packages)"
         bar = Bar("compile", files, "files", "Compiling ")
         if p.way == "article":
-            sh.run(line, f"{p.source} does not compile", "correct it", bar, compile_problem)
+            failed = f"{p.source} does not compile"
+            sh.run(line, failed=failed, remedy="correct it", bar=bar, reason=compile_problem)
             if not p.settings.source:  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
                 sh.run("""find "$DIR_SITE" -name '*.py' -delete""")
         else:
@@ -280,7 +308,7 @@ def report(c: Context) -> None:
         build = read_build(p)
         if sh.dry:
             return
-        if build is None or not all(p.path(path).is_file() for path in build.executables):
+        if build is None or not p.path(build.path).is_file():
             raise RecipeError("there is no executable of this project; make it with `invoke cosmo`")
         print_result("\n".join(build.report))
 
@@ -292,75 +320,54 @@ def update(c: Context) -> None:
         if is_current(p):
             sh.log("cosmo", "nothing has changed since the last build; --force builds it anew")
             return
-        b, starts, names = quote(p.build), list_starts(p, sh), []
-        if not sh.dry:
+        b = quote(p.build)
+        if p.installs and not sh.dry:
             check_shadows(p)
         files = 0 if sh.dry else sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
         sh.log("update", f"{count(files + 1, 'file')} into the executable")
         add_files(p, sh, p.build, ".new/base.zip")  # the article: zip -r $PKG.zip .args Lib
-        for start in starts:
-            name, entry = write_args(p, sh, start)
-            if p.settings.check and entry:
-                check_imports(p, sh, entry)
-            copy = "mv" if start is starts[-1] else "cp -p"
-            sh.run(f"{copy} {b}/.new/base.zip {b}/.new/new.zip")
-            sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/new.zip .args)")
-            sh.run(f"mv {b}/.new/new.zip {b}/.new/out/{name}")
-            if p.settings.smoke is not None:
-                try_executable(p, sh, name, p.settings.smoke, "COSMO_SMOKE")
-            elif p.options.app and p.settings.check:
-                try_executable(p, sh, name, ("--help",), "a start")
-            names.append(name)
-        paths = [place(p, sh, name) for name in names]
-        if not sh.dry:
-            record_build(p, sh.run(f"sh {b}/python --version").stdout.strip(), paths)
+        name, module = write_args(p, sh)
+        if p.settings.check:
+            check_imports(p, sh, module)
+        sh.run(
+            f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/base.zip .args)",
+            f"mv {b}/.new/base.zip {b}/.new/out/{name}",
+        )
+        if p.settings.smoke is not None:
+            try_executable(p, sh, name, p.settings.smoke, "COSMO_SMOKE")
+        elif p.options.app and p.settings.check:
+            try_executable(p, sh, name, ("--help",), "a start")
+        place(p, sh, name)
 
 
-def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
-    """List what the executables start: one, or with COSMO_ENTRY=* each command."""
-    if p.starts[0].entry != "*":
-        return p.starts
-    line = f"(cd {quote(p.build)} && sh ./python -IB .inside.py commands Lib/site-packages)"
-    static = [*(p.project.get("scripts") or ()), *(p.project.get("gui-scripts") or ())]
-    names = static if sh.dry else sh.run(line).stdout.split("\n")[:-1]
-    if not any(names):
-        problem = "cannot be printed before it is built" if sh.dry else "finds no commands"
-        raise RecipeError(f"COSMO_ENTRY=* {problem}; name a command, or module:function")
-    return tuple(Start(name, name) for name in names)
-
-
-def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
+def write_args(p: Project, sh: Shell) -> tuple[str, str]:
     """Write `.args`; return the result's name, and the module that starts, as shell words."""
-    b, s, lines = quote(p.build), p.settings, p.settings.args
+    b, s = quote(p.build), p.settings
     options = ["-I"] if s.isolated else []
     options += ["-" + "O" * s.optimize] if s.source and s.optimize else []
-    if lines is None and p.way == "article" and start.entry == f"-m {p.module}":
-        lines = (*options, "-m", p.module, "...")
-    plain = f"(cd {b} && chmod 644 .args && touch -t {touch_time(p.epoch)} .args)"
-    if lines is None:
-        setting = "--entry" if p.options.app else "COSMO_ENTRY"
-        target = shlex.join([start.entry, start.name, setting, *options])
-        line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
-        sh.run(f"{line})", f"{p.label} cannot start", "")
-        sh.run(plain)
-        name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
-        return name, '"$(cat ../.start)"'
-    # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
-    form = r"\n".join(["%s"] * len(lines))
-    values = " ".join('"$PKG"' if line == s.pkg else shlex.quote(line) for line in lines)
-    if lines[-1] == "...":
-        form, values = f"{form[:-2]}...", values[:-4]
-    sh.run(f"printf '{form}' {values} > {b}/.args")
-    sh.run(plain)
-    entry = lines[lines.index("-m") + 1] if "-m" in lines[:-1] else ""
-    return quote(start.name), quote(entry) if entry else ""
+    plain = f"chmod 644 {b}/.args", f"touch -t {touch_time(p.epoch)} {b}/.args"
+    if p.way == "article" and p.start.entry == f"-m {p.module}":
+        # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
+        form = r"%s\n" * (len(options) + 2)
+        sh.run(f"""printf '{form}...' {" ".join([*options, "-m"])} "$PKG" > {b}/.args""", *plain)
+        return quote(p.start.name), quote(p.module)
+    setting = "--entry" if p.options.app else "COSMO_ENTRY"
+    target = shlex.join([p.start.entry, p.start.name, setting, *options])
+    line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target})"
+    sh.run(line, *plain, failed=f"{p.label} cannot start", remedy="")
+    name = quote(p.start.name) if p.start.name else f'"$(cat {b}/.name)"'
+    return name, '"$(cat ../.start)"'
 
 
-def check_imports(p: Project, sh: Shell, entry: str) -> None:
+def check_imports(p: Project, sh: Shell, module: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
-    line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside < /dev/null"
-    failed, reason = f"{p.label} cannot start", partial(missing_imports, p)
-    result = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=reason)
+    line = f"sh ./base.zip -I ../.inside.py check {module} notes.json beside < /dev/null"
+    result = sh.run(
+        f"(cd {quote(p.build)}/.new && {line})",
+        failed=f"{p.label} cannot start",
+        remedy="",
+        reason=partial(missing_imports, p),
+    )
     for remark in re.findall("(?m)^remark: (.*)$", result.stdout):
         sh.log("check", remark)
 
@@ -371,29 +378,32 @@ def try_executable(
     """Start the new executable in an empty folder and environment, for a trial with that name."""
     b, command = quote(p.build), shlex.join(arguments)
     sh.log("smoke", command or "without arguments")
-    sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
     line = f"(cd {b}/.new/try && {env} sh ../out/{name} {command} < /dev/null)"
-    line += " || [ $? = 2 ]" if p.options.app else ""  # it may not know --help
-    failed = f"{p.label} does not pass {trial} ({command})"
-    sh.run(line, failed, smoke_remedy(p), reason=show_all)
+    sh.run(
+        f"rm -rf {b}/.new/try",
+        f"mkdir {b}/.new/try",
+        f"{line} || [ $? = 2 ]" if p.options.app else line,  # it may not know --help
+        failed=f"{p.label} does not pass {trial} ({command})",
+        remedy=smoke_remedy(p),
+        reason=show_all,
+    )
 
 
-def place(p: Project, sh: Shell, name: str) -> str:
-    """Put a whole executable in its place, by one rename; return its path."""
-    b, folder = quote(p.build), "dist" if p.options.app else p.build
-    path, target = p.settings.out or "", f"{quote(folder)}/{name}"
-    if p.settings.out:
-        folder, target = os.path.dirname(path) or ".", quote(path)
-    elif not sh.dry:
-        dynamic = p.path(f"{p.build}/.name").read_text("utf-8") if name[0] == '"' else ""
-        path = os.path.join(folder, dynamic or shlex.split(name)[0])
+def place(p: Project, sh: Shell, name: str) -> None:
+    """Put the whole executable in its place, by one rename, and record the build."""
+    b, out = quote(p.build), p.settings.out
     if not sh.dry:
-        check_target(p, path)
-    if folder == p.build:
-        sh.run(f"mv -f {b}/.new/out/{name} {target}")  # the article: mv $PKG.zip $PKG
-    else:  # it may be on another disk, where mv copies
-        part = f"{quote(folder)}/.cosmo.part"
-        sh.run(f"mkdir -p {quote(folder)} && mv -f {b}/.new/out/{name} {part}")
-        sh.run(f"mv -f {part} {target}", f"{path} cannot be put in place")
-    return path
+        check_target(p, result_path(p))
+    if out or p.options.app:  # that may be on another disk, where mv copies
+        folder = quote(os.path.dirname(out or "dist/") or ".")
+        sh.run(
+            f"mkdir -p {folder}",
+            f"mv -f {b}/.new/out/{name} {folder}/.cosmo.part",
+            f"mv -f {folder}/.cosmo.part {quote(out) if out else f'dist/{name}'}",
+            failed="the executable cannot be put in place",
+        )
+    else:
+        sh.run(f"mv -f {b}/.new/out/{name} {b}/{name}")  # the article: mv $PKG.zip $PKG
+    if not sh.dry:
+        record_build(p, result_path(p))

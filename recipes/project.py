@@ -64,7 +64,7 @@ class Project:
     script: str
     source: str
     module: str
-    starts: tuple[Start, ...]
+    start: Start
     epoch: int
     lock: Lock | None
     uv: str = "uv"
@@ -170,11 +170,11 @@ def load_project(options: Options | None = None) -> Project:
         settings, name = read_settings(root, (*outer, *tables)), distribution_name(root, data)
         check_out(settings)
         source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
-        starts = find_starts(settings, data, name, script, module, options)
+        start = find_start(settings, data, name, script, module, options)
         ignored = options.lock or options.app
         lock = None if ignored else read_lock(root / lock_name(script), lock_command(script))
         return Project(
-            *(root, settings, options, way, data, name, script, source, module, starts),
+            *(root, settings, options, way, data, name, script, source, module, start),
             *(read_epoch(), lock),
         )
 
@@ -248,39 +248,26 @@ def script_module(stem: str) -> str:
     return f"script_{name}" if taken else name
 
 
-def find_starts(
+def find_start(
     s: Settings, data: Mapping[str, Any], name: str, script: str, module: str, options: Options
-) -> tuple[Start, ...]:
+) -> Start:
     """Find what starts; of a wheel the installed entry points say it, unless a setting does."""
     scripts = {key: str(one) for key, one in table(data, "project", "scripts").items()}
-    if s.args is not None and s.entry:
-        raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
-    if s.entry == "*" and s.out:
-        raise RecipeError(
-            f"COSMO_OUT={s.out} cannot name several executables; set it for one entry"
-        )
-    if s.args is not None:
-        result = "program" if s.out else s.pkg or module or name or "program"
-        if is_reserved(result):
-            raise RecipeError(f"the executable cannot be called {result}; name it with COSMO_OUT")
-        return (Start(result, ""),)
     if not module:
         entry = options.app[1] if options.app else s.entry
         result = "program" if s.out else s.pkg or ""
-        return (Start(result, entry or (f"-m {s.pkg}" if s.pkg else "")),)
+        return Start(result, entry or (f"-m {s.pkg}" if s.pkg else ""))
     stem = Path(script).stem
     result = stem if script and not is_reserved(stem) else module
-    if s.entry == "*" and scripts:
-        return tuple(Start(key, one) for key, one in scripts.items())
     if s.entry and s.entry not in scripts and ":" not in s.entry:
         commands = f"the commands are {', '.join(scripts)}" if scripts else "there are no commands"
         problem = f" is neither `module:function` nor a command; {commands}; correct it"
         raise s.values["COSMO_ENTRY"].error(problem)
     if s.entry:
-        return (Start(result, scripts.get(s.entry, s.entry)),)
+        return Start(result, scripts.get(s.entry, s.entry))
     if len(scripts) == 1 and not s.pkg:
-        return (Start(*next(iter(scripts.items()))),)
-    return (Start(result, f"-r {module}" if script else f"-m {module}"),)
+        return Start(*next(iter(scripts.items())))
+    return Start(result, f"-r {module}" if script else f"-m {module}")
 
 
 def read_epoch() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import tempfile
 import time
@@ -28,19 +27,16 @@ from .shell import RecipeError, exit_on_error, handle_signals, log, print_result
 SUMS, BOM = "SHA256SUMS", ".cdx.json"
 ENDS = ("", ".exe", ".json", BOM)
 """What is published of an executable: itself, for Windows, its receipt, its bill of materials."""
-FORCE = {"force": "Replace the file, whatever it holds."}
 
 
 @task(default=True, name="files")
 def write_files(c: Context) -> None:
-    """Write executables, sums, receipts, bills of materials."""
+    """Write the executable, its sums, receipt and bill of materials."""
     project = load_project()
     build, folder = require_build(project), project.path("dist/release")
-    files = [SUMS, *(release_name(path) + end for path in build.executables for end in ENDS)]
-    lower = [name.lower() for name in files]
-    twice = next((name for name in files if lower.count(name.lower()) > 1), "")
-    if twice:
-        raise RecipeError(f"two files of the release would be called {twice}; rename a program")
+    name = re.sub(r"\.(com|exe)$", "", Path(build.path).name)
+    if name.upper() == SUMS:
+        raise RecipeError(f"two files of the release would be called {name}; rename the program")
     if project.lock and project.lock.sha256 != build.python_sha256:
         problem = f"was not made with the interpreter in {project.lock_file.name}"
         raise RecipeError(f"the executable {problem}; run `invoke cosmo`")
@@ -48,13 +44,9 @@ def write_files(c: Context) -> None:
         if folder.resolve() != folder or (folder.exists() and not is_release(folder)):
             raise RecipeError(f"{folder} is not what this task wrote; move it away")
         if not c.config.run.dry:
-            replace_folder(project, build, folder)
-    print_result("\n".join(os.path.relpath(folder / name) for name in files))
-
-
-def release_name(path: str) -> str:
-    """Return what an executable is called in a release."""
-    return re.sub(r"\.(com|exe)$", "", Path(path).name)
+            replace_folder(project, build, folder, name)
+    names = [SUMS, *(name + end for end in ENDS)]
+    print_result("\n".join(os.path.relpath(folder / name) for name in names))
 
 
 def list_sums(folder: Path) -> str:
@@ -71,24 +63,23 @@ def is_release(folder: Path) -> bool:
     return not names or (ours and (folder / SUMS).read_text("utf-8") == list_sums(folder))
 
 
-def replace_folder(project: Project, build: BuildRecord, folder: Path) -> None:
+def replace_folder(project: Project, build: BuildRecord, folder: Path, name: str) -> None:
     """Write a release into a new folder, and rename that to `folder`."""
+    executable = project.path(build.path)
+    if not executable.is_file():
+        raise RecipeError(f"{build.path} does not exist; make it with `invoke cosmo`")
     folder.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".release.", dir=folder.parent) as work:
         new, old = Path(work, "new"), Path(work, "old")
         new.mkdir()
-        for path, sha256 in build.executables.items():
-            if not project.path(path).is_file():
-                raise RecipeError(f"{path} does not exist; make it with `invoke cosmo`")
-            for file in (new / release_name(path), new / f"{release_name(path)}.exe"):
-                shutil.copyfile(project.path(path), file)
-                file.chmod(0o755)
-                if file_sha256(file) != sha256:
-                    raise RecipeError(f"{path} was changed since the build; run `invoke cosmo`")
-            receipt = make_receipt(project, build, new / release_name(path))
-            for end, data in ((".json", receipt), (BOM, make_bom(project, receipt))):
-                text = json.dumps(data, indent=2) + "\n"
-                (new / f"{receipt['name']}{end}").write_text(text, "utf-8")
+        for file in (new / name, new / f"{name}.exe"):
+            shutil.copyfile(executable, file)
+            file.chmod(0o755)
+            if file_sha256(file) != build.placed[build.path]:
+                raise RecipeError(f"{build.path} was changed since the build; run `invoke cosmo`")
+        receipt = make_receipt(project, build, new / name)
+        for end, data in ((".json", receipt), (BOM, make_bom(project, receipt))):
+            (new / f"{name}{end}").write_text(json.dumps(data, indent=2) + "\n", "utf-8")
         (new / SUMS).write_text(list_sums(new), "utf-8")
         try:
             if folder.exists():
@@ -138,35 +129,14 @@ def make_bom(project: Project, receipt: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@task(help=FORCE)
+@task(help={"force": "Replace the file, whatever it holds."})
 def workflow(c: Context, force: bool = False) -> None:
     """Write a GitHub workflow that publishes a pushed tag."""
-    project = load_project()
-    arguments = shlex.join(project.settings.smoke or ("--version",))
-    if not arguments.isprintable() or "${{" in arguments:
-        raise RecipeError(f"COSMO_SMOKE={arguments} cannot stand in a workflow; simplify it")
-    names = [release_name(path) for path in require_build(project).executables]
-    write_template(c, project.path(".github/workflows/release.yml"), names, arguments, force)
-
-
-@task(help=FORCE)
-def docker(c: Context, force: bool = False) -> None:
-    """Write a Dockerfile for an image of the executable alone."""
-    project = load_project()
-    names = list(require_build(project).executables)[:1]
-    write_template(c, project.path("Dockerfile"), names, "", force)
-
-
-def write_template(c: Context, path: Path, names: list[str], arguments: str, force: bool) -> None:
-    """Fill in a template and write it, but not over another file unless `force` is set."""
-    for name in names:
-        if not re.fullmatch(r"[\w.][\w./-]*", name, re.ASCII):  # YAML and Docker need no quotes
-            raise RecipeError(f"{name!r} must be letters, digits, dots and dashes; set COSMO_OUT")
     from . import __version__  # imported here, as the package imports this module
 
-    text = (Path(__file__).with_name("templates") / path.name).read_text("utf-8")
-    text = text.replace("@NAMES@", " ".join(names)).replace("@NAME@", Path(names[0]).name)
-    text = text.replace("@ARGUMENTS@", arguments).replace("@VERSION@", __version__)
+    path = load_project().path(".github/workflows/release.yml")
+    text = Path(__file__).with_name("templates").joinpath("release.yml").read_text("utf-8")
+    text = text.replace("@VERSION@", __version__)
     with exit_on_error(f"cannot write {path}"):
         if path.is_symlink() or (path.exists() and not force and path.read_text("utf-8") != text):
             raise RecipeError(f"{path} is not as this task writes it; move it, or add --force")
@@ -178,4 +148,4 @@ def write_template(c: Context, path: Path, names: list[str], arguments: str, for
     log(f"release  {path}")
 
 
-release = Collection("release", write_files, workflow, docker)
+release = Collection("release", write_files, workflow)

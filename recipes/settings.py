@@ -22,6 +22,7 @@ RELEASE = "https://cosmo.zip/pub/cosmos/v/{}/bin/{}"
 """Where the files of one release of cosmo.zip are. Source: that site's list of releases."""
 
 STRUCK = {
+    "COSMO_ARGS": "COSMO_ENTRY says what starts; remove it",
     "COSMO_SLIM": "the standard library goes in whole; leave parts out with COSMO_PRUNE",
     "COSMO_COMPRESS": "zip packs as it does by default; remove it",
     "COSMO_KEEP": "a .py that is not in a package stays as it is without it; remove it",
@@ -110,13 +111,6 @@ def parse_pkg(value: Value) -> str | None:
     if text is not None and is_reserved(text.partition(".")[0]):
         raise value.error(": Python or the build folder needs that name; rename the package")
     return text
-
-
-def parse_args(value: Value) -> tuple[str, ...] | None:
-    """The lines of `.args`. Source: the interpreter splits at newlines and skips empty lines."""
-    problem = "cannot be a line of .args: it is empty or holds a newline, spelt out or as \\n"
-    words = parse_words(r"((?!\\n)[^\n\r])+", problem)(value)
-    return None if value.text is None else words or parse_args(value._replace(text="''"))
 
 
 def parse_smoke(value: Value) -> tuple[str, ...] | None:
@@ -223,8 +217,7 @@ class Settings:
     deps: str | None = setting("COSMO_DEPS", None, parse_deps,
         "a requirements file to install, in place of what the project requires; `none`: nothing")
     entry: str | None = setting("COSMO_ENTRY", None, parse_text(".*", ""),
-        "what starts: `module:function`, or the name of one of the project's commands; `*` makes"
-        " an executable for each command")
+        "what starts: `module:function`, or the name of one of the project's commands")
     include: tuple[str, ...] = setting("COSMO_INCLUDE", "", BESIDE,
         "what else goes in: files or folders, as shell words, relative to the folder that the"
         " program's module is in; each goes in beside it under its own name")
@@ -243,9 +236,6 @@ class Settings:
     isolated: bool = setting("COSMO_ISOLATED", "1", parse_switch,
         "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can"
         " change what runs; 0 is the default where the article's table sets PKG")
-    args: tuple[str, ...] | None = setting("COSMO_ARGS", None, parse_args,
-        "the lines of `.args`, as shell words, in place of the usual ones; end with `...`, which"
-        " stands for the command line's arguments")
     check: bool = setting("COSMO_CHECK", "1", parse_switch,
         "0 builds also what cannot start: the new executable does not try what it imports")
     smoke: tuple[str, ...] | None = setting("COSMO_SMOKE", None, parse_smoke,

@@ -95,7 +95,7 @@ class LineRunner(Local):
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
         """Start the line. It inherits the lock of the build folder, which outlives a killed us."""
         self.process = subprocess.Popen(
-            [shell, "-c", command],
+            [shell, "-ec", command],
             cwd=self.folder,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -199,32 +199,30 @@ class Shell:
 
     def run(
         self,
-        line: str,
+        *lines: str,
         failed: str = "",
         remedy: str = "fix this and run it again",
         bar: Bar | None = None,
         reason: Callable[[Result], str] | None = None,
         seconds: int | None = None,
     ) -> Result:
-        """Run one POSIX line, for so many seconds if neither Invoke's `-T` nor its settings say.
+        """Run POSIX lines, up to the first that fails, as `sh -e` does.
 
-        Where it fails, `RecipeError` says what `failed`, why, and the remedy. `reason` says why;
-        else one line of output does, and more of it is shown before the error. Invoke's
-        configuration chooses the shell, the echo and the timeout.
+        `RecipeError` then says what `failed`, why, and the remedy. `reason` says why; else one line
+        of output does, and more of it is shown before the error. Invoke's configuration chooses the
+        shell, the echo and the timeout; `seconds` is the timeout if that, like `-T`, says nothing.
         """
         seconds = self.c.config.timeouts.command or seconds
         if (self.dry or self.c.config.run.echo) and self.comment:
             print(self.comment)
             self.comment = ""
         shell = shutil.which(str(self.c.config.run.shell or "sh")) or "/bin/sh"
-        if " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
-            line = f"({line})"
         failed, runner = failed or f"{self.task} failed", LineRunner(self.c)
         runner.folder = self.folder
         try:
             with exit_on_error(failed), watch(None if self.dry else bar) as watchers:
                 options = {"shell": shell, "env": self.env, "watchers": watchers, **FIXED}
-                result = runner.run(line, timeout=seconds, **options)
+                result = runner.run("\n".join(lines), timeout=seconds, **options)
         except CommandTimedOut as error:
             why = f"it took longer than {error.timeout} seconds"
             raise RecipeError(f"{failed}: {why}; {remedy}") from error

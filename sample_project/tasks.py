@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 28036e96ee8b65c8594b328ccc2dffaa5e95fc21717d93030310b4e2bb707cb6
+# sha256 of all other lines: 1fbdd8e3f249339099b34a19ebf2872333ec1772dbb8c0fe55567426e06c614f
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -62,28 +62,42 @@ def setup(c: Context) -> None:
     """Gather the program: copy its sources, or build its wheel."""
     with session(c, "setup") as (p, sh):
         b = quote(p.build)
-        # the article: mkdir -p $DIR_SITE
-        sh.run(f'mkdir -p "$DIR_SITE" {b}/.new/out {b}/.deps/Lib/site-packages {b}/.build')
-        sh.run(f"{inside_text(p)} > {b}/.inside.py")
-        sh.run(f"echo '{{}}' > {b}/.new/notes.json")
+        lines = [
+            # the article: mkdir -p $DIR_SITE
+            f'mkdir -p "$DIR_SITE" {b}/.new/out {b}/.deps/Lib/site-packages {b}/.build',
+            f"{inside_text(p)} > {b}/.inside.py",
+        ]
         if p.source:
             sh.log("setup", f"{p.source} -> {p.site}")
             # the article: cp -r src/$PKG $DIR_SITE
-            sh.run(f'cp -RL {quote(p.source)} "$DIR_SITE"{p.renamed} && chmod -R u+w "$DIR_SITE"')
-            include(p, sh)
-            sh.run(f"ls -A {quote(p.beside)} > {b}/.new/beside")
-        elif not p.options.app:
-            sh.log("setup", f"a wheel of {p.label}, by its build backend")
-            # setuptools leaves no litter, and takes nothing that an earlier build left
-            sh.run(rf"printf '[build]\nbuild_base = %s\n' {b}/.build/lib > {b}/.build/setup.cfg")
-            form, folder = r"[egg_info]\negg_base = %s\n", f'"$PWD"/{b}/.build'
-            sh.run(f"printf '{form}' {folder} >> {b}/.build/setup.cfg")
-            line = f"{p.uv} build --wheel --out-dir {b}/.wheel ."
-            remedy = "correct [build-system], or what it builds"
-            if "build-system" not in p.data and not p.path("setup.py").exists():
-                remedy = "uv builds nothing without one: write [build-system] in pyproject.toml"
-            remedy = network_remedy(p) if p.settings.offline else remedy
-            sh.run(line, f"{p.label} cannot be built", remedy, reason=backend_problem)
+            copy = f'cp -RL {quote(p.source)} "$DIR_SITE"{p.renamed}'
+            lines += [copy, 'chmod -R u+w "$DIR_SITE"', *include_lines(p)]
+            lines.append(f"ls -A {quote(p.beside)} > {b}/.new/beside")
+        sh.run(*lines)
+        if not (p.source or p.options.app):
+            build_wheel(p, sh)
+
+
+def build_wheel(p: Project, sh: Shell) -> None:
+    """Let the project's build backend make its wheel.
+
+    The file lets setuptools leave no litter, and take nothing that an earlier build left.
+    """
+    b = quote(p.build)
+    sh.log("setup", f"a wheel of {p.label}, by its build backend")
+    sh.run(
+        rf"printf '[build]\nbuild_base = %s\n' {b}/.build/lib > {b}/.build/setup.cfg",
+        rf"""printf '[egg_info]\negg_base = %s\n' "$PWD"/{b}/.build >> {b}/.build/setup.cfg""",
+    )
+    remedy = "correct [build-system], or what it builds"
+    if "build-system" not in p.data and not p.path("setup.py").exists():
+        remedy = "uv builds nothing without one: write [build-system] in pyproject.toml"
+    sh.run(
+        f"{p.uv} build --wheel --out-dir {b}/.wheel .",
+        failed=f"{p.label} cannot be built",
+        remedy=network_remedy(p) if p.settings.offline else remedy,
+        reason=backend_problem,
+    )
 
 
 @task(help={"force": "Download again, even where the file is unchanged."})
@@ -103,18 +117,24 @@ def download(p: Project, sh: Shell, name: str, url: str, force: bool) -> None:
     Offline, what is cached is all there is.
     """
     b, last = quote(p.build), None if force or sh.dry else cached_file("*", url)
-    sh.run(f"rm -rf {b}/download && mkdir -p {b}/download")
     if not sh.dry:
         check_download(p, url, last)
-    if last:
-        sh.run(f"cp -p {quote(str(last))} {b}/download")
+    sh.run(
+        f"rm -rf {b}/download",
+        f"mkdir -p {b}/download",
+        *([f"cp -p {quote(str(last))} {b}/download"] if last else []),
+    )
     if not p.settings.offline:
         size = p.lock.size if p.lock and name == "python" else None
-        bar = Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200)
-        # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
-        line = f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})"
-        failed, remedy = f"{public_url(url)} cannot be downloaded", download_remedy(p, name)
-        sh.run(line, failed, remedy, bar, download_problem, seconds=3600)  # a server may be slow
+        sh.run(
+            # the article: wget -N https://cosmo.zip/pub/cosmos/bin/python
+            f"({wget_limits(url, size)}\n{WGET} -P {b}/download {shlex.quote(url)})",
+            failed=f"{public_url(url)} cannot be downloaded",
+            remedy=download_remedy(p, name),
+            bar=Bar("fetch", size and size // 51200, "B", r"\s*\d+K[ .]", 51200),
+            reason=download_problem,
+            seconds=3600,  # a server may be slow
+        )
     sh.run(f"cp -p {b}/download/* {b}/{name}.part")
 
 
@@ -135,25 +155,27 @@ def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
     if downloads:
         download(p, sh, name, address, force)
     else:
-        line = f"mkdir -p {b} && cp {quote(str(cached or address))} {part}"
-        sh.run(line, f"{source} cannot be copied", remedy)
+        copy = f"cp {quote(str(cached or address))} {part}"
+        sh.run(f"mkdir -p {b}", copy, failed=f"{source} cannot be copied", remedy=remedy)
     if sha256:
         program = "sha256sum" if shutil.which("sha256sum") else "shasum -a 256"
-        anew = f"{remedy}, or lock it anew with `{p.lock_command}`"
         sh.run(
             f"echo '{sha256}  '{part} | {program} -c >/dev/null 2>&1",
-            f"{source} is not what {p.lock_file.name} names",
-            anew,
+            failed=f"{source} is not what {p.lock_file.name} names",
+            remedy=f"{remedy}, or lock it anew with `{p.lock_command}`",
             reason=lambda _: f"expected sha256 {sha256}, found {file_sha256(new)}",
         )
-    line = f'head -c 8 {part} | grep -Eq "^(MZqFpD|jartsr)=\'"'
-    if name == "python":
-        line += f" && {zip_command(p)} -sf {part} | grep -q '^ *Lib/'"
-    sh.run(line, f"{source} cannot be used", remedy, reason=lambda _: describe_file(new))
+    sh.run(
+        f'head -c 8 {part} | grep -Eq "^(MZqFpD|jartsr)=\'"',
+        *([f"{zip_command(p)} -sf {part} | grep -q '^ *Lib/'"] if name == "python" else []),
+        failed=f"{source} cannot be used",
+        remedy=remedy,
+        reason=lambda _: describe_file(new),
+    )
     if downloads and not sh.dry:
         keep_download(address, next(p.path(f"{p.build}/download").iterdir()))
     # the article: chmod +x python
-    sh.run(f"chmod +x {part} && mv -f {part} {b}/{name}")
+    sh.run(f"chmod +x {part}", f"mv -f {part} {b}/{name}")
 
 
 @task(pre=[setup, fetch])
@@ -164,7 +186,7 @@ def deps(c: Context) -> None:
         if needs_uv(p) or (p.way == "copy" and p.requires_python):
             requires = p.requires_python
             line = f"sh {b}/python -IB {b}/.inside.py target {shlex.quote(requires)} > {b}/.target"
-            sh.run(line, f"{p.label} cannot be installed", "")
+            sh.run(line, failed=f"{p.label} cannot be installed", remedy="")
         if p.options.app:
             install_program(p, sh, shlex.quote(p.options.app[0]))
         if p.lock and not sh.dry:
@@ -182,43 +204,47 @@ def deps(c: Context) -> None:
         if kind != "none":
             sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
         if base:
-            sh.run(f"cp {quote(str(base))} {b}/.new/base.zip && chmod +x {b}/.new/base.zip")
-            sh.run(f"cp {quote(str(base.with_suffix('.json')))} {b}/.new/notes.json")
+            notes = quote(str(base.with_suffix(".json")))
+            sh.run(f"cp -p {quote(str(base))} {b}/.new/base.zip", f"cp {notes} {b}/.new/notes.json")
         else:
-            installs = bool(packages) or (sh.dry and kind != "none")
-            if installs:
-                install_dependencies(p, sh, kind)
-            make_base(p, sh, installs)
+            make_base(p, sh, kind, bool(packages) or (sh.dry and kind != "none"))
             if key:
                 store_base(p, key)
         if not (p.source or p.options.app):
             install_program(p, sh, f"./{b}/.wheel/*.whl")
 
 
-def make_base(p: Project, sh: Shell, installs: bool) -> None:
+def make_base(p: Project, sh: Shell, kind: str, installs: bool) -> None:
     """Make the base archive: the interpreter, pruned, with the dependencies."""
     b = quote(p.build)
-    # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
     prune = f" -x {shlex.join(p.settings.prune)}" if p.settings.prune else ""
-    line = f"{zip_command(p)} -q -U {b}/.new/python.zip '*' --out {b}/.new/base.zip{prune}"
-    sh.run(f"ln -s ../python {b}/.new/python.zip")
-    sh.run(line, "", "correct COSMO_PRUNE, or fetch the interpreter again")
-    sh.run(f"chmod +x {b}/.new/base.zip")
+    sh.run(
+        f"sh {b}/python --version > {b}/.new/version",
+        f"""printf '{{"python": "%s"}}' "$(cat {b}/.new/version)" > {b}/.new/notes.json""",
+        f"ln -s ../python {b}/.new/python.zip",
+        # the article: cp python $PKG.zip; zip -d $PKG.zip 'Lib/site-packages/pip*' 'usr/*'
+        f"{zip_command(p)} -q -U {b}/.new/python.zip '*' --out {b}/.new/base.zip{prune}",
+        f"chmod +x {b}/.new/base.zip",
+        remedy="correct COSMO_PRUNE, or fetch the interpreter again",
+    )
     if installs:
+        install_dependencies(p, sh, kind)
         add_files(p, sh, f"{p.build}/.deps", "../.new/base.zip")
 
 
 def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
     """Add all of a folder's `Lib` to an archive, in one order, with one time and plain modes."""
     f, when = quote(folder), touch_time(p.epoch)
-    sh.run(f"chmod -R u=rwX,go=rX {f}/Lib && find {f}/Lib -type f -exec touch -t {when} {{}} +")
-    sh.run(f"(cd {f} && find Lib -type f > .files && sort -o .files .files)")
+    sh.run(
+        f"chmod -R u=rwX,go=rX {f}/Lib",
+        f"find {f}/Lib -type f -exec touch -t {when} {{}} +",
+        f"(cd {f} && find Lib -type f > .files && sort -o .files .files)",
+    )
     files = 0 if sh.dry else p.path(f"{folder}/.files").read_bytes().count(b"\n")
-    bar = Bar("update", files, "files", r"\s*(adding|updating): ")
     line = f"(cd {f} && {zip_command(p, folder)} -MM -X -g {archive} -@ < .files)"
     if folder == f"{p.build}/.deps":  # all dependencies may be for other systems
         line = f"[ ! -s {f}/.files ] || {line}"
-    sh.run(line, bar=bar)
+    sh.run(line, bar=Bar("update", files, "files", r"\s*(adding|updating): "))
 
 
 @task(pre=[deps], name="compile")
@@ -234,7 +260,8 @@ def compile_site(c: Context) -> None:
         line = f"(cd {quote(p.build)}/Lib && {compile_command(p, '..')} -f site-packages)"
         bar = Bar("compile", files, "files", "Compiling ")
         if p.way == "article":
-            sh.run(line, f"{p.source} does not compile", "correct it", bar, compile_problem)
+            failed = f"{p.source} does not compile"
+            sh.run(line, failed=failed, remedy="correct it", bar=bar, reason=compile_problem)
             if not p.settings.source:  # the article: find $DIR_SITE/$PKG -name "*.py" -delete
                 sh.run("""find "$DIR_SITE" -name '*.py' -delete""")
         else:
@@ -257,7 +284,7 @@ def report(c: Context) -> None:
         build = read_build(p)
         if sh.dry:
             return
-        if build is None or not all(p.path(path).is_file() for path in build.executables):
+        if build is None or not p.path(build.path).is_file():
             raise RecipeError("there is no executable of this project; make it with `invoke cosmo`")
         print_result("\n".join(build.report))
 
@@ -269,75 +296,54 @@ def update(c: Context) -> None:
         if is_current(p):
             sh.log("cosmo", "nothing has changed since the last build; --force builds it anew")
             return
-        b, starts, names = quote(p.build), list_starts(p, sh), []
-        if not sh.dry:
+        b = quote(p.build)
+        if p.installs and not sh.dry:
             check_shadows(p)
         files = 0 if sh.dry else sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
         sh.log("update", f"{count(files + 1, 'file')} into the executable")
         add_files(p, sh, p.build, ".new/base.zip")  # the article: zip -r $PKG.zip .args Lib
-        for start in starts:
-            name, entry = write_args(p, sh, start)
-            if p.settings.check and entry:
-                check_imports(p, sh, entry)
-            copy = "mv" if start is starts[-1] else "cp -p"
-            sh.run(f"{copy} {b}/.new/base.zip {b}/.new/new.zip")
-            sh.run(f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/new.zip .args)")
-            sh.run(f"mv {b}/.new/new.zip {b}/.new/out/{name}")
-            if p.settings.smoke is not None:
-                try_executable(p, sh, name, p.settings.smoke, "COSMO_SMOKE")
-            elif p.options.app and p.settings.check:
-                try_executable(p, sh, name, ("--help",), "a start")
-            names.append(name)
-        paths = [place(p, sh, name) for name in names]
-        if not sh.dry:
-            record_build(p, sh.run(f"sh {b}/python --version").stdout.strip(), paths)
+        name, module = write_args(p, sh)
+        if p.settings.check:
+            check_imports(p, sh, module)
+        sh.run(
+            f"(cd {b} && {zip_command(p, p.build)} -q -X -g .new/base.zip .args)",
+            f"mv {b}/.new/base.zip {b}/.new/out/{name}",
+        )
+        if p.settings.smoke is not None:
+            try_executable(p, sh, name, p.settings.smoke, "COSMO_SMOKE")
+        elif p.options.app and p.settings.check:
+            try_executable(p, sh, name, ("--help",), "a start")
+        place(p, sh, name)
 
 
-def list_starts(p: Project, sh: Shell) -> tuple[Start, ...]:
-    """List what the executables start: one, or with COSMO_ENTRY=* each command."""
-    if p.starts[0].entry != "*":
-        return p.starts
-    line = f"(cd {quote(p.build)} && sh ./python -IB .inside.py commands Lib/site-packages)"
-    static = [*(p.project.get("scripts") or ()), *(p.project.get("gui-scripts") or ())]
-    names = static if sh.dry else sh.run(line).stdout.split("\n")[:-1]
-    if not any(names):
-        problem = "cannot be printed before it is built" if sh.dry else "finds no commands"
-        raise RecipeError(f"COSMO_ENTRY=* {problem}; name a command, or module:function")
-    return tuple(Start(name, name) for name in names)
-
-
-def write_args(p: Project, sh: Shell, start: Start) -> tuple[str, str]:
+def write_args(p: Project, sh: Shell) -> tuple[str, str]:
     """Write `.args`; return the result's name, and the module that starts, as shell words."""
-    b, s, lines = quote(p.build), p.settings, p.settings.args
+    b, s = quote(p.build), p.settings
     options = ["-I"] if s.isolated else []
     options += ["-" + "O" * s.optimize] if s.source and s.optimize else []
-    if lines is None and p.way == "article" and start.entry == f"-m {p.module}":
-        lines = (*options, "-m", p.module, "...")
-    plain = f"(cd {b} && chmod 644 .args && touch -t {touch_time(p.epoch)} .args)"
-    if lines is None:
-        setting = "--entry" if p.options.app else "COSMO_ENTRY"
-        target = shlex.join([start.entry, start.name, setting, *options])
-        line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target}"
-        sh.run(f"{line})", f"{p.label} cannot start", "")
-        sh.run(plain)
-        name = quote(start.name) if start.name else f'"$(cat {b}/.name)"'
-        return name, '"$(cat ../.start)"'
-    # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
-    form = r"\n".join(["%s"] * len(lines))
-    values = " ".join('"$PKG"' if line == s.pkg else shlex.quote(line) for line in lines)
-    if lines[-1] == "...":
-        form, values = f"{form[:-2]}...", values[:-4]
-    sh.run(f"printf '{form}' {values} > {b}/.args")
-    sh.run(plain)
-    entry = lines[lines.index("-m") + 1] if "-m" in lines[:-1] else ""
-    return quote(start.name), quote(entry) if entry else ""
+    plain = f"chmod 644 {b}/.args", f"touch -t {touch_time(p.epoch)} {b}/.args"
+    if p.way == "article" and p.start.entry == f"-m {p.module}":
+        # the article: printf -- "-m\\n$PKG\\n..." > dist/cosmo/.args
+        form = r"%s\n" * (len(options) + 2)
+        sh.run(f"""printf '{form}...' {" ".join([*options, "-m"])} "$PKG" > {b}/.args""", *plain)
+        return quote(p.start.name), quote(p.module)
+    setting = "--entry" if p.options.app else "COSMO_ENTRY"
+    target = shlex.join([p.start.entry, p.start.name, setting, *options])
+    line = f"(cd {b} && sh ./python -IB .inside.py start Lib/site-packages {target})"
+    sh.run(line, *plain, failed=f"{p.label} cannot start", remedy="")
+    name = quote(p.start.name) if p.start.name else f'"$(cat {b}/.name)"'
+    return name, '"$(cat ../.start)"'
 
 
-def check_imports(p: Project, sh: Shell, entry: str) -> None:
+def check_imports(p: Project, sh: Shell, module: str) -> None:
     """Let the new executable, which has no .args yet, import what it will when it starts."""
-    line = f"sh ./base.zip -I ../.inside.py check {entry} notes.json beside < /dev/null"
-    failed, reason = f"{p.label} cannot start", partial(missing_imports, p)
-    result = sh.run(f"(cd {quote(p.build)}/.new && {line})", failed, "", reason=reason)
+    line = f"sh ./base.zip -I ../.inside.py check {module} notes.json beside < /dev/null"
+    result = sh.run(
+        f"(cd {quote(p.build)}/.new && {line})",
+        failed=f"{p.label} cannot start",
+        remedy="",
+        reason=partial(missing_imports, p),
+    )
     for remark in re.findall("(?m)^remark: (.*)$", result.stdout):
         sh.log("check", remark)
 
@@ -348,32 +354,35 @@ def try_executable(
     """Start the new executable in an empty folder and environment, for a trial with that name."""
     b, command = quote(p.build), shlex.join(arguments)
     sh.log("smoke", command or "without arguments")
-    sh.run(f"rm -rf {b}/.new/try && mkdir {b}/.new/try")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
     line = f"(cd {b}/.new/try && {env} sh ../out/{name} {command} < /dev/null)"
-    line += " || [ $? = 2 ]" if p.options.app else ""  # it may not know --help
-    failed = f"{p.label} does not pass {trial} ({command})"
-    sh.run(line, failed, smoke_remedy(p), reason=show_all)
+    sh.run(
+        f"rm -rf {b}/.new/try",
+        f"mkdir {b}/.new/try",
+        f"{line} || [ $? = 2 ]" if p.options.app else line,  # it may not know --help
+        failed=f"{p.label} does not pass {trial} ({command})",
+        remedy=smoke_remedy(p),
+        reason=show_all,
+    )
 
 
-def place(p: Project, sh: Shell, name: str) -> str:
-    """Put a whole executable in its place, by one rename; return its path."""
-    b, folder = quote(p.build), "dist" if p.options.app else p.build
-    path, target = p.settings.out or "", f"{quote(folder)}/{name}"
-    if p.settings.out:
-        folder, target = os.path.dirname(path) or ".", quote(path)
-    elif not sh.dry:
-        dynamic = p.path(f"{p.build}/.name").read_text("utf-8") if name[0] == '"' else ""
-        path = os.path.join(folder, dynamic or shlex.split(name)[0])
+def place(p: Project, sh: Shell, name: str) -> None:
+    """Put the whole executable in its place, by one rename, and record the build."""
+    b, out = quote(p.build), p.settings.out
     if not sh.dry:
-        check_target(p, path)
-    if folder == p.build:
-        sh.run(f"mv -f {b}/.new/out/{name} {target}")  # the article: mv $PKG.zip $PKG
-    else:  # it may be on another disk, where mv copies
-        part = f"{quote(folder)}/.cosmo.part"
-        sh.run(f"mkdir -p {quote(folder)} && mv -f {b}/.new/out/{name} {part}")
-        sh.run(f"mv -f {part} {target}", f"{path} cannot be put in place")
-    return path
+        check_target(p, result_path(p))
+    if out or p.options.app:  # that may be on another disk, where mv copies
+        folder = quote(os.path.dirname(out or "dist/") or ".")
+        sh.run(
+            f"mkdir -p {folder}",
+            f"mv -f {b}/.new/out/{name} {folder}/.cosmo.part",
+            f"mv -f {folder}/.cosmo.part {quote(out) if out else f'dist/{name}'}",
+            failed="the executable cannot be put in place",
+        )
+    else:
+        sh.run(f"mv -f {b}/.new/out/{name} {b}/{name}")  # the article: mv $PKG.zip $PKG
+    if not sh.dry:
+        record_build(p, result_path(p))
 
 
 # recipes/package.py -----------------------------------------------------------
@@ -559,6 +568,7 @@ RELEASE = "https://cosmo.zip/pub/cosmos/v/{}/bin/{}"
 """Where the files of one release of cosmo.zip are. Source: that site's list of releases."""
 
 STRUCK = {
+    "COSMO_ARGS": "COSMO_ENTRY says what starts; remove it",
     "COSMO_SLIM": "the standard library goes in whole; leave parts out with COSMO_PRUNE",
     "COSMO_COMPRESS": "zip packs as it does by default; remove it",
     "COSMO_KEEP": "a .py that is not in a package stays as it is without it; remove it",
@@ -647,13 +657,6 @@ def parse_pkg(value: Value) -> str | None:
     if text is not None and is_reserved(text.partition(".")[0]):
         raise value.error(": Python or the build folder needs that name; rename the package")
     return text
-
-
-def parse_args(value: Value) -> tuple[str, ...] | None:
-    """The lines of `.args`. Source: the interpreter splits at newlines and skips empty lines."""
-    problem = "cannot be a line of .args: it is empty or holds a newline, spelt out or as \\n"
-    words = parse_words(r"((?!\\n)[^\n\r])+", problem)(value)
-    return None if value.text is None else words or parse_args(value._replace(text="''"))
 
 
 def parse_smoke(value: Value) -> tuple[str, ...] | None:
@@ -760,8 +763,7 @@ class Settings:
     deps: str | None = setting("COSMO_DEPS", None, parse_deps,
         "a requirements file to install, in place of what the project requires; `none`: nothing")
     entry: str | None = setting("COSMO_ENTRY", None, parse_text(".*", ""),
-        "what starts: `module:function`, or the name of one of the project's commands; `*` makes"
-        " an executable for each command")
+        "what starts: `module:function`, or the name of one of the project's commands")
     include: tuple[str, ...] = setting("COSMO_INCLUDE", "", BESIDE,
         "what else goes in: files or folders, as shell words, relative to the folder that the"
         " program's module is in; each goes in beside it under its own name")
@@ -780,9 +782,6 @@ class Settings:
     isolated: bool = setting("COSMO_ISOLATED", "1", parse_switch,
         "1 puts `-I` first in `.args`: neither the current directory nor PYTHON* variables can"
         " change what runs; 0 is the default where the article's table sets PKG")
-    args: tuple[str, ...] | None = setting("COSMO_ARGS", None, parse_args,
-        "the lines of `.args`, as shell words, in place of the usual ones; end with `...`, which"
-        " stands for the command line's arguments")
     check: bool = setting("COSMO_CHECK", "1", parse_switch,
         "0 builds also what cannot start: the new executable does not try what it imports")
     smoke: tuple[str, ...] | None = setting("COSMO_SMOKE", None, parse_smoke,
@@ -934,7 +933,7 @@ class Project:
     script: str
     source: str
     module: str
-    starts: tuple[Start, ...]
+    start: Start
     epoch: int
     lock: Lock | None
     uv: str = "uv"
@@ -1040,11 +1039,11 @@ def load_project(options: Options | None = None) -> Project:
         settings, name = read_settings(root, (*outer, *tables)), distribution_name(root, data)
         check_out(settings)
         source, module = ("", "") if way == "wheel" else find_source(root, settings, script, data)
-        starts = find_starts(settings, data, name, script, module, options)
+        start = find_start(settings, data, name, script, module, options)
         ignored = options.lock or options.app
         lock = None if ignored else read_lock(root / lock_name(script), lock_command(script))
         return Project(
-            *(root, settings, options, way, data, name, script, source, module, starts),
+            *(root, settings, options, way, data, name, script, source, module, start),
             *(read_epoch(), lock),
         )
 
@@ -1118,39 +1117,26 @@ def script_module(stem: str) -> str:
     return f"script_{name}" if taken else name
 
 
-def find_starts(
+def find_start(
     s: Settings, data: Mapping[str, Any], name: str, script: str, module: str, options: Options
-) -> tuple[Start, ...]:
+) -> Start:
     """Find what starts; of a wheel the installed entry points say it, unless a setting does."""
     scripts = {key: str(one) for key, one in table(data, "project", "scripts").items()}
-    if s.args is not None and s.entry:
-        raise RecipeError("COSMO_ARGS and COSMO_ENTRY both say what starts; set one of them")
-    if s.entry == "*" and s.out:
-        raise RecipeError(
-            f"COSMO_OUT={s.out} cannot name several executables; set it for one entry"
-        )
-    if s.args is not None:
-        result = "program" if s.out else s.pkg or module or name or "program"
-        if is_reserved(result):
-            raise RecipeError(f"the executable cannot be called {result}; name it with COSMO_OUT")
-        return (Start(result, ""),)
     if not module:
         entry = options.app[1] if options.app else s.entry
         result = "program" if s.out else s.pkg or ""
-        return (Start(result, entry or (f"-m {s.pkg}" if s.pkg else "")),)
+        return Start(result, entry or (f"-m {s.pkg}" if s.pkg else ""))
     stem = Path(script).stem
     result = stem if script and not is_reserved(stem) else module
-    if s.entry == "*" and scripts:
-        return tuple(Start(key, one) for key, one in scripts.items())
     if s.entry and s.entry not in scripts and ":" not in s.entry:
         commands = f"the commands are {', '.join(scripts)}" if scripts else "there are no commands"
         problem = f" is neither `module:function` nor a command; {commands}; correct it"
         raise s.values["COSMO_ENTRY"].error(problem)
     if s.entry:
-        return (Start(result, scripts.get(s.entry, s.entry)),)
+        return Start(result, scripts.get(s.entry, s.entry))
     if len(scripts) == 1 and not s.pkg:
-        return (Start(*next(iter(scripts.items()))),)
-    return (Start(result, f"-r {module}" if script else f"-m {module}"),)
+        return Start(*next(iter(scripts.items())))
+    return Start(result, f"-r {module}" if script else f"-m {module}")
 
 
 def read_epoch() -> int:
@@ -1671,24 +1657,26 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
     if not (sh.dry or p.options.app):
         wheel_file(p)
     target = f'--target "$DIR_SITE" $(cat {quote(p.build)}/.target)'
-    line = f"{p.uv} pip install -q --no-deps {target} {requirement}"
-    sh.run(line, f"{p.label} cannot be installed", network_remedy(p))
-    include(p, sh)
+    sh.run(
+        f"{p.uv} pip install -q --no-deps {target} {requirement}",
+        *include_lines(p),
+        failed=f"{p.label} cannot be installed",
+        remedy=network_remedy(p),
+    )
 
 
 def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     """Resolve the dependencies to `.deps/pylock.toml`, unless they are locked."""
     if kind in ("none", "lock"):
         return
-    b, uv, app = quote(p.build), p.uv, p.options.app or ("", "", ())
+    b, uv = quote(p.build), p.uv
     options = f"{b}/.deps/options"
+    lines = [f"echo {upgrade} > {options}"]
     line = f"{uv} pip compile -q $(cat {b}/.target {options})"
-    sh.run(f"echo {upgrade} > {options}")
     if kind == "project":  # uv keeps its metadata, though the backend may read other files
         name = p.name or f"$(ls {b}/.wheel | sed 's/-.*//')"
-        words = "--no-emit-package $name"
-        words += "" if is_offline(p) else " --refresh-package $name"
-        sh.run(f"(name={name} && echo {words} >> {options})")
+        refresh = "" if is_offline(p) else f" --refresh-package {name}"
+        lines.append(f"echo --no-emit-package {name}{refresh} >> {options}")
         line = f"echo . | {line} -"
     elif kind == "pyproject":
         line += " pyproject.toml"
@@ -1701,21 +1689,26 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     elif kind == "uv.lock":  # it may be for another Python than the host's
         line = f"env -u UV_PYTHON {uv} export -q --frozen --no-default-groups --no-emit-project"
     else:  # of the program that was installed already
-        pins = r"sed -n 's/-\([^-]*\)\.dist-info$/==\1/p'"
-        sh.run(f'ls "$DIR_SITE" | {pins} > {b}/.deps/pins.txt')
-        sh.run(f"printf '%s\\n' {shlex.join([app[0], *app[2]])} > {b}/.deps/app.txt")
-        sh.run(f"echo --no-emit-package $(cut -d = -f 1 {b}/.deps/pins.txt) >> {options}")
+        requirement, _, others = p.options.app or ("", "", ())
+        lines += [
+            rf"""ls "$DIR_SITE" | sed -n 's/-\([^-]*\)\.dist-info$/==\1/p' > {b}/.deps/pins.txt""",
+            f"printf '%s\\n' {shlex.join([requirement, *others])} > {b}/.deps/app.txt",
+            f"echo --no-emit-package $(cut -d = -f 1 {b}/.deps/pins.txt) >> {options}",
+        ]
         line += f" -c {b}/.deps/pins.txt {b}/.deps/app.txt"
     line += f" -o {b}/.deps/pylock.all.toml"
-    failed = f"the dependencies of {p.label} cannot be resolved"
-    sh.run(line, failed, network_remedy(p))
     # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
     names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}' pylock.all.toml"""
-    sh.run(f"(cd {b}/.deps && {':' if is_offline(p) else names} > refresh)")
-    sh.run(f"cat {b}/.deps/refresh >> {options}")
-    sh.run(f"([ ! -s {b}/.deps/refresh ] ||\n{line})", failed, network_remedy(p))
-    # uv refuses a file that is not for the host's own Python
-    sh.run(f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml")
+    sh.run(
+        *(*lines, line),
+        f"(cd {b}/.deps && {':' if is_offline(p) else names} > refresh)",
+        f"cat {b}/.deps/refresh >> {options}",
+        f"([ ! -s {b}/.deps/refresh ] ||\n{line})",
+        # uv refuses a file that is not for the host's own Python
+        f"sed '/^#/d; /^requires-python/d' {b}/.deps/pylock.all.toml > {b}/.deps/pylock.toml",
+        failed=f"the dependencies of {p.label} cannot be resolved",
+        remedy=network_remedy(p),
+    )
 
 
 def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
@@ -1728,7 +1721,8 @@ def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
     elif kind == "file":  # uv checks the hashes that stand in it, and nowhere else
         file = quote(str(p.settings.deps))
         line = f"{install} {site} $(cat {b}/.target {b}/.deps/refresh) -r {file}"
-    sh.run(line, f"the dependencies of {p.label} cannot be installed", network_remedy(p))
+    failed = f"the dependencies of {p.label} cannot be installed"
+    sh.run(line, failed=failed, remedy=network_remedy(p))
     exclude(p, sh, site)
     lib = f"cd {b}/.deps/Lib"
     sh.run(f"({lib} && find site-packages -name '*.py' -print0 > ../py)")
@@ -1739,34 +1733,38 @@ def install_dependencies(p: Project, sh: Shell, kind: str) -> None:
     fit(p, sh, site)
 
 
-def include(p: Project, sh: Shell) -> None:
+def include_lines(p: Project) -> list[str]:
     """Copy what COSMO_INCLUDE names beside the program's module, and remove what is IGNORED."""
+    lines = []
     for name in map(os.path.normpath, p.settings.include):
         source, folder = os.path.normpath(os.path.join(p.beside, name)), os.path.dirname(name)
         if not p.path(source).exists():
             place = p.path(p.beside).resolve()
             raise RecipeError(f"COSMO_INCLUDE: there is no {source}; name what is in {place}")
         target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
-        copy = f"cp -RL {quote(source)} {target} && chmod -R u+w {target}"
-        sh.run(f"mkdir -p {target} && {copy}" if folder else copy)
+        lines += [f"mkdir -p {target}"] if folder else []
+        lines += [f"cp -RL {quote(source)} {target}", f"chmod -R u+w {target}"]
     for names in IGNORED if p.source or p.settings.include else ():
         tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
-        sh.run(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
+        lines.append(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
+    return lines
 
 
 def fit(p: Project, sh: Shell, site: str) -> None:
     """Remove what cannot run and the compiled .py; make RECORD list what is there."""
     b, suffix = quote(p.build), "''" if p.settings.source else "c"
     line = f"sh {b}/python -IB {b}/.inside.py fit {site} {b}/.new/notes.json {suffix}"
-    sh.run(line, f"{p.label} cannot be packaged", "")
+    sh.run(line, failed=f"{p.label} cannot be packaged", remedy="")
 
 
 def exclude(p: Project, sh: Shell, site: str) -> None:
     """Remove what COSMO_EXCLUDE names, and folders that are empty then: Python imports those."""
     tests = " -o ".join(f"-path ./{shlex.quote(pattern)}" for pattern in p.settings.exclude)
     if tests:
-        sh.run(rf"(cd {site} && find . -depth \( {tests} \) -exec rm -rf {{}} +)")
-        sh.run(f"(cd {site} && find . -depth -type d -exec rmdir {{}} + 2>/dev/null || :)")
+        sh.run(
+            rf"(cd {site} && find . -depth \( {tests} \) -exec rm -rf {{}} +)",
+            f"(cd {site} && find . -depth -type d -exec rmdir {{}} + 2>/dev/null || :)",
+        )
 
 
 # recipes/executable.py --------------------------------------------------------
@@ -1782,6 +1780,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from invoke.runners import Result
 
@@ -1792,11 +1791,11 @@ UNSTABLE = r".*\.dist-info/(uv_cache\.json|uv_build\.json|direct_url\.json|RECOR
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """The executables of the last build and what they are made of, as `.build.json` records it.
+    """The executable of the last build and what it is made of, as `.build.json` records it.
 
-    `digest` is of all that went in, empty where that is not known; `executables` has the sha256 of
-    each by its path from the project's folder, and `placed` those of earlier builds too; `states`
-    what `file_state` says of each; `report` the lines that were printed.
+    `digest` is of all that went in, empty where that is not known; `path` is the executable's, from
+    the project's folder; `placed` has its sha256, and those of what builds put at other paths;
+    `state` is what `file_state` says of it; `report` the lines that were printed.
     """
 
     digest: str
@@ -1804,9 +1803,9 @@ class BuildRecord:
     python_sha256: str
     python_size: int
     python_url: str
-    executables: Mapping[str, str]
+    path: str
     placed: Mapping[str, str]
-    states: Mapping[str, list[int]]
+    state: list[int]
     report: list[str]
 
 
@@ -1817,23 +1816,29 @@ def read_build(p: Project) -> BuildRecord | None:
     return None
 
 
-def record_build(p: Project, version: str, paths: list[str]) -> None:
-    """Note what a build made, and the report on it. `version` is what the interpreter printed."""
+def record_build(p: Project, path: str) -> None:
+    """Record what a build made, what of, and the report on it."""
     python, address = p.path(f"{p.build}/python"), tool_address(p, "python")
-    before = read_build(p)
-    sums = {path: file_sha256(p.path(path)) for path in paths}
+    notes = json.loads(p.path(f"{p.build}/.new/notes.json").read_text("utf-8"))
+    before, sha256 = read_build(p), file_sha256(p.path(path))
     build = BuildRecord(
         digest=p.path(f"{p.build}/.digest").read_text("utf-8"),
-        python_version=version.replace("Python ", ""),
+        python_version=notes["python"].replace("Python ", ""),
         python_sha256=python_sha256(p),
         python_size=python.stat().st_size,
         python_url=public_url(address) if "://" in address else "",
-        executables=sums,
-        placed={**(before.placed if before else {}), **sums},
-        states={path: file_state(p.path(path)) for path in paths},
-        report=[line for path in paths for line in report_lines(p, path, sums[path], version)],
+        path=path,
+        placed={**(before.placed if before else {}), path: sha256},
+        state=file_state(p.path(path)),
+        report=report_lines(p, path, sha256, notes),
     )
     p.path(f"{p.build}/.build.json").write_text(json.dumps(asdict(build)), "utf-8")
+
+
+def result_path(p: Project) -> str:
+    """Return the path of the executable, from the project's folder, once what starts is known."""
+    name = p.start.name or p.path(f"{p.build}/.name").read_text("utf-8")
+    return p.settings.out or os.path.join("dist" if p.options.app else p.build, name)
 
 
 def file_state(path: Path) -> list[int]:
@@ -1844,10 +1849,10 @@ def file_state(path: Path) -> list[int]:
 
 
 def build_digest(p: Project, key: str) -> str:
-    """Compute the sha256 of all that the executables are made of; empty where it is not known."""
+    """Compute the sha256 of all that the executable is made of; empty where it is not known."""
     where = ("COSMO_URL", "COSMO_ZIP_URL", "COSMO_OFFLINE", "COSMO_PROJECT", "COSMO_VERSION")
     values = [(name, value.text) for name, value in p.settings.values.items() if name not in where]
-    return digest_of(key, program_digest(p), values, p.options.app, p.starts) if key else ""
+    return digest_of(key, program_digest(p), values, p.options.app, p.start) if key else ""
 
 
 def program_digest(p: Project) -> str:
@@ -1883,14 +1888,13 @@ def check_shadows(p: Project) -> None:
 
 
 def is_current(p: Project) -> bool:
-    """Tell whether the executables on disk are made of what `deps` wrote to `.digest`."""
+    """Tell whether the executable on disk is made of what `deps` wrote to `.digest`."""
     build = read_build(p) if p.options.skip else None
     if build is None or not build.digest:
         return False
     with suppress(OSError):
-        states = {path: file_state(p.path(path)) for path in build.executables}
         digest = p.path(f"{p.build}/.digest").read_text("utf-8")
-        return digest == build.digest and states == build.states
+        return digest == build.digest and file_state(p.path(build.path)) == build.state
     return False
 
 
@@ -1909,14 +1913,13 @@ def check_target(p: Project, path: str) -> None:
             raise RecipeError(f"{path} {problem}; move it away, or add --force")
 
 
-def report_lines(p: Project, path: str, sha256: str, version: str) -> list[str]:
+def report_lines(p: Project, path: str, sha256: str, notes: Mapping[str, Any]) -> list[str]:
     """Return the lines of the report on an executable."""
     relative, name = os.path.relpath(p.path(path)), os.path.basename(path)
     start = quote(relative if relative.startswith(("/", "..")) else f"./{relative}")
     exe = "" if name.endswith((".com", ".exe")) else f"; on Windows, as {name}.exe"
     rows = [("size", f"{p.path(path).stat().st_size:,} bytes"), ("sha256", sha256)]
-    rows.append(("python", version))
-    notes = json.loads(p.path(f"{p.build}/.new/notes.json").read_text("utf-8"))
+    rows.append(("python", notes["python"]))
     removed = [dist for file, dist in notes.get("removed", {}).items() if file[:4] != "bin/"]
     for dist, number in sorted(Counter(removed).items()):
         rows.append(("left out", f"{count(number, 'extension module')} of {dist or 'the program'}"))
@@ -2442,7 +2445,7 @@ class LineRunner(Local):
     def start(self, command: str, shell: str, env: dict[str, Any]) -> None:
         """Start the line. It inherits the lock of the build folder, which outlives a killed us."""
         self.process = subprocess.Popen(
-            [shell, "-c", command],
+            [shell, "-ec", command],
             cwd=self.folder,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -2546,32 +2549,30 @@ class Shell:
 
     def run(
         self,
-        line: str,
+        *lines: str,
         failed: str = "",
         remedy: str = "fix this and run it again",
         bar: Bar | None = None,
         reason: Callable[[Result], str] | None = None,
         seconds: int | None = None,
     ) -> Result:
-        """Run one POSIX line, for so many seconds if neither Invoke's `-T` nor its settings say.
+        """Run POSIX lines, up to the first that fails, as `sh -e` does.
 
-        Where it fails, `RecipeError` says what `failed`, why, and the remedy. `reason` says why;
-        else one line of output does, and more of it is shown before the error. Invoke's
-        configuration chooses the shell, the echo and the timeout.
+        `RecipeError` then says what `failed`, why, and the remedy. `reason` says why; else one line
+        of output does, and more of it is shown before the error. Invoke's configuration chooses the
+        shell, the echo and the timeout; `seconds` is the timeout if that, like `-T`, says nothing.
         """
         seconds = self.c.config.timeouts.command or seconds
         if (self.dry or self.c.config.run.echo) and self.comment:
             print(self.comment)
             self.comment = ""
         shell = shutil.which(str(self.c.config.run.shell or "sh")) or "/bin/sh"
-        if " && " in line and line[0] != "(":  # in a script by `sh -e`, any of them is to end it
-            line = f"({line})"
         failed, runner = failed or f"{self.task} failed", LineRunner(self.c)
         runner.folder = self.folder
         try:
             with exit_on_error(failed), watch(None if self.dry else bar) as watchers:
                 options = {"shell": shell, "env": self.env, "watchers": watchers, **FIXED}
-                result = runner.run(line, timeout=seconds, **options)
+                result = runner.run("\n".join(lines), timeout=seconds, **options)
         except CommandTimedOut as error:
             why = f"it took longer than {error.timeout} seconds"
             raise RecipeError(f"{failed}: {why}; {remedy}") from error
@@ -2802,7 +2803,7 @@ class StartTrial:
         self.removed: dict[str, str] = {}  # each extension module, and its distribution
         for file, dist in notes.get("removed", {}).items():
             self.removed[file.partition(".")[0].replace("/", ".")] = dist or "the program"
-        self.beside = notes.get("beside", [])
+        self.packages, self.beside = notes.get("packages", {}), notes.get("beside", [])
         self.lacked: tuple[str, list[Any]] | None = None
         self.doubts: list[str] = []  # errors that may come from code that was not run
         self.needs_network = self.changes_path = False
@@ -2958,14 +2959,11 @@ class StartTrial:
 
     def explain_removed(self, name: str, places: list[Any]) -> str:
         """Describe an extension module that was removed, and the distributions on the way to it."""
-        from importlib import metadata  # imported here, as it takes longer than all others
-
-        names: Any = getattr(metadata, "packages_distributions", dict)()
         tops = [re.split(r"\W", one[0])[0] for one in places]
-        chain = [*dict.fromkeys(names.get(one, [one])[0] for one in tops)]
-        owner = self.removed[name].partition(" ")[0]
-        is_last = re.sub("[-_.]+", "_", chain[-1]).lower() == owner.lower()
-        path = " -> ".join(chain if is_last else [*chain, owner])
+        chain = [*dict.fromkeys(self.packages.get(one, one) for one in tops)]
+        if self.removed[name] not in (chain[-1], "the program"):
+            chain.append(self.removed[name])
+        path = " -> ".join(one.partition(" ")[0].replace("_", "-") for one in chain)
         file, line, *_ = places[-1]
         place = f"{path}; {file}:{line}" if "->" in path else f"{file}:{line}"
         problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
@@ -3138,12 +3136,15 @@ def fit_site(site: str, notes: str, suffix: str = "c") -> None:
     """Remove from `site` what cannot run, and the sources that were compiled; mend each RECORD.
 
     `notes` is a JSON file: `removed` has each removed file, and the distribution that it is of;
-    `native` the programs among them; `uncompiled` the modules that do not compile, which stay.
-    `suffix` is what compiling adds to `.py`: `c`, or nothing where sources are shipped too.
+    `native` the programs among them; `uncompiled` the modules that do not compile, which stay;
+    `packages` what distribution each package is of. `suffix` is what compiling adds to `.py`: `c`,
+    or nothing where sources are shipped too.
     """
     noted = read_notes(notes)
     removed, owners = noted.setdefault("removed", {}), file_owners(site)
     uncompiled, native = noted.setdefault("uncompiled", []), noted.setdefault("native", [])
+    tops = {re.split(r"\W", file)[0]: owner for file, owner in owners.items() if ".py" in file}
+    noted.setdefault("packages", {}).update(tops)
     scripts = os.path.join(site, "bin")
     if os.path.isdir(scripts) and not os.path.exists(os.path.join(scripts, "__init__.py")):
         names = [name for name in sorted(os.listdir(scripts)) if f"bin/{name}" in owners]
@@ -3224,24 +3225,6 @@ def is_module(site: str, file: str) -> bool:
     return not folders or bool(inits and all(inits))
 
 
-def name_packages(site: str, info: str) -> None:
-    """Write `top_level.txt`: before Python 3.12, packages are not found by `.pyc` in RECORD.
-
-    Source: `importlib.metadata.packages_distributions`.
-    """
-    files = [row[0] for row in record_rows(site, info) if row[0].endswith(".py")]
-    here = [
-        file for file in files if any(map(os.path.isfile, (f"{site}/{file}", f"{site}/{file}c")))
-    ]
-    tops = sorted({re.sub(r"\.py$", "", file.split("/")[0]) for file in here})
-    path = os.path.join(site, info, "top_level.txt")
-    if tops and not os.path.exists(path):
-        with open(path, "w", encoding="utf-8", newline="\n") as out:
-            out.writelines(f"{top}\n" for top in tops)
-        with open(os.path.join(site, info, "RECORD"), "a", encoding="utf-8") as record:
-            record.write(f"{info}/top_level.txt,,\n")
-
-
 def dist_infos(site: str) -> list[str]:
     """List the names of the dist-info folders in `site`."""
     return sorted(name for name in os.listdir(site) if name.endswith(".dist-info"))
@@ -3279,7 +3262,6 @@ def mend_record(site: str, info: str) -> None:
             local = '"file:' in file.read()
         if local:
             os.unlink(address)
-    name_packages(site, info)
     rows = []
     for row in record_rows(site, info):
         path = os.path.join(site, row[0])
@@ -3299,7 +3281,6 @@ def mend_record(site: str, info: str) -> None:
 #     fit SITE NOTES [SUFFIX]        make an installed tree fit for the executable
 #     start SITE ENTRY NAME SETTING [OPTION ...]
 #                                    write .args, and the names of the result and of what starts
-#     commands SITE                  print the commands that the program installs
 #     check ENTRY NOTES BESIDE [ARGUMENTS]
 #                                    check that what starts can be imported
 #
@@ -3353,11 +3334,6 @@ def read_commands(site: str) -> dict[str, str]:
         for group in groups
         for name, text in parser[group].items()
     }
-
-
-def print_commands(site: str) -> None:
-    """Print the commands that the program installs."""
-    print("\n".join(read_commands(site)))
 
 
 def choose_start(site: str, notes: str, entry: str, setting: str) -> tuple[str, str]:
@@ -3434,7 +3410,6 @@ def run_command(arguments: list[str]) -> None:
         "target": print_target,
         "fit": fit_site,
         "start": write_start,
-        "commands": print_commands,
         "check": check_start,
     }
     try:

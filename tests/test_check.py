@@ -329,9 +329,9 @@ def test_a_removed_extension_is_named_with_what_requires_it(python: str, tmp_pat
     files["frames/__init__.py"] = again.format("import arrays", None)
     files["arrays/__init__.py"] = again.format("from . import core", "error")
     removed = {"arrays/_native.cpython-312-x86_64-linux-gnu.so": "arrays 1.0"}
-    write_files(tmp_path, {**files, "notes": json.dumps({"removed": removed})})
-    info = {"METADATA": "Name: data-frames\nVersion: 1\n", "top_level.txt": "frames\n"}
-    write_files(tmp_path, {f"data_frames-1.dist-info/{name}": text for name, text in info.items()})
+    packages = {"frames": "data_frames 1", "arrays": "arrays 1.0"}
+    notes = json.dumps({"removed": removed, "packages": packages})
+    write_files(tmp_path, {**files, "notes": notes})
     native = (
         "missing: arrays 1.0 needs its extension module arrays._native, which cannot run in the"
     )

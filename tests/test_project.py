@@ -72,7 +72,7 @@ def test_the_project_and_its_settings_say_which_way_it_goes(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", dict([env.split("=")] if env else []))
     loaded = load_project()
-    assert " ".join(filter(None, (loaded.way, loaded.source, loaded.starts[0].entry))) == found
+    assert " ".join(filter(None, (loaded.way, loaded.source, loaded.start.entry))) == found
 
 
 def test_the_article_takes_its_package_and_what_is_required(bird: Project, index: Index) -> None:
@@ -127,21 +127,19 @@ def test_a_wheel_is_as_its_backend_made_it(bird: Project, index: Index) -> None:
             assert archive.read("Lib/site-packages/more/link/note.txt").decode() == text
 
 
-def test_all_commands_are_made_from_one_build_and_know_their_names(bird: Project) -> None:
+def test_the_printed_script_makes_the_same_which_knows_its_name(bird: Project) -> None:
     bird.write("pyproject.toml", BUILT + TWO.replace("scripts.name", "gui-scripts.name"))
     write_backend(bird, COMMANDS)
-    script = bird.write("script", bird.succeed("--dry", "cosmo", COSMO_ENTRY="*").stdout)
+    bird.env["COSMO_ENTRY"] = "name-of-it"
+    script = bird.write("script", bird.succeed("--dry", "cosmo").stdout)
     env = environment(bird.home, **bird.env)
     assert run(["sh", "-e", str(script)], env, bird.path).returncode == 0
-    first = {name: (bird.build / name).read_bytes() for name in ("sing", "name-of-it")}
-    assert bird.succeed(COSMO_ENTRY="*").stderr.count("compile  ") == 1
-    assert {name: (bird.build / name).read_bytes() for name in first} == first
-    assert bird.succeed("--dry", "cosmo", COSMO_ENTRY="*").stdout == script.read_text()
+    first = (bird.build / "name-of-it").read_bytes()
+    bird.succeed()
+    assert (bird.build / "name-of-it").read_bytes() == first
+    assert bird.succeed("--dry", "cosmo").stdout == script.read_text()
     (bird.build / "name-of-it").rename(bird.build / "another")
     assert bird.run_executable(name="another") == "another\n"
-    bird.write("pyproject.toml", f"{BUILT}{BIRD}dynamic = ['scripts']\n")
-    assert "cannot be printed before" in bird.invoke("--dry", "cosmo", COSMO_ENTRY="*").stderr
-    assert "dist/cosmo/name-of-it\n" in bird.succeed(COSMO_ENTRY="*").stdout
 
 
 def test_without_a_command_a_package_starts(bird: Project, tag: str) -> None:
@@ -218,8 +216,8 @@ def test_a_module_called_like_a_dependency_is_refused(installing: Project, index
 def test_an_entry_in_sources_is_a_script_or_a_function_that_ends_it(bird: Project) -> None:
     bird.write("pyproject.toml", TWO)
     bird.write("src/bird/song.py", f"{SONG}\n\nclass Bird:\n    chirp = staticmethod(sing)\n")
-    bird.succeed(COSMO_ENTRY="*")
-    assert bird.run_executable(name="name-of-it") == "name-of-it\n"
+    bird.succeed(COSMO_ENTRY="name-of-it", COSMO_OUT="dist/name-of-it")
+    assert bird.run_executable(name="../name-of-it") == "name-of-it\n"
     assert "there is no module bird.__main__" in bird.refused()
     bird.write("../away/bird/song.py", "raise SystemExit('shadow')")
     for entry in ("bird.song:Bird.chirp", "sing"):

@@ -127,10 +127,8 @@ DOUBLING = "".join(f"A{number + 1} = '$A{number}$A{number}'\n" for number in ran
         (f"A0 = 'aa'\nCOSMO_PRUNE = '$A40'\n{DOUBLING}", r"COSMO_PRUNE .*\$A\d+"),
         ('DIR_SITE = "a\\u0000b"', "DIR_SITE"),
         (f"COSMO_PRUNE = 0x{'f' * 9000}", "digits"),
-        ("COSMO_ARGS = '-m a ...'\nCOSMO_ENTRY = 'a:b'", "COSMO_ARGS and COSMO_ENTRY both"),
         ("[project]\ndependencies = 5", "dependencies must be a list of strings"),
         ("[project]\ndynamic = true", "dynamic must be a list of strings"),
-        ("COSMO_ENTRY = '*'\nCOSMO_OUT = 'a'", "COSMO_OUT=a cannot name several"),
         *((f"{name} = 1", f"{name} .*cosmo.env.* is no longer a setting: ") for name in STRUCK),
     ],
 )
@@ -138,13 +136,6 @@ def test_a_pyproject_that_cannot_be_used_is_one_line(load: Load, text: str, wron
     with pytest.raises(RecipeError, match=wrong) as stopped:
         load(text if text[0] == "[" else OURS + text, PKG="hello")
     assert "\n" not in str(stopped.value.message)
-
-
-def test_the_result_is_not_called_as_the_build_folder_calls_its_own(load: Load) -> None:
-    text = f"[build-system]\nrequires = []\n[project]\nname = 'python'\n{OURS}COSMO_ARGS = '-m x'\n"
-    with pytest.raises(RecipeError, match="cannot be called python; name it with COSMO_OUT"):
-        load(text)
-    assert load(f"{text}COSMO_OUT = 'dist/python'").starts[0].name == "program"
 
 
 REFUSED = r"""
@@ -159,7 +150,6 @@ COSMO_ZIP_URL    gopher://host/zip
 COSMO_PRUNE      -TT 'rm -rf ~'  @list  ''  '
 COSMO_VERSION    ∅  4  v4.0.2  4.0.2/x  ../4.0
 COSMO_ISOLATED   maybe  2
-COSMO_ARGS       ∅  -m 'a␤b' ...  -c '' ...  -c 'print(1)\nprint(2)'  -c 'x
 COSMO_PROJECT    nowhere  ∅  src/hello/__init__.py
 COSMO_SCRIPT     nowhere.py  ∅  src
 COSMO_SRC        nowhere  ..  /tmp  up
@@ -170,6 +160,7 @@ COSMO_EXCLUDE    /abs  ''  a[b]  'a\b'  'a␤b'  '
 COSMO_OPTIMIZE   3  ∅
 COSMO_SMOKE      '
 COSMO_SLIM       ∅  1
+COSMO_ARGS       ∅  -m hello ...
 SOURCE_DATE_EPOCH  ∅  now  -5  1e9  1700000000; id  999999999999999999999999999999
 COSMO_OUT        ∅  /x  ../x  dist/../../x  src  src/  .  up/x
 COSMO_OUT        dist/cosmo  dist

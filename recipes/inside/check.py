@@ -32,7 +32,7 @@ class StartTrial:
         self.removed: dict[str, str] = {}  # each extension module, and its distribution
         for file, dist in notes.get("removed", {}).items():
             self.removed[file.partition(".")[0].replace("/", ".")] = dist or "the program"
-        self.beside = notes.get("beside", [])
+        self.packages, self.beside = notes.get("packages", {}), notes.get("beside", [])
         self.lacked: tuple[str, list[Any]] | None = None
         self.doubts: list[str] = []  # errors that may come from code that was not run
         self.needs_network = self.changes_path = False
@@ -188,14 +188,11 @@ class StartTrial:
 
     def explain_removed(self, name: str, places: list[Any]) -> str:
         """Describe an extension module that was removed, and the distributions on the way to it."""
-        from importlib import metadata  # imported here, as it takes longer than all others
-
-        names: Any = getattr(metadata, "packages_distributions", dict)()
         tops = [re.split(r"\W", one[0])[0] for one in places]
-        chain = [*dict.fromkeys(names.get(one, [one])[0] for one in tops)]
-        owner = self.removed[name].partition(" ")[0]
-        is_last = re.sub("[-_.]+", "_", chain[-1]).lower() == owner.lower()
-        path = " -> ".join(chain if is_last else [*chain, owner])
+        chain = [*dict.fromkeys(self.packages.get(one, one) for one in tops)]
+        if self.removed[name] not in (chain[-1], "the program"):
+            chain.append(self.removed[name])
+        path = " -> ".join(one.partition(" ")[0].replace("_", "-") for one in chain)
         file, line, *_ = places[-1]
         place = f"{path}; {file}:{line}" if "->" in path else f"{file}:{line}"
         problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"

@@ -22,12 +22,15 @@ def fit_site(site: str, notes: str, suffix: str = "c") -> None:
     """Remove from `site` what cannot run, and the sources that were compiled; mend each RECORD.
 
     `notes` is a JSON file: `removed` has each removed file, and the distribution that it is of;
-    `native` the programs among them; `uncompiled` the modules that do not compile, which stay.
-    `suffix` is what compiling adds to `.py`: `c`, or nothing where sources are shipped too.
+    `native` the programs among them; `uncompiled` the modules that do not compile, which stay;
+    `packages` what distribution each package is of. `suffix` is what compiling adds to `.py`: `c`,
+    or nothing where sources are shipped too.
     """
     noted = read_notes(notes)
     removed, owners = noted.setdefault("removed", {}), file_owners(site)
     uncompiled, native = noted.setdefault("uncompiled", []), noted.setdefault("native", [])
+    tops = {re.split(r"\W", file)[0]: owner for file, owner in owners.items() if ".py" in file}
+    noted.setdefault("packages", {}).update(tops)
     scripts = os.path.join(site, "bin")
     if os.path.isdir(scripts) and not os.path.exists(os.path.join(scripts, "__init__.py")):
         names = [name for name in sorted(os.listdir(scripts)) if f"bin/{name}" in owners]
@@ -108,24 +111,6 @@ def is_module(site: str, file: str) -> bool:
     return not folders or bool(inits and all(inits))
 
 
-def name_packages(site: str, info: str) -> None:
-    """Write `top_level.txt`: before Python 3.12, packages are not found by `.pyc` in RECORD.
-
-    Source: `importlib.metadata.packages_distributions`.
-    """
-    files = [row[0] for row in record_rows(site, info) if row[0].endswith(".py")]
-    here = [
-        file for file in files if any(map(os.path.isfile, (f"{site}/{file}", f"{site}/{file}c")))
-    ]
-    tops = sorted({re.sub(r"\.py$", "", file.split("/")[0]) for file in here})
-    path = os.path.join(site, info, "top_level.txt")
-    if tops and not os.path.exists(path):
-        with open(path, "w", encoding="utf-8", newline="\n") as out:
-            out.writelines(f"{top}\n" for top in tops)
-        with open(os.path.join(site, info, "RECORD"), "a", encoding="utf-8") as record:
-            record.write(f"{info}/top_level.txt,,\n")
-
-
 def dist_infos(site: str) -> list[str]:
     """List the names of the dist-info folders in `site`."""
     return sorted(name for name in os.listdir(site) if name.endswith(".dist-info"))
@@ -163,7 +148,6 @@ def mend_record(site: str, info: str) -> None:
             local = '"file:' in file.read()
         if local:
             os.unlink(address)
-    name_packages(site, info)
     rows = []
     for row in record_rows(site, info):
         path = os.path.join(site, row[0])

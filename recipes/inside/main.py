@@ -4,7 +4,6 @@
     fit SITE NOTES [SUFFIX]        make an installed tree fit for the executable
     start SITE ENTRY NAME SETTING [OPTION ...]
                                    write .args, and the names of the result and of what starts
-    commands SITE                  print the commands that the program installs
     check ENTRY NOTES BESIDE [ARGUMENTS]
                                    check that what starts can be imported
 
@@ -60,11 +59,6 @@ def read_commands(site: str) -> dict[str, str]:
         for group in groups
         for name, text in parser[group].items()
     }
-
-
-def print_commands(site: str) -> None:
-    """Print the commands that the program installs."""
-    print("\n".join(read_commands(site)))
 
 
 def choose_start(site: str, notes: str, entry: str, setting: str) -> tuple[str, str]:
@@ -141,7 +135,6 @@ def run_command(arguments: list[str]) -> None:
         "target": print_target,
         "fit": fit_site,
         "start": write_start,
-        "commands": print_commands,
         "check": check_start,
     }
     try:
