@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 1fbdd8e3f249339099b34a19ebf2872333ec1772dbb8c0fe55567426e06c614f
+# sha256 of all other lines: 32c7064375be6f00c5e872554bc78c796be6cfa272dc83635815674e2c0f29f1
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -3225,6 +3225,22 @@ def is_module(site: str, file: str) -> bool:
     return not folders or bool(inits and all(inits))
 
 
+def name_packages(site: str, info: str) -> None:
+    """Write `top_level.txt`: before Python 3.12, packages are not found by `.pyc` in RECORD.
+
+    Source: `importlib.metadata.packages_distributions`.
+    """
+    path, rows = os.path.join(site, info, "top_level.txt"), record_rows(site, info)
+    files = [os.path.join(site, row[0]) for row in rows if row[0].endswith(".py")]
+    here = [file for file in files if os.path.isfile(file) or os.path.isfile(f"{file}c")]
+    tops = sorted({re.split(r"[/.]", os.path.relpath(file, site))[0] for file in here})
+    if tops and not os.path.exists(path):
+        with open(path, "w", encoding="utf-8", newline="\n") as out:
+            out.writelines(f"{top}\n" for top in tops)
+        with open(os.path.join(site, info, "RECORD"), "a", encoding="utf-8") as record:
+            record.write(f"{info}/top_level.txt,,\n")
+
+
 def dist_infos(site: str) -> list[str]:
     """List the names of the dist-info folders in `site`."""
     return sorted(name for name in os.listdir(site) if name.endswith(".dist-info"))
@@ -3262,6 +3278,7 @@ def mend_record(site: str, info: str) -> None:
             local = '"file:' in file.read()
         if local:
             os.unlink(address)
+    name_packages(site, info)
     rows = []
     for row in record_rows(site, info):
         path = os.path.join(site, row[0])

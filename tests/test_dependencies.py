@@ -22,12 +22,12 @@ def list_sources(project: Project) -> set[Path]:
 
 
 INSTALLED = """\
-import importlib.metadata as m, inspect, pkgutil, sys, bird, bird.deep, ns.wing
+import importlib.metadata as m, inspect, pkgutil, bird, bird.deep, ns.wing
 from bird import templates
 files = [file for name in ("bird", "wing", "hello_extra") for file in m.files(name)]
 assert all(file.locate().exists() for file in files), files
 assert not [file for file in files if ".so" in file.name or "/bin/" in str(file)], files
-if sys.version_info >= (3, 12):  # older ones do not look for .pyc
+if hasattr(m, "packages_distributions"):
     assert m.packages_distributions()["bird"] == ["bird"], m.packages_distributions()
 print(bird.SONG, pkgutil.get_data("bird", "song.txt").decode(), m.version("bird"), ns.wing.BEAT)
 """

@@ -98,23 +98,25 @@ def test_record_lists_what_is_there_and_rows_that_lead_out_do_nothing() -> None:
     fit()
     assert Path("precious.py").read_text() == "mine"
     dist = Distribution.at(Path("site", INFO))
-    info = {f"{INFO}/{name}" for name in ("METADATA", "RECORD")}
+    info = {f"{INFO}/{name}" for name in ("METADATA", "RECORD", "top_level.txt")}
     there = {"bird/__init__.pyc", "bird/t/x.py", "a,b.txt", "w.pyc"}
     assert {str(file) for file in dist.files or ()} == there | info
     assert list_files() == there
+    assert dist.read_text("top_level.txt") == "bird\nw\n"
 
 
 @pytest.mark.parametrize(("url", "stays"), [("file:///home/me", False), ("https://x/y", True)])
 def test_traces_of_the_installer_go(url: str, stays: bool) -> None:
     names = [f"{INFO}/{name}" for name in ("uv_cache.json", "uv_build.json", "direct_url.json")]
     files = dict.fromkeys(names, json.dumps({"url": url}))
-    install({**files, "bird.py": ""})
+    install({**files, f"{INFO}/top_level.txt": "is\n", "bird.py": ""})
     Path("site/.lock").touch()
     fit()
     left = [name for name in [*names, ".lock"] if Path("site", name).exists()]
     assert left == names[2:] * stays
     record = Path("site", INFO, "RECORD").read_text()
     assert [name for name in names if name in record] == left
+    assert Path("site", INFO, "top_level.txt").read_text() == "is\n"
 
 
 COMMANDS = "[console_scripts]\nwren = wren:a.b\nBIRD = bird.cli : main [extra]\n"

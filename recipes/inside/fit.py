@@ -111,6 +111,22 @@ def is_module(site: str, file: str) -> bool:
     return not folders or bool(inits and all(inits))
 
 
+def name_packages(site: str, info: str) -> None:
+    """Write `top_level.txt`: before Python 3.12, packages are not found by `.pyc` in RECORD.
+
+    Source: `importlib.metadata.packages_distributions`.
+    """
+    path, rows = os.path.join(site, info, "top_level.txt"), record_rows(site, info)
+    files = [os.path.join(site, row[0]) for row in rows if row[0].endswith(".py")]
+    here = [file for file in files if os.path.isfile(file) or os.path.isfile(f"{file}c")]
+    tops = sorted({re.split(r"[/.]", os.path.relpath(file, site))[0] for file in here})
+    if tops and not os.path.exists(path):
+        with open(path, "w", encoding="utf-8", newline="\n") as out:
+            out.writelines(f"{top}\n" for top in tops)
+        with open(os.path.join(site, info, "RECORD"), "a", encoding="utf-8") as record:
+            record.write(f"{info}/top_level.txt,,\n")
+
+
 def dist_infos(site: str) -> list[str]:
     """List the names of the dist-info folders in `site`."""
     return sorted(name for name in os.listdir(site) if name.endswith(".dist-info"))
@@ -148,6 +164,7 @@ def mend_record(site: str, info: str) -> None:
             local = '"file:' in file.read()
         if local:
             os.unlink(address)
+    name_packages(site, info)
     rows = []
     for row in record_rows(site, info):
         path = os.path.join(site, row[0])
