@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Union
 
+from invoker import can_fork, start_invoker
+
 PHASES = ("clean ", "setup ", "lock ", "fetch ", "deps ", "check ", "compile ", "update ", "smoke ")
 ROOT = Path(__file__).resolve().parent.parent
 INVOKE = [sys.executable, "-m", "invoke"]
@@ -75,6 +77,8 @@ class Project:
         env = self.environment(**settings)
         if drop:
             env["PATH"] = path_without(drop, self.home)
+        if can_fork(env):
+            return start_invoker().run(words, env, str(cwd or self.path))
         return run([*INVOKE, *words], env, cwd or self.path)
 
     def environment(self, **settings: str) -> dict[str, str]:
