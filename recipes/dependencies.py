@@ -1,30 +1,34 @@
-"""The dependencies: what says what they are, uv, the base archive's key, and the lock's content."""
+"""The dependencies: what says what they are, uv's lines, and the content of the lock."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shlex
 import subprocess
-import sys
 import time
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-from .fetch import cache_folder, file_sha256, keep_file, python_sha256, tool_address, use_file
-from .lockfile import Lock, check_package, lock_text, parse_toml, public_url, table
+from .fetch import (
+    digest_of,
+    file_sha256,
+    tool_address,
+)
+from .lockfile import (
+    Lock,
+    check_package,
+    lock_text,
+    parse_toml,
+    public_requirement,
+    public_url,
+    table,
+)
 from .project import Project
 from .session import compile_command
 from .shell import Bar, RecipeError, Shell, count, exit_on_error, log, quote
-
-SHAPING = ("COSMO_PRUNE", "COSMO_EXCLUDE", "COSMO_SOURCE", "COSMO_OPTIMIZE")
-"""The settings that change what a base archive holds."""
 
 IGNORED = ("__pycache__ *.egg-info .DS_Store", "*~ .#* #*# .*.sw[op]")
 """What is not copied: the host's bytecode, what an editable install left, and editors' files."""
@@ -69,26 +73,6 @@ def network_remedy(p: Project) -> str:
     return "correct the requirements, or check the network"
 
 
-def digest_of(*parts: object) -> str:
-    """Compute the sha256 of values whose `repr` is all there is to say of them."""
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def uv_configuration(p: Project, env: Mapping[str, str]) -> list[object]:
-    """Gather the uv configuration that an installation depends on: files, `[tool.uv]`, `UV_*`.
-
-    Source: uv's documentation, on configuration files.
-    """
-    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    shared = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
-    files = [Path(place, "uv/uv.toml") for place in (str(home), *shared, "/etc")]
-    files += [Path(env.get("UV_CONFIG_FILE") or os.devnull), p.root / "uv.toml"]
-    files += [folder / name for folder in p.root.parents for name in ("uv.toml", "pyproject.toml")]
-    variables = sorted((name, text) for name, text in env.items() if name[:3] == "UV_")
-    contents = [one.read_bytes() for one in files if one.is_file()]
-    return [contents, variables, table(p.data, "tool", "uv")]
-
-
 def resolved_packages(p: Project) -> list[dict[str, Any]]:
     """Read the packages that the lock file, or the resolution, names."""
     path = resolved_file(p)
@@ -98,32 +82,6 @@ def resolved_packages(p: Project) -> list[dict[str, Any]]:
 def resolved_file(p: Project) -> Path:
     """Return the lock file that says which dependencies are installed."""
     return p.lock_file if p.lock else p.path(f"{p.build}/.deps/pylock.toml")
-
-
-def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str]) -> str:
-    """Compute the name of the base archive: the sha256 of all that it is made of.
-
-    Empty where that is not known: the content of a folder or a repository has no hash.
-    """
-    here = Path(__file__)
-    ours = sorted(here.parent.rglob("*.py")) if __name__ == "recipes.dependencies" else [here]
-    parts: list[object] = [sys.version, [file.read_bytes() for file in ours], p.epoch]
-    parts += [
-        python_sha256(p),
-        [p.settings.values[one].text for one in SHAPING],
-    ]
-    for package in packages:
-        files = [package.get(key) for key in ("archive", "sdist")] + package.get("wheels", [])
-        hashes = [file.get("hashes") for file in files if file]
-        if not hashes or not all(hashes):
-            return ""
-    if packages:
-        parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p, env)]
-        content = read_requirements(p.path(p.settings.deps)) if p.settings.deps else []
-        parts.append(content)
-        if None in content:
-            return ""
-    return digest_of(*parts)
 
 
 def read_requirements(path: Path, seen: tuple[Path, ...] = ()) -> list[bytes | None]:
@@ -139,25 +97,6 @@ def read_requirements(path: Path, seen: tuple[Path, ...] = ()) -> list[bytes | N
         name = match[1].decode("utf-8", "replace")
         files += read_requirements(path.parent / name, (*seen, path))
     return files
-
-
-def cached_base(key: str) -> Path | None:
-    """Find the base archive in the cache; leave one that is damaged."""
-    path, note = (cache_folder() / "base" / f"{key}{end}" for end in (".zip", ".json"))
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        if key and use_file(note) and use_file(path):
-            if json.loads(note.read_text("utf-8"))["base"] == file_sha256(path):
-                return path
-    return None
-
-
-def store_base(p: Project, key: str) -> None:
-    """Keep the base archive that was made in the cache, and what was removed of it."""
-    base, note = p.path(f"{p.build}/.new/base.zip"), p.path(f"{p.build}/.new/notes.json")
-    notes = {**json.loads(note.read_text("utf-8")), "base": file_sha256(base)}
-    note.write_text(json.dumps(notes), "utf-8")
-    for file in (note, base):
-        keep_file(file, cache_folder() / "base" / f"{key}{file.suffix}")
 
 
 def wheel_file(p: Project) -> Path:
@@ -193,11 +132,6 @@ def check_lock(p: Project, lock: Lock) -> None:
         old, new = (", ".join(map(public_requirement, one)) for one in (lock.inputs, inputs))
         problem = f"is for {old or 'nothing'}, and {new or 'nothing'} is required"
         raise RecipeError(f"{p.lock_file.name} {problem}; lock anew with `{p.lock_command}`")
-
-
-def public_requirement(text: str) -> str:
-    """Return a requirement as it may be printed: an address in it without a password."""
-    return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
 
 
 def check_frozen(p: Project, packages: list[dict[str, Any]]) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from invoke.runners import Result
 
-from .dependencies import digest_of, wheel_file
-from .fetch import file_sha256, python_sha256, tool_address
+from .dependencies import wheel_file
+from .fetch import digest_of, file_sha256, python_sha256, tool_address
 from .lockfile import public_url
 from .project import Project
 from .shell import RecipeError, count, exit_on_error, log, printable, quote, show_output
@@ -110,6 +110,13 @@ def program_digest(p: Project) -> str:
         if not re.fullmatch(UNSTABLE, name):
             rows.append(repr((name, file_sha256(path), mode)))
     return digest_of(sorted(rows))
+
+
+def check_file_names(p: Project) -> None:
+    """Refuse a file that zip cannot be told of by a line."""
+    for path in p.path(p.site).rglob("*"):
+        if re.search(r"[\n\r]", path.name):
+            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
 
 
 def check_shadows(p: Project) -> None:

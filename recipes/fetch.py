@@ -92,6 +92,11 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def digest_of(*parts: object) -> str:
+    """Compute the sha256 of values whose `repr` is all there is to say of them."""
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def cache_folder() -> Path:
     """Return the folder of these recipes in the user's cache.
 

@@ -176,3 +176,8 @@ def public_url(address: str) -> str:
     fragment = parts.fragment if is_public else ""
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment=fragment).geturl()
+
+
+def public_requirement(text: str) -> str:
+    """Return a requirement as it may be printed: an address in it without a password."""
+    return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)

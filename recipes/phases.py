@@ -10,14 +10,12 @@ import re
 import shlex
 import shutil
 from functools import partial
-from pathlib import Path
 
 from invoke.context import Context
 from invoke.tasks import task
 
+from .base import base_key, cached_base, store_base
 from .dependencies import (
-    base_key,
-    cached_base,
     check_frozen,
     check_lock,
     exclude,
@@ -29,11 +27,11 @@ from .dependencies import (
     requirements_kind,
     resolve,
     resolved_packages,
-    store_base,
 )
 from .executable import (
     backend_problem,
     build_digest,
+    check_file_names,
     check_shadows,
     check_target,
     compile_problem,
@@ -128,8 +126,7 @@ def build_wheel(p: Project, sh: Shell) -> None:
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python, and zip if it is missing."""
     with session(c, "fetch") as (p, sh):
-        message = lock_message(p, requirements_kind(p))
-        if message:
+        if message := lock_message(p, requirements_kind(p)):
             sh.log("lock", message)
         for name in ("python",) if shutil.which("zip") else ("zip", "python"):
             fetch_file(p, sh, name, force or p.options.force)
@@ -277,7 +274,9 @@ def compile_site(c: Context) -> None:
     with session(c, "compile") as (p, sh):
         if is_current(p):
             return
-        files = 0 if sh.dry else count_sources(p.path(p.site))
+        if not sh.dry:
+            check_file_names(p)
+        files = sum(1 for _ in p.path(p.site).rglob("*.py"))
         sh.log("compile", count(files, "file"))
         exclude(p, sh, '"$DIR_SITE"')
         # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
@@ -291,14 +290,6 @@ def compile_site(c: Context) -> None:
         else:
             sh.run(f"{line} || [ $? = 1 ]", bar=bar)
             fit(p, sh, '"$DIR_SITE"')
-
-
-def count_sources(site: Path) -> int:
-    """Count the .py files. Raises `RecipeError` for a file that zip cannot be told of by a line."""
-    for path in site.rglob("*"):
-        if re.search(r"[\n\r]", path.name):
-            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
-    return sum(1 for _ in site.rglob("*.py"))
 
 
 @task
@@ -323,7 +314,7 @@ def update(c: Context) -> None:
         b = quote(p.build)
         if p.installs and not sh.dry:
             check_shadows(p)
-        files = 0 if sh.dry else sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
+        files = sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
         sh.log("update", f"{count(files + 1, 'file')} into the executable")
         add_files(p, sh, p.build, ".new/base.zip")  # the article: zip -r $PKG.zip .args Lib
         name, module = write_args(p, sh)

@@ -18,7 +18,7 @@ from .shell import RecipeError, exit_on_error, log
 
 MODULES = (
     *("phases", "package", "settings", "project", "location", "session", "dependencies"),
-    *("executable", "lockfile", "fetch", "shell"),
+    *("base", "executable", "lockfile", "fetch", "shell"),
 )
 """The modules in the order that a reader wants them; what runs on import needs none behind it."""
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 32c7064375be6f00c5e872554bc78c796be6cfa272dc83635815674e2c0f29f1
+# sha256 of all other lines: ee7c02945e2ca532503314780f82823e4d942bc332d614a98a13c0dc7248db98
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -36,7 +36,6 @@ import re
 import shlex
 import shutil
 from functools import partial
-from pathlib import Path
 
 from invoke.context import Context
 from invoke.tasks import task
@@ -104,8 +103,7 @@ def build_wheel(p: Project, sh: Shell) -> None:
 def fetch(c: Context, force: bool = False) -> None:
     """Download the Cosmopolitan Python, and zip if it is missing."""
     with session(c, "fetch") as (p, sh):
-        message = lock_message(p, requirements_kind(p))
-        if message:
+        if message := lock_message(p, requirements_kind(p)):
             sh.log("lock", message)
         for name in ("python",) if shutil.which("zip") else ("zip", "python"):
             fetch_file(p, sh, name, force or p.options.force)
@@ -253,7 +251,9 @@ def compile_site(c: Context) -> None:
     with session(c, "compile") as (p, sh):
         if is_current(p):
             return
-        files = 0 if sh.dry else count_sources(p.path(p.site))
+        if not sh.dry:
+            check_file_names(p)
+        files = sum(1 for _ in p.path(p.site).rglob("*.py"))
         sh.log("compile", count(files, "file"))
         exclude(p, sh, '"$DIR_SITE"')
         # the article: ./dist/cosmo/python -m compileall -b $DIR_SITE/$PKG
@@ -267,14 +267,6 @@ def compile_site(c: Context) -> None:
         else:
             sh.run(f"{line} || [ $? = 1 ]", bar=bar)
             fit(p, sh, '"$DIR_SITE"')
-
-
-def count_sources(site: Path) -> int:
-    """Count the .py files. Raises `RecipeError` for a file that zip cannot be told of by a line."""
-    for path in site.rglob("*"):
-        if re.search(r"[\n\r]", path.name):
-            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
-    return sum(1 for _ in site.rglob("*.py"))
 
 
 @task
@@ -299,7 +291,7 @@ def update(c: Context) -> None:
         b = quote(p.build)
         if p.installs and not sh.dry:
             check_shadows(p)
-        files = 0 if sh.dry else sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
+        files = sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
         sh.log("update", f"{count(files + 1, 'file')} into the executable")
         add_files(p, sh, p.build, ".new/base.zip")  # the article: zip -r $PKG.zip .args Lib
         name, module = write_args(p, sh)
@@ -1414,27 +1406,19 @@ def compile_command(p: Project, build: str) -> str:
 
 
 # recipes/dependencies.py ------------------------------------------------------
-# The dependencies: what says what they are, uv, the base archive's key, and the lock's content.
+# The dependencies: what says what they are, uv's lines, and the content of the lock.
 
 
-import hashlib
-import json
 import os
 import re
 import shlex
 import subprocess
-import sys
 import time
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-
-SHAPING = ("COSMO_PRUNE", "COSMO_EXCLUDE", "COSMO_SOURCE", "COSMO_OPTIMIZE")
-"""The settings that change what a base archive holds."""
 
 IGNORED = ("__pycache__ *.egg-info .DS_Store", "*~ .#* #*# .*.sw[op]")
 """What is not copied: the host's bytecode, what an editable install left, and editors' files."""
@@ -1479,26 +1463,6 @@ def network_remedy(p: Project) -> str:
     return "correct the requirements, or check the network"
 
 
-def digest_of(*parts: object) -> str:
-    """Compute the sha256 of values whose `repr` is all there is to say of them."""
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def uv_configuration(p: Project, env: Mapping[str, str]) -> list[object]:
-    """Gather the uv configuration that an installation depends on: files, `[tool.uv]`, `UV_*`.
-
-    Source: uv's documentation, on configuration files.
-    """
-    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    shared = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
-    files = [Path(place, "uv/uv.toml") for place in (str(home), *shared, "/etc")]
-    files += [Path(env.get("UV_CONFIG_FILE") or os.devnull), p.root / "uv.toml"]
-    files += [folder / name for folder in p.root.parents for name in ("uv.toml", "pyproject.toml")]
-    variables = sorted((name, text) for name, text in env.items() if name[:3] == "UV_")
-    contents = [one.read_bytes() for one in files if one.is_file()]
-    return [contents, variables, table(p.data, "tool", "uv")]
-
-
 def resolved_packages(p: Project) -> list[dict[str, Any]]:
     """Read the packages that the lock file, or the resolution, names."""
     path = resolved_file(p)
@@ -1508,32 +1472,6 @@ def resolved_packages(p: Project) -> list[dict[str, Any]]:
 def resolved_file(p: Project) -> Path:
     """Return the lock file that says which dependencies are installed."""
     return p.lock_file if p.lock else p.path(f"{p.build}/.deps/pylock.toml")
-
-
-def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str]) -> str:
-    """Compute the name of the base archive: the sha256 of all that it is made of.
-
-    Empty where that is not known: the content of a folder or a repository has no hash.
-    """
-    here = Path(__file__)
-    ours = sorted(here.parent.rglob("*.py")) if __name__ == "recipes.dependencies" else [here]
-    parts: list[object] = [sys.version, [file.read_bytes() for file in ours], p.epoch]
-    parts += [
-        python_sha256(p),
-        [p.settings.values[one].text for one in SHAPING],
-    ]
-    for package in packages:
-        files = [package.get(key) for key in ("archive", "sdist")] + package.get("wheels", [])
-        hashes = [file.get("hashes") for file in files if file]
-        if not hashes or not all(hashes):
-            return ""
-    if packages:
-        parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p, env)]
-        content = read_requirements(p.path(p.settings.deps)) if p.settings.deps else []
-        parts.append(content)
-        if None in content:
-            return ""
-    return digest_of(*parts)
 
 
 def read_requirements(path: Path, seen: tuple[Path, ...] = ()) -> list[bytes | None]:
@@ -1549,25 +1487,6 @@ def read_requirements(path: Path, seen: tuple[Path, ...] = ()) -> list[bytes | N
         name = match[1].decode("utf-8", "replace")
         files += read_requirements(path.parent / name, (*seen, path))
     return files
-
-
-def cached_base(key: str) -> Path | None:
-    """Find the base archive in the cache; leave one that is damaged."""
-    path, note = (cache_folder() / "base" / f"{key}{end}" for end in (".zip", ".json"))
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        if key and use_file(note) and use_file(path):
-            if json.loads(note.read_text("utf-8"))["base"] == file_sha256(path):
-                return path
-    return None
-
-
-def store_base(p: Project, key: str) -> None:
-    """Keep the base archive that was made in the cache, and what was removed of it."""
-    base, note = p.path(f"{p.build}/.new/base.zip"), p.path(f"{p.build}/.new/notes.json")
-    notes = {**json.loads(note.read_text("utf-8")), "base": file_sha256(base)}
-    note.write_text(json.dumps(notes), "utf-8")
-    for file in (note, base):
-        keep_file(file, cache_folder() / "base" / f"{key}{file.suffix}")
 
 
 def wheel_file(p: Project) -> Path:
@@ -1603,11 +1522,6 @@ def check_lock(p: Project, lock: Lock) -> None:
         old, new = (", ".join(map(public_requirement, one)) for one in (lock.inputs, inputs))
         problem = f"is for {old or 'nothing'}, and {new or 'nothing'} is required"
         raise RecipeError(f"{p.lock_file.name} {problem}; lock anew with `{p.lock_command}`")
-
-
-def public_requirement(text: str) -> str:
-    """Return a requirement as it may be printed: an address in it without a password."""
-    return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
 
 
 def check_frozen(p: Project, packages: list[dict[str, Any]]) -> None:
@@ -1767,6 +1681,80 @@ def exclude(p: Project, sh: Shell, site: str) -> None:
         )
 
 
+# recipes/base.py --------------------------------------------------------------
+# The base archive: the interpreter with the dependencies, in the user's cache by its key.
+
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+SHAPING = ("COSMO_PRUNE", "COSMO_EXCLUDE", "COSMO_SOURCE", "COSMO_OPTIMIZE")
+"""The settings that change what a base archive holds."""
+
+
+def uv_configuration(p: Project, env: Mapping[str, str]) -> list[object]:
+    """Gather the uv configuration that an installation depends on: files, `[tool.uv]`, `UV_*`.
+
+    Source: uv's documentation, on configuration files.
+    """
+    home = Path(env.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    shared = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    files = [Path(place, "uv/uv.toml") for place in (str(home), *shared, "/etc")]
+    files += [Path(env.get("UV_CONFIG_FILE") or os.devnull), p.root / "uv.toml"]
+    files += [folder / name for folder in p.root.parents for name in ("uv.toml", "pyproject.toml")]
+    variables = sorted((name, text) for name, text in env.items() if name[:3] == "UV_")
+    contents = [one.read_bytes() for one in files if one.is_file()]
+    return [contents, variables, table(p.data, "tool", "uv")]
+
+
+def base_key(p: Project, packages: list[dict[str, Any]], env: Mapping[str, str]) -> str:
+    """Compute the name of the base archive: the sha256 of all that it is made of.
+
+    Empty where that is not known: the content of a folder or a repository has no hash.
+    """
+    here = Path(__file__)
+    ours = sorted(here.parent.rglob("*.py")) if __name__ == "recipes.base" else [here]
+    parts: list[object] = [sys.version, [file.read_bytes() for file in ours], p.epoch]
+    parts += [python_sha256(p), [p.settings.values[one].text for one in SHAPING]]
+    for package in packages:
+        files = [package.get(key) for key in ("archive", "sdist")] + package.get("wheels", [])
+        hashes = [file.get("hashes") for file in files if file]
+        if not hashes or not all(hashes):
+            return ""
+    if packages:
+        parts += [resolved_file(p).read_bytes(), p.uv_version, uv_configuration(p, env)]
+        content = read_requirements(p.path(p.settings.deps)) if p.settings.deps else []
+        parts.append(content)
+        if None in content:
+            return ""
+    return digest_of(*parts)
+
+
+def cached_base(key: str) -> Path | None:
+    """Find the base archive in the cache; leave one that is damaged."""
+    path, note = (cache_folder() / "base" / f"{key}{end}" for end in (".zip", ".json"))
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if key and use_file(note) and use_file(path):
+            if json.loads(note.read_text("utf-8"))["base"] == file_sha256(path):
+                return path
+    return None
+
+
+def store_base(p: Project, key: str) -> None:
+    """Keep the base archive that was made in the cache, and what was removed of it."""
+    base, note = p.path(f"{p.build}/.new/base.zip"), p.path(f"{p.build}/.new/notes.json")
+    notes = {**json.loads(note.read_text("utf-8")), "base": file_sha256(base)}
+    note.write_text(json.dumps(notes), "utf-8")
+    for file in (note, base):
+        keep_file(file, cache_folder() / "base" / f"{key}{file.suffix}")
+
+
 # recipes/executable.py --------------------------------------------------------
 # The executable: what it was made of, whether that has changed, and the report on it.
 
@@ -1874,6 +1862,13 @@ def program_digest(p: Project) -> str:
         if not re.fullmatch(UNSTABLE, name):
             rows.append(repr((name, file_sha256(path), mode)))
     return digest_of(sorted(rows))
+
+
+def check_file_names(p: Project) -> None:
+    """Refuse a file that zip cannot be told of by a line."""
+    for path in p.path(p.site).rglob("*"):
+        if re.search(r"[\n\r]", path.name):
+            raise RecipeError(f"{str(path)!r}: the name of a file cannot hold a newline; rename it")
 
 
 def check_shadows(p: Project) -> None:
@@ -2150,6 +2145,11 @@ def public_url(address: str) -> str:
     return parts._replace(netloc=host, query="", fragment=fragment).geturl()
 
 
+def public_requirement(text: str) -> str:
+    """Return a requirement as it may be printed: an address in it without a password."""
+    return re.sub(r"\w+://\S+", lambda match: public_url(match[0]), text)
+
+
 # recipes/fetch.py -------------------------------------------------------------
 # The interpreter's file, and the user's cache: its address, sha256 and content.
 #
@@ -2238,6 +2238,11 @@ def file_sha256(path: Path) -> str:
         for block in iter(lambda: file.read(2**20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def digest_of(*parts: object) -> str:
+    """Compute the sha256 of values whose `repr` is all there is to say of them."""
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def cache_folder() -> Path:
