@@ -134,7 +134,7 @@ def faults(c: Context, options: str = "") -> None:
 
 @task(help={"only": "Only edits of files whose names hold this, as in --only=fetch."})
 def mutants(c: Context, only: str = "") -> None:
-    """Break lines that matter; each test of them must fail."""
+    """Break lines that matter; a test of each must fail."""
     standin(c, "dist/standin/python")
     run(c, f"{PYTHON} tests/mutants.py {ROOT}/dist/standin/python {shlex.quote(only)}", hide=False)
 

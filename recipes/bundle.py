@@ -126,7 +126,7 @@ def open_executable(file: str) -> Archive:
 
 @task(name="ls", help={"glob": "Only names as 'Lib/*'.", "json": "Print JSON.", "file": FILE})
 def list_entries(c: Context, glob: str = "*", json: bool = False, file: str = "") -> None:
-    """List the entries: bytes unpacked, bytes packed, name."""
+    """List the entries with their sizes."""
     entries = [one for one in open_executable(file).entries if fnmatchcase(one.filename, glob)]
     rows = [{"name": e.filename, "size": e.file_size, "packed": e.compress_size} for e in entries]
     lines = [f"{e.file_size:>13,} {e.compress_size:>13,}  {printable(e.filename)}" for e in entries]
@@ -144,7 +144,7 @@ def cat(c: Context, name: str, file: str = "") -> None:
 
 @task(help={"json": "Print JSON.", "file": FILE})
 def size(c: Context, json: bool = False, file: str = "") -> None:
-    """Print how many bytes each part takes, the largest first."""
+    """Print how many bytes each part takes."""
     archive = open_executable(file)
     offsets = (entry.header_offset for entry in archive.entries)
     parts = Counter({"interpreter": min(offsets, default=0)})
@@ -159,7 +159,7 @@ def size(c: Context, json: bool = False, file: str = "") -> None:
 
 @task(help={"file": FILE})
 def verify(c: Context, file: str = "") -> None:
-    """Print what an executable is; check its zip, .args and start."""
+    """Check an executable's zip, .args and imports."""
     archive = open_executable(file)
     facts = archive.describe()
     facts["dependencies"] = [f"{one['name']} {one['version']}" for one in facts["dependencies"]]

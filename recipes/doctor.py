@@ -26,7 +26,7 @@ BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 @task(name="check", default=True, help={"json": "Print JSON."})
 def check_machine(c: Context, json: bool = False) -> None:
-    """Check what a build needs here, and how executables start."""
+    """Check this machine for what a build needs."""
     rows = [*check_build(c), *check_start(c, BINFMT)]
     table = [f"{state:<8} {name:<12} {printable(text)}" for name, state, text in rows]
     data = [dict(zip(("name", "state", "text"), row)) for row in rows]

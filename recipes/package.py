@@ -39,7 +39,7 @@ def build(c: Context, offline: bool = False, force: bool = False) -> None:
 
 @task(help={"file": "The script; what it needs stands in its comments (PEP 723).", "force": FORCE})
 def script(c: Context, file: str, force: bool = False) -> None:
-    """Package one script, with what its comments require."""
+    """Package one script and what its comments require."""
     package(c, Options(script=file, force=force))
 
 
@@ -59,7 +59,7 @@ def app(
     with_: list[str] | None = None,
     force: bool = False,
 ) -> None:
-    """Package a program from the package index into dist/."""
+    """Package a program from the package index."""
     package(c, Options(app=(requirement, entry, tuple(with_ or ())), force=force))
 
 
@@ -138,7 +138,7 @@ def print_lock_state(p: Project) -> None:
 
 @task(help={"prune": "Remove what no build used for so many days (0: all)."})
 def cache(c: Context, prune: str = "") -> None:
-    """Print what the cache holds; --prune makes it smaller."""
+    """Print the cache's size; --prune makes it smaller."""
     if prune and not (prune.isdecimal() and len(prune) < 7):
         raise RecipeError(f"--prune={prune!r}: write a number of days")
     if prune:

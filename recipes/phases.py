@@ -71,7 +71,7 @@ is read, and nothing is written to the home folder."""
 
 @task
 def clean(c: Context) -> None:
-    """Remove what an earlier build gathered to be packed."""
+    """Remove the files that the last build gathered."""
     with session(c, "clean") as (p, sh):
         b = quote(p.build)
         sh.log("clean", p.site)
@@ -81,7 +81,7 @@ def clean(c: Context) -> None:
 
 @task(pre=[clean])
 def setup(c: Context) -> None:
-    """Gather the program: copy its sources, or build its wheel."""
+    """Copy the program's sources, or build its wheel."""
     with session(c, "setup") as (p, sh):
         b = quote(p.build)
         lines = [
@@ -124,7 +124,7 @@ def build_wheel(p: Project, sh: Shell) -> None:
 
 @task(help={"force": "Download again, even where the file is unchanged."})
 def fetch(c: Context, force: bool = False) -> None:
-    """Download the Cosmopolitan Python, and zip if it is missing."""
+    """Download the Cosmopolitan Python."""
     with session(c, "fetch") as (p, sh):
         if message := lock_message(p, requirements_kind(p)):
             sh.log("lock", message)
@@ -201,7 +201,7 @@ def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
 
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
-    """Install what the program requires, for the fetched Python."""
+    """Install the dependencies for the fetched Python."""
     with session(c, "deps") as (p, sh):
         b, kind = quote(p.build), requirements_kind(p)
         if needs_uv(p) or (p.way == "copy" and p.requires_python):
@@ -270,7 +270,7 @@ def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
 
 @task(pre=[deps], name="compile")
 def compile_site(c: Context) -> None:
-    """Compile the .py files with the Cosmopolitan Python."""
+    """Compile the .py files with the fetched Python."""
     with session(c, "compile") as (p, sh):
         if is_current(p):
             return
@@ -294,7 +294,7 @@ def compile_site(c: Context) -> None:
 
 @task
 def report(c: Context) -> None:
-    """Print the executable's path, size, sha256 and Python."""
+    """Print the executable's path, size and sha256."""
     with session(c, "report") as (p, sh):
         build = read_build(p)
         if sh.dry:

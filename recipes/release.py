@@ -31,7 +31,7 @@ ENDS = ("", ".exe", ".json", BOM)
 
 @task(default=True, name="files")
 def write_files(c: Context) -> None:
-    """Write the executable, its sums, receipt and bill of materials."""
+    """Write the files of a release to dist/release."""
     project = load_project()
     build, folder = require_build(project), project.path("dist/release")
     name = re.sub(r"\.(com|exe)$", "", Path(build.path).name)
@@ -131,7 +131,7 @@ def make_bom(project: Project, receipt: dict[str, Any]) -> dict[str, Any]:
 
 @task(help={"force": "Replace the file, whatever it holds."})
 def workflow(c: Context, force: bool = False) -> None:
-    """Write a GitHub workflow that publishes a pushed tag."""
+    """Write a GitHub workflow that releases a pushed tag."""
     from . import __version__  # imported here, as the package imports this module
 
     path = load_project().path(".github/workflows/release.yml")

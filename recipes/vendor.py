@@ -89,7 +89,7 @@ MARK = re.compile(r"(?m)^# cosmo-recipes (\S+)(?: with \S+)?\n# sha256 of all ot
     }
 )
 def vendor(c: Context, dest: str, check: bool = False, force: bool = False) -> None:
-    """Write the recipes into another repository, as one file."""
+    """Write the recipes into a repository as one file."""
     folder = Path(dest)
     if not folder.is_dir():
         raise RecipeError(f"{dest} cannot be vendored to: no such folder; name a repository's")

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: ee7c02945e2ca532503314780f82823e4d942bc332d614a98a13c0dc7248db98
+# sha256 of all other lines: 85fd7c9a68955948183081cf0037c920b7ccf74b8140a228d08eba1eba5fd3f2
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -48,7 +48,7 @@ is read, and nothing is written to the home folder."""
 
 @task
 def clean(c: Context) -> None:
-    """Remove what an earlier build gathered to be packed."""
+    """Remove the files that the last build gathered."""
     with session(c, "clean") as (p, sh):
         b = quote(p.build)
         sh.log("clean", p.site)
@@ -58,7 +58,7 @@ def clean(c: Context) -> None:
 
 @task(pre=[clean])
 def setup(c: Context) -> None:
-    """Gather the program: copy its sources, or build its wheel."""
+    """Copy the program's sources, or build its wheel."""
     with session(c, "setup") as (p, sh):
         b = quote(p.build)
         lines = [
@@ -101,7 +101,7 @@ def build_wheel(p: Project, sh: Shell) -> None:
 
 @task(help={"force": "Download again, even where the file is unchanged."})
 def fetch(c: Context, force: bool = False) -> None:
-    """Download the Cosmopolitan Python, and zip if it is missing."""
+    """Download the Cosmopolitan Python."""
     with session(c, "fetch") as (p, sh):
         if message := lock_message(p, requirements_kind(p)):
             sh.log("lock", message)
@@ -178,7 +178,7 @@ def fetch_file(p: Project, sh: Shell, name: str, force: bool) -> None:
 
 @task(pre=[setup, fetch])
 def deps(c: Context) -> None:
-    """Install what the program requires, for the fetched Python."""
+    """Install the dependencies for the fetched Python."""
     with session(c, "deps") as (p, sh):
         b, kind = quote(p.build), requirements_kind(p)
         if needs_uv(p) or (p.way == "copy" and p.requires_python):
@@ -247,7 +247,7 @@ def add_files(p: Project, sh: Shell, folder: str, archive: str) -> None:
 
 @task(pre=[deps], name="compile")
 def compile_site(c: Context) -> None:
-    """Compile the .py files with the Cosmopolitan Python."""
+    """Compile the .py files with the fetched Python."""
     with session(c, "compile") as (p, sh):
         if is_current(p):
             return
@@ -271,7 +271,7 @@ def compile_site(c: Context) -> None:
 
 @task
 def report(c: Context) -> None:
-    """Print the executable's path, size, sha256 and Python."""
+    """Print the executable's path, size and sha256."""
     with session(c, "report") as (p, sh):
         build = read_build(p)
         if sh.dry:
@@ -404,7 +404,7 @@ def build(c: Context, offline: bool = False, force: bool = False) -> None:
 
 @task(help={"file": "The script; what it needs stands in its comments (PEP 723).", "force": FORCE})
 def script(c: Context, file: str, force: bool = False) -> None:
-    """Package one script, with what its comments require."""
+    """Package one script and what its comments require."""
     package(c, Options(script=file, force=force))
 
 
@@ -424,7 +424,7 @@ def app(
     with_: list[str] | None = None,
     force: bool = False,
 ) -> None:
-    """Package a program from the package index into dist/."""
+    """Package a program from the package index."""
     package(c, Options(app=(requirement, entry, tuple(with_ or ())), force=force))
 
 
@@ -503,7 +503,7 @@ def print_lock_state(p: Project) -> None:
 
 @task(help={"prune": "Remove what no build used for so many days (0: all)."})
 def cache(c: Context, prune: str = "") -> None:
-    """Print what the cache holds; --prune makes it smaller."""
+    """Print the cache's size; --prune makes it smaller."""
     if prune and not (prune.isdecimal() and len(prune) < 7):
         raise RecipeError(f"--prune={prune!r}: write a number of days")
     if prune:
