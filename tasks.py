@@ -1,5 +1,6 @@
 """The recipes, and the tasks for those who work on them: `invoke --list`."""
 
+import io
 import os
 import re
 import shlex
@@ -83,8 +84,9 @@ def demo(c: Context) -> None:
     fixed["no_proxy"] = "127.0.0.1"
 
     def show(command: str, line: str = "", **env: str) -> None:
-        print("\n$", *(f"{name}={value}" for name, value in env.items()), command, flush=True)
-        run(c, line or command, env={**fixed, **env}, hide=False, in_stream=False)
+        exports = [f"export {name}={value}" for name, value in env.items()]
+        print("", *exports, command, sep="\n$ ", flush=True)
+        run(c, f"{line or command} 2>&1", env={**fixed, **env}, hide=False, in_stream=False)
 
     line = f"invoke standin --out {site}/pub/cosmos/bin/python"
     show(line, f"{PYTHON} -m {line}")
@@ -106,6 +108,26 @@ def demo(c: Context) -> None:
                 print(f"  {name}")
     print("\nThis one runs only where the stand-in's Python is. With network, `invoke cosmo`")
     print("makes one that runs on Linux, macOS and Windows.")
+
+
+@task
+def picture(c: Context) -> None:
+    """Draw what the demo prints, as docs/demo.svg."""
+    if find_spec("rich") is None:
+        raise Exit("cosmo: rich is not installed; pip install '.[test]'", code=1)
+    from rich.console import Console
+
+    with c.cd(str(ROOT)):  # a new build: another prints "nothing has changed"
+        shown = c.run(f"rm -rf sample_project/dist && {PYTHON} -m invoke demo", hide=True).stdout
+    shown = shown[shown.index("$ export") : shown.index("\nInside")].strip()
+    shown = re.sub(r"(?<=127\.0\.0\.1:)\d+", "8000", shown)  # a free port, another each time
+    console = Console(record=True, width=80, file=io.StringIO())
+    for line in shown.splitlines():
+        style = "bold green" if line.startswith("$") else ""
+        console.print(line, style=style, markup=False, highlight=False)
+    svg = console.export_svg(title="invoke demo", unique_id="demo")
+    svg = re.sub(r"(?s)\s*@font-face \{.*?\}|Fira Code, ", "", svg)  # fonts of another server
+    (ROOT / "docs/demo.svg").write_text(svg, "utf-8")
 
 
 @task(
@@ -211,5 +233,18 @@ def types(c: Context) -> None:
     run_module(c, "mypy", "sample_project/tasks.py")
 
 
-for own_task in (vendor, docs, standin, demo, test, prove, faults, mutants, bench, lint, types):
+for own_task in (
+    vendor,
+    docs,
+    standin,
+    demo,
+    picture,
+    test,
+    prove,
+    faults,
+    mutants,
+    bench,
+    lint,
+    types,
+):
     ns.add_task(own_task)  # type: ignore[arg-type]
