@@ -18,7 +18,8 @@ class Served(NamedTuple):
     """A file: its content, its time in seconds since 1970, and how much of it is sent.
 
     `length` sends its length too. A server misbehaves by `status`, `headers`, and `then`: after the
-    content it goes on without end (`endless`), or keeps the connection open (`stalled`).
+    content it goes on without end (`endless`), at a byte every half second (`slow`), or keeps the
+    connection open (`stalled`).
     """
 
     data: bytes
@@ -75,6 +76,8 @@ class Mirror:
                 with suppress(OSError):
                     while then == "endless" and not mirror.ended.is_set():
                         self.wfile.write(bytes(2**16))
+                    while then == "slow" and not mirror.ended.wait(0.5):
+                        self.wfile.write(b"\0")
                 if then == "stalled":
                     self.wfile.flush()
                     mirror.stalled.set()

@@ -127,6 +127,7 @@ def test_folders_and_repositories_are_neither_kept_nor_locked(installing: Projec
         for _ in "12":
             is_rebuilt(installing)
         assert list_bases(installing) == []
+        assert "bird cannot be locked: it comes from " in installing.refused("cosmo.lock")
 
 
 def test_a_base_that_was_not_compiled_to_its_end_is_not_kept(needing: Project) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 import trustme
 
 from mirror import PYTHON, Mirror
-from projects import Project
+from projects import Project, run
+from recipes.fetch import wget_limits
 
 AUTHORITY = trustme.CA()
 
@@ -117,15 +119,23 @@ def test_wgetrc_cannot_turn_verification_off(project: Project, secure: Mirror) -
     assert secure.downloads[PYTHON] == 0
 
 
-def test_https_cannot_lead_to_http(project: Project, secure: Mirror, mirror: Mirror) -> None:
+def test_https_cannot_lead_to_http_or_ftp(
+    project: Project, secure: Mirror, mirror: Mirror
+) -> None:
     signer = project.home / "ca.pem"
     AUTHORITY.cert_pem.write_to_path(str(signer))
     put_on_path(project, f'exec {{}} {shlex.quote(f"--ca-certificate={signer}")} "$@"')
     project.package(COSMO_URL=secure.python)
     project.succeed("cosmo.fetch", COSMO_URL=secure.lead("/latest", secure.python))
     assert secure.downloads[PYTHON] == 2
-    message = project.refused(COSMO_URL=secure.lead("/without", mirror.python))
-    assert f"Location: {mirror.address}" in message
+    with socket.create_server(("127.0.0.1", 0)) as ftp:
+        ftp.settimeout(0)
+        for to in (mirror.python, f"ftp://127.0.0.1:{ftp.getsockname()[1]}/python"):
+            url = secure.lead("/without", to)
+            message = project.refused(COSMO_URL=url, no_proxy="127.0.0.1")
+            assert f"Location: {to}" in message
+        with pytest.raises(BlockingIOError):  # nobody has called
+            ftp.accept()
     assert mirror.asked == 0
 
 
@@ -137,6 +147,21 @@ def test_download_that_is_longer_than_locked_is_cut_off(project: Project, mirror
     mirror.add(PYTHON, data + bytes(30_000_000), length=False)
     assert "it is longer than it may be" in project.refused(COSMO_URL=mirror.python)
     assert sum(file.stat().st_size for file in project.build.rglob("*")) < 8 * len(data)
+
+
+def test_download_without_a_lock_is_cut_off_at_a_gigabyte_or_after_an_hour(
+    project: Project, mirror: Mirror
+) -> None:
+    for more, status in (0, 0), (1024, 153):
+        line = f"{wget_limits('http://host/python', None)}; truncate -s {2**30 + more} file"
+        done = run(["sh", "-c", f"({line}) 2>/dev/null"], project.environment(), project.path)
+        assert done.returncode == status
+    quick = "Timer = lambda seconds, end: timer(seconds / 1800, end)"  # an hour is two seconds
+    text = f"import threading\n\ntimer = threading.Timer\nthreading.{quick}\n"
+    own = project.write("tasks.py", project.tasks.text).rename(project.path / "recipe_tasks.py")
+    project.write("tasks.py", f"{text}from {own.stem} import ns\n")
+    slow = mirror.add(PYTHON, project.interpreter.read_bytes(), sent=9, then="slow")
+    assert "it took longer than 3600 seconds" in project.refused(COSMO_URL=slow)
 
 
 def test_wget2_which_refuses_some_options_serves(project: Project, mirror: Mirror) -> None:

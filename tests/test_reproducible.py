@@ -88,12 +88,14 @@ def test_bytes_are_the_same_on_another_path_at_another_time_and_umask(hello: Pro
     user = ["unshare", "-U", "--map-user=1234", "--map-group=1234"]
     shell = ["sh", "-c", 'umask 027; "$@"', "sh"]
     if run([*user, "true"], env, other.path).returncode:
-        user = []  # this machine lets nobody be another
+        user = []
     assert run([*user, *shell, "date", "+%Y"], env, other.path).stdout == "2031\n"
     done = run([*user, *shell, *INVOKE, "cosmo"], env, other.path)
     assert done.returncode == 0, done.stderr
     assert other.executable.read_bytes() == first
     assert other.run_executable("x") == "hello x\n"
+    if not user:
+        pytest.skip("all but another user: this machine lets nobody be one")
 
 
 def test_script_of_the_dry_run_makes_the_same_bytes(hello: Project) -> None:
