@@ -167,6 +167,7 @@ def write_lock(p: Project, version: str) -> None:
             raise RecipeError(f"{public_requirement(text)} {problem}; write that into ~/.netrc")
     part = p.lock_file.with_name(f".{p.lock_file.name}.part")
     with exit_on_error(f"{p.lock_file} cannot be written"):
+        part.unlink(missing_ok=True)  # what lies there may be a link, or a pipe
         part.write_text(lock_text(resolved, lock), "utf-8")
         part.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"

@@ -147,8 +147,10 @@ def check_target(p: Project, path: str) -> None:
     folder = target.parent.resolve()
     if p.root not in (folder, *folder.parents):
         raise RecipeError(f"{path} lies outside the project, in {folder}; set COSMO_OUT")
-    if target.is_symlink() or (target.exists() and not target.is_file()):
-        raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
+    for file in (target, target.with_name(".cosmo.part")):  # through which it is put in place
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            problem = "exists, and is not a plain file; move it away, or set COSMO_OUT"
+            raise RecipeError(f"{os.path.relpath(file, p.root)} {problem}")
     sha256 = build.placed.get(path) if build else None
     if target.exists() and os.path.dirname(path) != p.build and not p.options.force:
         if sha256 != file_sha256(target):

@@ -148,7 +148,8 @@ def cached_file(sha256: str, url: str = "") -> Path | None:
     files = cache_folder().glob(f"url/{folder}/{sha256 or '-'}/*")
     with suppress(OSError):
         for path in sorted(files, key=lambda path: -path.parent.stat().st_mtime):
-            if file_sha256(path) == path.parent.name and not path.name.startswith("."):
+            is_whole = path.is_file() and file_sha256(path) == path.parent.name
+            if is_whole and not path.name.startswith("."):
                 os.utime(path.parent)  # it was used, which `--prune` asks for
                 return path
             path.unlink()

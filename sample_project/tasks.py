@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 85fd7c9a68955948183081cf0037c920b7ccf74b8140a228d08eba1eba5fd3f2
+# sha256 of all other lines: f5701fc1ad6a7f617c75ede09529d5566a8ee56b06e12aa0689ee7a4d838118f
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -1557,6 +1557,7 @@ def write_lock(p: Project, version: str) -> None:
             raise RecipeError(f"{public_requirement(text)} {problem}; write that into ~/.netrc")
     part = p.lock_file.with_name(f".{p.lock_file.name}.part")
     with exit_on_error(f"{p.lock_file} cannot be written"):
+        part.unlink(missing_ok=True)  # what lies there may be a link, or a pipe
         part.write_text(lock_text(resolved, lock), "utf-8")
         part.replace(p.lock_file)
     also = "" if remote else "; set COSMO_URL wherever it is built, for it came from a path"
@@ -1899,8 +1900,10 @@ def check_target(p: Project, path: str) -> None:
     folder = target.parent.resolve()
     if p.root not in (folder, *folder.parents):
         raise RecipeError(f"{path} lies outside the project, in {folder}; set COSMO_OUT")
-    if target.is_symlink() or (target.exists() and not target.is_file()):
-        raise RecipeError(f"{path} exists, and is not a plain file; move it away, or set COSMO_OUT")
+    for file in (target, target.with_name(".cosmo.part")):  # through which it is put in place
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            problem = "exists, and is not a plain file; move it away, or set COSMO_OUT"
+            raise RecipeError(f"{os.path.relpath(file, p.root)} {problem}")
     sha256 = build.placed.get(path) if build else None
     if target.exists() and os.path.dirname(path) != p.build and not p.options.force:
         if sha256 != file_sha256(target):
@@ -2296,7 +2299,8 @@ def cached_file(sha256: str, url: str = "") -> Path | None:
     files = cache_folder().glob(f"url/{folder}/{sha256 or '-'}/*")
     with suppress(OSError):
         for path in sorted(files, key=lambda path: -path.parent.stat().st_mtime):
-            if file_sha256(path) == path.parent.name and not path.name.startswith("."):
+            is_whole = path.is_file() and file_sha256(path) == path.parent.name
+            if is_whole and not path.name.startswith("."):
                 os.utime(path.parent)  # it was used, which `--prune` asks for
                 return path
             path.unlink()

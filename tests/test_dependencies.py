@@ -223,6 +223,9 @@ def test_a_release_a_wheel_or_a_folder_is_packaged_with_what_else_is_asked_for(
     installing.succeed(
         "cosmo.app", f"../{wheel}", "--force", cwd=libs, DIR_SITE="b d/x/Lib/site-packages"
     )
+    (installing.path / "dist/sing").write_text("precious")
+    message = "dist/sing exists, and is not what a build made"
+    assert message in installing.refused("cosmo.app", "bird")
     shutil.rmtree(installing.path / "dist")
     (installing.path / "dist").symlink_to(installing.home)
     bird = ("cosmo.app", "bird", "--force")

@@ -52,6 +52,10 @@ def test_offline_takes_what_the_address_gave_last(project: Project, mirror: Mirr
     project.succeed("cosmo.fetch", COSMO_URL=mirror.python, COSMO_OFFLINE="1")
     assert (project.build / "python").read_bytes() == second
     assert not (project.build / "python.part").exists()
+    (file,) = project.home.glob(".cache/cosmo-recipes/url/*/*/*")
+    file.unlink()
+    os.mkfifo(file)
+    assert "is not in the cache" in project.refused(COSMO_URL=mirror.python, COSMO_OFFLINE="1")
 
 
 def test_only_a_changed_file_is_downloaded_again(project: Project, mirror: Mirror) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import sys
@@ -106,6 +107,14 @@ def test_no_lock_or_one_for_other_requirements_is_refused(needing: Project) -> N
             said = needing.refused(*words)
             assert f"{LOCK} is for bird, and {', '.join(needs.split()) or 'nothing'}" in said
             assert said.endswith(" is required; lock anew with `invoke cosmo.lock`")
+
+
+def test_a_lock_is_written_through_no_link_and_into_no_pipe(project: Project) -> None:
+    theirs, part = project.write("../theirs", "precious"), project.path / f".{LOCK}.part"
+    for to in (theirs, None):
+        part.symlink_to(to) if to else os.mkfifo(part)
+        assert "sha256 = " in lock(project)
+        assert theirs.read_text() == "precious"
 
 
 def test_a_requirements_file_is_locked_with_all_that_it_names(needing: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import os
 import re
 import shlex
@@ -226,8 +227,15 @@ def almanac(request: pytest.FixtureRequest, installing: Project) -> Project:
     return sample
 
 
-def test_sample_project_is_packaged_and_runs_in_each_way(almanac: Project) -> None:
+def test_sample_project_is_packaged_and_runs_in_each_way_without_git(almanac: Project) -> None:
+    git = almanac.write("../bin/git", f"#!/bin/sh\ntouch {almanac.home}/called\n")
+    git.chmod(0o755)
+    almanac.env["PATH"] = f"{git.parent}{os.pathsep}{almanac.environment()['PATH']}"
+    for name in ("HEAD", "config", "index"):  # who reads a pipe waits for good
+        os.mkfifo(almanac.write(f".git/{name}.sample", "").with_suffix(""))
+    almanac.succeed("cosmo.lock")
     almanac.package()
+    assert not (almanac.home / "called").exists()
     assert almanac.run_executable("--version") == "almanac 1.0.0\n"
     shown = almanac.run_executable("new", "york", "--date", "2024-06-21")
     assert shown == "New York on 2024-06-21\n  day   15 h 06 min\n  moon  full\n"
@@ -285,12 +293,20 @@ def test_nothing_is_written_through_a_link_or_into_a_folder(project: Project) ->
     mine = project.write("../outside/file", "mine")
     project.build.mkdir(parents=True)
     names = ".args .deps .new .wheel .lock .inside.py .target .name .start .digest .build.json"
-    for name in [*names.split(), "download", "python", "python.part", "hello"]:
-        link = project.build / name
-        link.symlink_to(mine.parent if name == "download" else mine)
+    kinds = itertools.cycle((mine, mine.parent, mine.with_name("none"), None))  # None: a pipe
+    for name, to in zip([*names.split(), "download", "python", "python.part", "hello"], kinds):
+        path = project.build / name
+        path.symlink_to(to) if to else os.mkfifo(path)
         done = project.invoke("cosmo")
-        assert (done.returncode, "is a symbolic link" in done.stderr) == (1, True), name
-        link.unlink()
+        problem = "is a symbolic link" if to else "is not a plain file"
+        assert (done.returncode, problem in done.stderr) == (1, True), name
+        path.unlink()
+    shutil.rmtree(project.path / "dist")
+    for name in ("dist", "dist/cosmo", "dist/cosmo/Lib"):
+        (project.path / name).symlink_to(mine.parent)
+        assert "leads out of the project, to" in project.invoke("cosmo").stderr
+        (project.path / name).unlink()
+        (project.path / name).mkdir()
     project.write("dist/cosmo/hello/mine.txt", "mine")
     done = project.invoke("cosmo")
     assert (done.returncode, "dist/cosmo/hello" in done.stderr) == (1, True)

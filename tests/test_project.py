@@ -312,7 +312,18 @@ def test_the_result_can_be_named_and_what_is_not_ours_stays(project: Project) ->
     os.mkfifo(project.path / "pipe")
     project.write("theirs", "precious")
     assert "pipe exists, and is not a plain file" in project.refused(COSMO_OUT="pipe")
-    assert "theirs exists, and is not what a build" in project.refused(COSMO_OUT="theirs")
+    out, part = project.path / "bin/-x", project.path / "bin/.cosmo.part"
+    for theirs in (project.path / "theirs", out):  # which a build had made
+        theirs.write_text("precious")
+        said = project.refused(COSMO_OUT=os.path.relpath(theirs, project.path))
+        assert f"{theirs.name} exists, and is not what a build made" in said
+        assert theirs.read_text() == "precious"
+    project.succeed("cosmo", "--force", COSMO_OUT="bin/-x")
+    for to in (project.home, project.path / "theirs", None):
+        part.symlink_to(to) if to else part.mkdir()
+        assert "part exists, and is not a plain file" in project.refused(COSMO_OUT="bin/new")
+        part.unlink() if to else part.rmdir()
+    assert [path.name for path in (project.path / "bin").glob("*x")] == ["-x"]
     assert (project.path / "theirs").read_text() == "precious"
 
 
