@@ -160,10 +160,12 @@ def test_without_a_command_a_package_starts(bird: Project, tag: str) -> None:
 
 @pytest.mark.parametrize("file", ["setup.py", "setup.cfg"])
 def test_setuptools_leaves_nothing_behind(bird: Project, index: Index, file: str) -> None:
-    config = "open(__import__('os').environ['DIST_EXTRA_CONFIG']).read()"
-    first = f"assert all(one in {config} for one in ('build_base = dist/', 'egg_base = /'))"
-    write_backend(bird, {"bird/__main__.py": "import owl; print('la')"}, "owl", first=first)
-    backend = (bird.path / "backend.py").read_text()
+    first = "import os, re, shutil\nconfig = open(os.environ['DIST_EXTRA_CONFIG']).read()\n"
+    first += "base = re.search('build_base = (dist/.*)', config)[1]\nassert 'egg_base = /' in config\n"
+    first += "shutil.copytree('content', base, dirs_exist_ok=True)"  # old files in it go in, too
+    files = {"bird/__main__.py": "import owl; print('la')", "bird/old.py": ""}
+    write_backend(bird, files, "owl", first=first)
+    backend = (bird.path / "backend.py").read_text().replace('"content"', "base")
     backend += "\nclass __legacy__:\n    build_wheel = staticmethod(build_wheel)\n"
     index.wheel("setuptools", "80.0", {"setuptools/build_meta.py": backend})
     index.wheel("owl", "1.0", {"owl.py": ""})
@@ -173,6 +175,9 @@ def test_setuptools_leaves_nothing_behind(bird: Project, index: Index, file: str
     before = {path.name for path in bird.path.iterdir()}
     bird.package()
     assert (bird.run_executable(), (bird.build / ".args").read_text()) == ("la\n", "-m\nbird\n...")
+    (bird.path / "content/bird/old.py").unlink()
+    bird.package()
+    assert "bird/old.pyc" not in bird.packed_files()
     assert {path.name for path in bird.path.iterdir()} == before | {"dist"}
 
 
@@ -319,6 +324,7 @@ def test_the_result_can_be_named_and_what_is_not_ours_stays(project: Project) ->
         assert f"{theirs.name} exists, and is not what a build made" in said
         assert theirs.read_text() == "precious"
     project.succeed("cosmo", "--force", COSMO_OUT="bin/-x")
+    assert not part.exists()
     for to in (project.home, project.path / "theirs", None):
         part.symlink_to(to) if to else part.mkdir()
         assert "part exists, and is not a plain file" in project.refused(COSMO_OUT="bin/new")
