@@ -123,9 +123,7 @@ def test_wgetrc_cannot_turn_verification_off(project: Project, secure: Mirror) -
     assert secure.downloads[PYTHON] == 0
 
 
-def test_https_cannot_lead_to_http_or_ftp(
-    project: Project, secure: Mirror, mirror: Mirror
-) -> None:
+def test_https_cannot_lead_to_http_or_ftp(project: Project, secure: Mirror, mirror: Mirror) -> None:
     signer = project.home / "ca.pem"
     AUTHORITY.cert_pem.write_to_path(str(signer))
     put_on_path(project, f'exec {{}} {shlex.quote(f"--ca-certificate={signer}")} "$@"')

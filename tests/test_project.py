@@ -161,7 +161,7 @@ def test_without_a_command_a_package_starts(bird: Project, tag: str) -> None:
 @pytest.mark.parametrize("file", ["setup.py", "setup.cfg"])
 def test_setuptools_leaves_nothing_behind(bird: Project, index: Index, file: str) -> None:
     first = "import os, re, shutil\nconfig = open(os.environ['DIST_EXTRA_CONFIG']).read()\n"
-    first += "base = re.search('build_base = (dist/.*)', config)[1]\nassert 'egg_base = /' in config\n"
+    first += "assert 'egg_base = /' in config\nbase = re.search('base = (dist/.*)', config)[1]\n"
     first += "shutil.copytree('content', base, dirs_exist_ok=True)"  # old files in it go in, too
     files = {"bird/__main__.py": "import owl; print('la')", "bird/old.py": ""}
     write_backend(bird, files, "owl", first=first)

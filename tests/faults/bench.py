@@ -72,6 +72,43 @@ class Bench:
         }
         self.mirror.spoil(path, **{"modified": 1_800_000_000, **values})
 
+    def put(self, path: Path, kind: str) -> None:
+        """Put something else in the place of a file or folder: `a pipe`, `a link to a file`, ..."""
+        self.placed, away = path, self.home / "theirs"
+        (away / "a folder").mkdir(parents=True)
+        (away / "a file").write_text("theirs")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.rename(self.home / "put aside")
+        if kind == "a pipe":
+            os.mkfifo(path)
+        elif kind == "a folder":
+            (path / "theirs").mkdir(parents=True)
+        elif kind.startswith("a link to "):
+            path.symlink_to(away / kind[len("a link to ") :])
+        else:
+            path.write_bytes(b"garbage")
+
+    def put_back(self) -> None:
+        """Remove what `put` put there, and put back what it put aside."""
+        path, aside = self.placed, self.home / "put aside"
+        if path.is_dir() and not path.is_symlink():
+            assert (path / "theirs").is_dir(), "what is not ours was removed"
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+        if aside.exists():
+            aside.rename(path)
+
+    def check_put(self, done: Done, message: str = "", late: bool = False) -> None:
+        """Check a build that met what `put` put there: nothing went through a link."""
+        away = self.home / "theirs"
+        assert sorted(path.name for path in away.rglob("*")) == ["a file", "a folder"]
+        assert (away / "a file").read_text() == "theirs"
+        if done.returncode:
+            self.put_back()
+            self.before = self.content()
+        self.check_either(done, message, late)
+
     def environment(self, **settings: str) -> dict[str, str]:
         """Return the environment of `invoke`."""
         env = self.project.environment(**{**self.settings, **settings})
@@ -98,7 +135,7 @@ class Bench:
     def content(self) -> bytes:
         """Return the executable's bytes, if there is one."""
         file = Path(f"{self.root}{self.executable}")
-        return file.read_bytes() if file.exists() else b""
+        return file.read_bytes() if file.is_file() else b""
 
     def output(self) -> str:
         """Return the word that the executable prints."""
