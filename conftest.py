@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import ssl
 from collections.abc import Iterator
 from compileall import compile_dir
 from pathlib import Path
 
 import pytest
+import trustme
 import uv
 from filelock import FileLock
 
 from index import Index
-from mirror import Mirror
+from mirror import PYTHON, Mirror
 from projects import (
     IMPORTED,
     MAIN,
@@ -118,6 +120,17 @@ def mirror(interpreter: Path) -> Iterator[Mirror]:
     with Mirror() as server:
         server.add("/pub/cosmos/bin/python", interpreter.read_bytes())
         server.add("/pub/cosmos/bin/zip", zip_program())
+        yield server
+
+
+@pytest.fixture
+def secure(interpreter: Path, tmp_path: Path) -> Iterator[Mirror]:
+    """A server with TLS, whose certificate is signed by the authority in the file `ca`."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    with Mirror(context) as server:
+        server.add(PYTHON, interpreter.read_bytes())
         yield server
 
 

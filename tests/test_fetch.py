@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import shutil
 import socket
-import ssl
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import trustme
 
 from mirror import PYTHON, Mirror
 from projects import Project, run
 from recipes.fetch import wget_limits
-
-AUTHORITY = trustme.CA()
-
-
-@pytest.fixture
-def secure(interpreter: Path) -> Iterator[Mirror]:
-    """Yield a server with TLS and a certificate that this machine does not trust."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
-    with Mirror(context) as server:
-        server.add(PYTHON, interpreter.read_bytes())
-        yield server
 
 
 def put_on_path(project: Project, text: str) -> None:
@@ -124,9 +107,7 @@ def test_wgetrc_cannot_turn_verification_off(project: Project, secure: Mirror) -
 
 
 def test_https_cannot_lead_to_http_or_ftp(project: Project, secure: Mirror, mirror: Mirror) -> None:
-    signer = project.home / "ca.pem"
-    AUTHORITY.cert_pem.write_to_path(str(signer))
-    put_on_path(project, f'exec {{}} {shlex.quote(f"--ca-certificate={signer}")} "$@"')
+    put_on_path(project, 'exec {} --ca-certificate=../ca "$@"')
     project.package(COSMO_URL=secure.python)
     project.succeed("cosmo.fetch", COSMO_URL=secure.lead("/latest", secure.python))
     assert secure.downloads[PYTHON] == 2

@@ -175,9 +175,10 @@ def test_setuptools_leaves_nothing_behind(bird: Project, index: Index, file: str
     before = {path.name for path in bird.path.iterdir()}
     bird.package()
     assert (bird.run_executable(), (bird.build / ".args").read_text()) == ("la\n", "-m\nbird\n...")
+    assert "bird/old.py" in bird.packed_files()
     (bird.path / "content/bird/old.py").unlink()
     bird.package()
-    assert "bird/old.pyc" not in bird.packed_files()
+    assert "bird/old.py" not in bird.packed_files()
     assert {path.name for path in bird.path.iterdir()} == before | {"dist"}
 
 

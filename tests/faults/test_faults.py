@@ -6,12 +6,10 @@ The last good executable, or the new one, is whole; no process is left; the next
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import random
 import re
 import shutil
-import ssl
 import subprocess
 import threading
 import time
@@ -23,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from bench import Bench, small_disk
 from index import Index
@@ -38,9 +35,6 @@ TABLES = {
     "article": f"{HEAD}[tool.ds.scripts]\n_.env.PKG = 'hello'\n",
     "wheel": f"{HEAD}dependencies = ['bird']\n{BUILT}",
 }
-
-NAMES = "python python.part .args .deps .lock .new .wheel .name .start .build.json .digest"
-ODD = ["a pipe", "a folder", "a link to a folder", "a link to a file", "a link to nothing"]
 
 
 def table(names: str, rows: Iterable[Any]) -> pytest.MarkDecorator:
@@ -159,11 +153,14 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     "locked, an endless answer": (TOO_LONG, {"length": False, "then": "endless"}),
     "locked, half": (LOCKED, {"sent": half, "length": False}),
     "a byte every half second": (TOO_SLOW, {"sent": half, "then": "slow"}),
-    "nothing more": (TOO_SLOW, {"sent": half, "then": "stalled"}),
+    "no more than a half": (TOO_SLOW, {"sent": half, "then": "stalled"}),
     "index, a slow page": (TOO_SLOW, {"path": PAGE, "sent": half, "then": "slow"}),
+    "index, half a page": (TOO_SLOW, {"path": PAGE, "sent": half, "then": "stalled"}),
     "index, a slow wheel": (TOO_SLOW, {"path": WHEEL, "sent": half, "then": "slow"}),
-    "index, no more of a page": (TOO_SLOW, {"path": PAGE, "sent": half, "then": "stalled"}),
-    "index, no more of a wheel": (TOO_SLOW, {"path": WHEEL, "sent": half, "then": "stalled"}),
+    "index, half a wheel": (TOO_SLOW, {"path": WHEEL, "sent": half, "then": "stalled"}),
+    "a password": (REFUSED, {"COSMO_URL": "http://me:s3cret@127.0.0.1:9/python"}),
+    "a token": (REFUSED, {"COSMO_URL": "http://127.0.0.1:9/python?token=s3cret#s3cret"}),
+    "index, a password": (NO_PACKAGE, {"UV_DEFAULT_INDEX": "http://me:s3cret@127.0.0.1:9/s/"}),
     "index, wrong hash": (NO_PACKAGE, {"path": WHEEL, "data": one_byte_wrong}),
     "index, torn wheel": (NO_PACKAGE, {"path": WHEEL, "sent": half}),
     "index, refused": (NO_PACKAGE, {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple/"}),
@@ -186,264 +183,66 @@ def test_a_server_that_answers_wrongly_or_not_at_all(bench: Bench, fault: str) -
     if not settings:
         bench.serve(**how)
     done = bench.build("-T 9 cosmo" if message == TOO_SLOW else "cosmo", **settings)
-    assert "fetch" not in message or python.read_bytes() == kept
+    assert python.read_bytes() == kept
     bench.check(done, message)
     assert python.read_bytes() == good
 
 
-@table(
-    "words, later, is_new",
-    [(w, n, n > 0 or "f" in w) for w in ("cosmo", "cosmo --force") for n in (-9, 0, 9)],
-)
-def test_a_server_that_rolls_back(bench: Bench, words: str, later: int, is_new: bool) -> None:
-    python, good = bench.project.build / "python", bench.files[PYTHON]
-    other = bench.project.other_interpreter()
+@table("words", ["cosmo", "cosmo --force"])
+@table("later", [-9, 0, 9])
+def test_another_file_with_a_time_of_its_own(bench: Bench, words: str, later: int) -> None:
+    good, other = bench.files[PYTHON], bench.project.other_interpreter()
     bench.mirror.add(PYTHON, other, good.modified + later)
-    done = bench.build(words)
-    assert python.read_bytes() == (other if is_new else good.data)
+    done, is_new = bench.build(words), later > 0 or "force" in words
+    assert (bench.project.build / "python").read_bytes() == (other if is_new else good.data)
     bench.check_either(done)
 
 
-LEADS_TO = {"http": "http://{}/python", "ftp": "ftp://{}/python", "a file": "file:///bin/sh"}
-PROXIES = {"no proxy": {}, "no_proxy": {"no_proxy": "127.0.0.1"}}
-PROXIES["a proxy"] = {"http_proxy": "http://{}", "ftp_proxy": "http://{}"}
+PROXIES: list[dict[str, str]] = [{}, {"no_proxy": "127.0.0.1"}]
+PROXIES.append(dict.fromkeys(("http_proxy", "ftp_proxy"), "http://{}"))
 
 
-@table("to, proxy", [(to, proxy) for to in LEADS_TO for proxy in PROXIES])
-def test_https_that_leads_elsewhere(bench: Bench, to: str, proxy: str) -> None:
-    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(str(bench.fault / "signer"))
-    line = f'{shutil.which("wget")} --ca-certificate={bench.fault}/signer "$@"'
-    bench.wrap(bench.path / "wget", line, 0, "")
-    plain, asked = bench.mirror.address[len("http://") :], bench.mirror.asked
-    given = {name: text.format(plain) for name, text in PROXIES[proxy].items()}
-    with Mirror(context) as secure:
-        url = secure.lead("/python", LEADS_TO[to].format(plain))
-        done = bench.build(COSMO_URL=url, **given)
+@table("to", ["http://{}/python", "ftp://{}/python", "file:///bin/sh"])
+@table("proxies", PROXIES)
+def test_https_that_leads_elsewhere(
+    bench: Bench, secure: Mirror, to: str, proxies: dict[str, str]
+) -> None:
+    host, asked = bench.mirror.address[len("http://") :], bench.mirror.asked
+    bench.wrap(
+        bench.path / "wget", f'{shutil.which("wget")} --ca-certificate=../../../ca "$@"', 0, ""
+    )
+    settings = {name: text.format(host) for name, text in proxies.items()}
+    done = bench.build(COSMO_URL=secure.lead("/python", to.format(host)), **settings)
     assert bench.mirror.asked == asked
     bench.check(done, NO_FILE)
 
 
-WORK = f"{NAMES} download Lib hello .inside.py .target .files .build .new/out"
-TWICE = zip([*WORK.split(), *WORK.split()], cycle(ODD))
-ODD_PLACES = [(f"dist/cosmo/{name}", kind) for name, kind in TWICE]
-ODD_PLACES += [(name, kind) for name in ("out/hello", "out/.cosmo.part") for kind in ODD]
-ODD_PLACES += [("out/hello", "garbage"), ("out", "a link to a folder"), ("out", "a pipe")]
-
-
-@table("name, kind", ODD_PLACES)
-def test_what_lies_where_a_build_writes(bench: Bench, name: str, kind: str) -> None:
-    if name[:3] == "out":
-        bench.settings["COSMO_OUT"], bench.executable = (
-            "out/hello",
-            bench.project.path / "out/hello",
-        )
-        assert bench.end(bench.begin()).returncode == 0
-    bench.put(bench.project.path / name, kind)
-    bench.check_put(bench.build())
-
-
-LOCKS = ["pylock.cosmo.toml", ".pylock.cosmo.toml.part"]
-
-
-@table("name, kind", [(name, kind) for name in LOCKS for kind in ODD])
-def test_what_lies_where_the_lock_is_written(bench: Bench, name: str, kind: str) -> None:
-    bench.put(bench.project.path / name, kind)
-    locked = bench.end(bench.begin("cosmo.lock"))
-    assert locked.returncode == (kind == "a folder")
-    if locked.returncode:
-        bench.put_back()
-    bench.check_put(bench.build())
-
-
-LEFT = """
-    Lib/.DS_Store Lib/runpy.pyc Lib/site-packages/hello/old.pyc .deps/Lib/runpy.pyc .new/base.zip
-    .new/out/hello .wheel/old-1-py3-none-any.whl .build/lib/hello/old.py download/old .home-1/old
-"""
-
-
-@table("bench, name", [(kind, name) for kind in TABLES for name in LEFT.split()])
-def test_what_was_left_in_the_build_folder_is_not_packed(bench: Bench, name: str) -> None:
-    bench.put(bench.project.build / name, "garbage")
-    done = bench.build()
-    assert done.returncode == 0
-    with zipfile.ZipFile(bench.executable) as archive:
-        assert b"garbage" not in [archive.read(one) for one in archive.namelist()]
-    bench.check_put(done)
-
-
-OUTLIVES = "uv: 2 3 4 5  zip: 1 2 3  find: 1 3  cp: 1 2  wget: 1  xargs: 1"
-OUTLIVES_ROWS = [
-    ("wheel", program, int(nth))
-    for program, calls in re.findall(r"(\w+):((?: \d)+)", OUTLIVES)
-    for nth in calls.split()
-]
-
-
-@table("bench, program, nth", OUTLIVES_ROWS)
-def test_a_program_that_outlives_its_build(bench: Bench, program: str, nth: int) -> None:
-    sign, gate = bench.fault / "sign", bench.fault / "gate"
-    wait = f"touch {sign}; while [ ! -e {gate} ]; do sleep 0.02; done"
-    bench.settings["UV_NO_CACHE"] = "1"
-    bench.serve()
-    bench.at_call(program, nth, wait)
-    bench.change()
-    first = bench.begin()
-    while not sign.exists():
-        assert first.poll() is None, first.communicate()
-        time.sleep(0.02)
-    first.kill()
-    second = bench.begin()
-    assert "is in use by another build" in second.communicate()[1]
-    gate.touch()
-    bench.orphans = True
-    bench.check(bench.end(first), status=-9)
-
-
-ROWS = [
-    "../" * 5 + "theirs",
-    "/{}/theirs",
-    "..",
-    "",
-    "bin/../../../../../../theirs",
-    '"a\nb"',
-    "\0",
-]
-MEMBERS = [
-    "../" * 5 + "theirs",
-    "/{}/theirs",
-    "bird-1.0.data/scripts/" + "../" * 7 + "theirs",
-    "a\nb.py",
-    "\\x",
-]
-MEMBERS += [
-    f"bird-1.0.data/{name}/" + "../" * 7 + "theirs" for name in ("data", "purelib", "headers")
-]
-
-
-@table(
-    "bench, kind, name",
-    [("wheel", "row", n) for n in ROWS] + [("wheel", "file", n) for n in MEMBERS],
-)
-def test_a_wheel_that_is_hostile(bench: Bench, kind: str, name: str) -> None:
-    bench.settings["UV_NO_CACHE"] = "1"
+@table("name", ["../" * 5 + "theirs", "/{}/theirs", "a\nb.py", "a\rb", "..", "bird/../../theirs"])
+@table("bench, folder", [("wheel", folder) for folder in ("", "bird-1.0.data/data/../../../")])
+def test_a_wheel_that_holds_a_hostile_name(bench: Bench, folder: str, name: str) -> None:
     theirs = bench.project.write("theirs", "theirs")
-    name, data = name.format(bench.project.path), io.BytesIO()
-    good = zipfile.ZipFile(io.BytesIO(bench.files[WHEEL].data))
-    with zipfile.ZipFile(data, "w") as archive:
-        for one in good.namelist():
-            more = f"{name},,\n".encode() if kind == "row" and one.endswith("RECORD") else b""
-            archive.writestr(one, good.read(one) + more)
-        if kind == "file":
-            archive.writestr(name, "hostile")
-    Index(bench.mirror).add("bird", WHEEL.rpartition("/")[2], data.getvalue(), "")
-    done = bench.build()
-    assert theirs.read_text() == "theirs"
-    assert sorted(path.name for path in bench.home.glob("**/theirs")) == ["theirs"]
+    files = {"bird.py": "SONG = 'la'\n", folder + name.format(bench.project.path): "hostile"}
+    Index(bench.mirror).wheel("bird", "1.0", files)
+    done = bench.build(UV_NO_CACHE="1")
+    assert (theirs.read_text(), [*bench.home.rglob("theirs")]) == ("theirs", [theirs])
     bench.check_either(done)
 
 
-NEWLINES = ["hello/a\nb.txt", "hello/a\rb", "hello/a\nb/c.txt", "more/a\nb"]
+INCLUDED = 'more.txt ./more.txt "more.txt" ${HERE}/more.txt file://{}/more.txt next.txt'
 
 
-@table("bench, name", [("article", "hello/link/a\nb"), *((k, n) for k in TABLES for n in NEWLINES)])
-def test_a_name_of_two_lines(bench: Bench, name: str) -> None:
-    source = bench.project.path / "src"
-    if "link" in name:
-        bench.project.write("shared/x", "")
-        (source / "hello/link").symlink_to("../../shared")
-    bench.project.write(f"src/{name}", "")
-    done = bench.build(COSMO_INCLUDE="more" if "more" in name else "")
-    shutil.rmtree(source)
-    shutil.copytree(f"{bench.home.parent}/built-{bench.kind}/project/src", source)
-    bench.change()
-    by_uv = bench.kind == "wheel" and "hello" in name
-    bench.check(done, "cannot be installed" if by_uv else "cannot hold a newline")
-
-
-INCLUDES = [
-    *(
-        "-r more.txt",
-        "-r ./more.txt",
-        "--requirement=more.txt",
-        "-r ${{HERE}}/more.txt",
-    ),
-    *(
-        '-r "more.txt"',
-        "-r {}/more.txt",
-        "-r file://{}/more.txt",
-        "-r deep/next.txt",
-        "-r more.txt # x",
-    ),
-]
-
-
-@table("form", INCLUDES)
-def test_an_included_file_of_requirements_that_changes(bench: Bench, form: str) -> None:
-    digest, folder = hashlib.sha256(bench.files[WHEEL].data).hexdigest(), bench.project.path
-    bench.project.write("outer.txt", f"{form.format(folder)}\n")
-    bench.project.write("deep/next.txt", "-r ../more.txt\n")
-    settings = {"COSMO_DEPS": "outer.txt", "HERE": str(folder)}
-    for text, is_right in ((digest, True), ("0" * 64, False)):
+@table("name", INCLUDED.split())
+@table("option", ["-r ", "-c more.txt\n-r ", "--requirement="])
+def test_an_included_file_that_changes(bench: Bench, option: str, name: str) -> None:
+    name = name.replace("{}", str(bench.project.path))
+    bench.project.write("outer.txt", f"bird\n{option}{name}\n")
+    bench.project.write("next.txt", "-r more.txt\n")
+    digest = hashlib.sha256(bench.files[WHEEL].data).hexdigest()
+    for text, status in ((digest, 0), ("0" * 64, 1)):
         bench.project.write("more.txt", f"bird==1.0 --hash=sha256:{text}\n")
-        done = bench.build(**settings)
-        assert (done.returncode == 0) == is_right, done
+        done = bench.build(COSMO_DEPS="outer.txt", HERE=str(bench.project.path))
+        assert done.returncode == status, done
     bench.check(done, NO_PACKAGE)
-
-
-SECRETS = {
-    "a user": ("COSMO_URL", "http://me:s3cret@{}/none"),
-    "a query": ("COSMO_URL", "http://{}/none?token=s3cret"),
-    "a fragment": ("COSMO_URL", "http://{}/none#s3cret"),
-    "no server": ("COSMO_URL", "http://me:s3cret@127.0.0.1:9/none?token=s3cret"),
-    "of an index": ("UV_DEFAULT_INDEX", "http://me:s3cret@{}/none/"),
-    "of a wheel": ("bird", "http://me:s3cret@{}/none/bird-1.0-py3-none-any.whl?s3cret#s3cret"),
-}
-
-
-@table("bench, where", [("wheel", where) for where in SECRETS])
-def test_an_address_with_a_secret_that_fails(bench: Bench, where: str) -> None:
-    name, address = SECRETS[where]
-    address = address.format(bench.mirror.address[len("http://") :])
-    bench.settings["UV_NO_CACHE"] = "1"
-    if name == "bird":
-        bench.project.write(
-            "pyproject.toml", TABLES["wheel"].replace("'bird'", f"'bird @ {address}'")
-        )
-    done = bench.build(**({name: address} if name.isupper() else {}))
-    bench.project.write("pyproject.toml", TABLES["wheel"])
-    assert not re.search("(?m)^cosmo.*s3cret", done.stderr)
-    assert "s3cret" not in done.stdout
-    bench.check(done, "cannot be")
-
-
-RELEASED = ["SHA256SUMS", "sha256sums.com", "a b", "-x", "ünï", "x.exe", "x.json", "x.cdx.json"]
-RELEASED += ["$(touch pwned)", "x\x1b[31m", "it's", "%41"]
-
-
-@table("name", RELEASED)
-def test_a_release_of_an_odd_name(bench: Bench, name: str) -> None:
-    folder = bench.project.path / "dist/release"
-    bench.executable, bench.settings["COSMO_OUT"] = folder.parent / name, f"dist/{name}"
-    done = bench.build("cosmo release")
-    if done.returncode:
-        assert "two files of the release would be called" in done.stderr
-        assert not folder.exists()
-    else:
-        line = "sha256sum --strict --status -c SHA256SUMS"
-        assert subprocess.run(line.split(), cwd=folder, check=False).returncode == 0
-        assert len(list(folder.iterdir())) == 5
-        assert "\x1b" not in done.stderr
-    assert not list(bench.home.rglob("pwned"))
-    bench.recover("", "replaced")
-
-
-@table("kind", [*ODD, "garbage"])
-def test_what_lies_where_a_release_is_written(bench: Bench, kind: str) -> None:
-    bench.put(bench.project.path / "dist/release", kind)
-    done = bench.build("cosmo release")
-    bench.check_put(done, "release", late=True)
 
 
 PLACES = [
@@ -522,7 +321,6 @@ def test_a_program_that_fails_once(bench: Bench, program: str, how: str, nth: in
 
 CACHED = [(file, n) for file in ("url/*/*/*", "base/*.zip") for n in ("1000 bytes", "one byte")]
 CACHED += [("base/*.json", "no bytes"), ("url/*/*/*", "no cache")]
-CACHED += [(f, kind) for f in ("url/*/*/*", "base/*.zip", "base/*.json") for kind in ODD]
 
 
 @table("file, fault", CACHED)
@@ -533,23 +331,84 @@ def test_a_cache_that_is_damaged(bench: Bench, file: str, fault: str) -> None:
     if fault in changes:
         cached.write_bytes(changes[fault])
         os.utime(cached, ns=(times.st_atime_ns, times.st_mtime_ns))
-    elif fault in ODD:
-        bench.put(cached, fault)
-        bench.check_put(bench.build())
-        return
     else:
         shutil.rmtree(bench.cache)
         bench.cache.write_text("a file")
     bench.check_either(bench.build())
 
 
-@table("bench, name", [("wheel", name) for name in [*NAMES.split(), "download", "Lib"]])
-def test_what_lies_in_the_build_folder_is_garbage(bench: Bench, name: str) -> None:
-    path = bench.project.build / name
-    if path.is_dir():
-        shutil.rmtree(path)
-    path.write_bytes(b"garbage")
-    bench.check_either(bench.build())
+NAMES = "python python.part .args .deps .lock .new .wheel .name .start .build.json .digest"
+NAMES += " download Lib hello .inside.py .target .files .build"
+LEFT = "Lib/.DS_Store Lib/runpy.pyc Lib/site-packages/hello/old.pyc .deps/Lib/runpy.pyc"
+LEFT += " .new/base.zip .new/out/hello .wheel/old-1-py3-none-any.whl .build/lib/x.py download/old"
+ODD = ["a pipe", "a folder", "a link to a folder", "a link to a file", "a link to none", "garbage"]
+CACHE = "../.cache/cosmo-recipes"
+OTHERS = {
+    "cosmo": ["out", "out/hello", "out/.cosmo.part", f"{CACHE}/url/*/*/*", f"{CACHE}/base/*.zip"],
+    "cosmo.lock cosmo": ["pylock.cosmo.toml", ".pylock.cosmo.toml.part"],
+    "cosmo release": ["dist/release"],
+}
+WRITTEN: list[tuple[str, str, str, str]] = [
+    *(("wheel", "cosmo", f"dist/cosmo/{name}", "garbage") for name in f"{NAMES} {LEFT}".split()),
+    *(
+        ("article", "cosmo", f"dist/cosmo/{n}", k)
+        for n, k in zip(NAMES.split() * 2, cycle(ODD[:5]))
+    ),
+    *(("article", task, name, k) for task, names in OTHERS.items() for name in names for k in ODD),
+    *((kind, "cosmo", f"src/hello/a{n}b", "garbage") for kind in TABLES for n in "\n\r"),
+]
+
+
+@table("bench, words, name, kind", WRITTEN)
+def test_what_lies_where_a_build_writes(bench: Bench, words: str, name: str, kind: str) -> None:
+    root = bench.project.path
+    if name[:3] == "out":
+        bench.settings["COSMO_OUT"], bench.executable = "out/hello", root / "out/hello"
+        assert bench.end(bench.begin()).returncode == 0
+    path = next(root.glob(name), root / name)
+    bench.put(path, kind)
+    done = bench.build(words)
+    assert sorted(one.name for one in bench.theirs.rglob("*")) == ["a file", "a folder"]
+    assert (bench.theirs / "a file").read_text() == "theirs"
+    if done.returncode:
+        bench.put_back(path)
+    else:
+        with zipfile.ZipFile(bench.executable) as archive:
+            assert b"garbage" not in map(archive.read, archive.namelist())
+    bench.check_either(done, late=words == "cosmo release")
+
+
+RELEASED = "SHA256SUMS sha256sums.com -x ünï x.exe x.json x.cdx.json it's $(id) %41"
+
+
+@table("name", RELEASED.split())
+def test_a_release_of_an_odd_name(bench: Bench, name: str) -> None:
+    bench.executable = bench.project.path / "dist" / name
+    bench.settings["COSMO_OUT"] = f"dist/{name}"
+    done = bench.build("cosmo release")
+    line = "cd dist/release && sha256sum --strict --status -c SHA256SUMS && [ $(ls | wc -l) = 5 ]"
+    checked = subprocess.run(["sh", "-c", line], cwd=bench.project.path, check=False)
+    assert bool(checked.returncode) == bool(done.returncode) == ("sums" in name.lower())
+    bench.recover("", "replaced")
+
+
+OUTLIVES = "uv2 uv3 uv4 uv5 zip1 cp1 wget1"
+
+
+@table("bench, program, nth", [("wheel", one[:-1], int(one[-1])) for one in OUTLIVES.split()])
+def test_a_program_that_outlives_its_build(bench: Bench, program: str, nth: int) -> None:
+    sign, gate = bench.fault / "sign", bench.fault / "gate"
+    bench.at_call(program, nth, f"touch {sign}; while [ ! -e {gate} ]; do sleep 0.02; done")
+    bench.serve()
+    bench.change()
+    first = bench.begin()
+    while first.poll() is None and not sign.exists():
+        time.sleep(0.02)
+    first.kill()
+    assert "is in use by another build" in bench.begin().communicate()[1]
+    gate.touch()
+    bench.orphans = True
+    bench.check(bench.end(first), status=-9)
 
 
 @pytest.mark.parametrize("apart", [0.0, 0.3, 0.8])
