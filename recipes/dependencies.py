@@ -12,11 +12,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
 
-from .fetch import (
-    digest_of,
-    file_sha256,
-    tool_address,
-)
+from .fetch import digest_of, file_sha256, tool_address
 from .lockfile import (
     Lock,
     check_package,
@@ -225,7 +221,8 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
     names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}' pylock.all.toml"""
     sh.run(
-        *(*lines, line),
+        *lines,
+        line,
         f"(cd {b}/.deps && {':' if is_offline(p) else names} > refresh)",
         f"cat {b}/.deps/refresh >> {options}",
         f"([ ! -s {b}/.deps/refresh ] ||\n{line})",

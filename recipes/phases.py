@@ -384,8 +384,8 @@ def try_executable(
 def place(p: Project, sh: Shell, name: str) -> None:
     """Put the whole executable in its place, by one rename, and record the build."""
     b, out = quote(p.build), p.settings.out
-    if not sh.dry:
-        check_target(p, result_path(p))
+    if path := "" if sh.dry else result_path(p):
+        check_target(p, path)
     if out or p.options.app:  # that may be on another disk, where mv copies
         folder = quote(os.path.dirname(out or "dist/") or ".")
         sh.run(
@@ -396,5 +396,5 @@ def place(p: Project, sh: Shell, name: str) -> None:
         )
     else:
         sh.run(f"mv -f {b}/.new/out/{name} {b}/{name}")  # the article: mv $PKG.zip $PKG
-    if not sh.dry:
-        record_build(p, result_path(p))
+    if path:
+        record_build(p, path)

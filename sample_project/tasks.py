@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: f5701fc1ad6a7f617c75ede09529d5566a8ee56b06e12aa0689ee7a4d838118f
+# sha256 of all other lines: 224213d2a43cbe4ed6dbcd4b0ac864315a09f6c9ed5773d5d045a35c26320ff3
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -361,8 +361,8 @@ def try_executable(
 def place(p: Project, sh: Shell, name: str) -> None:
     """Put the whole executable in its place, by one rename, and record the build."""
     b, out = quote(p.build), p.settings.out
-    if not sh.dry:
-        check_target(p, result_path(p))
+    if path := "" if sh.dry else result_path(p):
+        check_target(p, path)
     if out or p.options.app:  # that may be on another disk, where mv copies
         folder = quote(os.path.dirname(out or "dist/") or ".")
         sh.run(
@@ -373,8 +373,8 @@ def place(p: Project, sh: Shell, name: str) -> None:
         )
     else:
         sh.run(f"mv -f {b}/.new/out/{name} {b}/{name}")  # the article: mv $PKG.zip $PKG
-    if not sh.dry:
-        record_build(p, result_path(p))
+    if path:
+        record_build(p, path)
 
 
 # recipes/package.py -----------------------------------------------------------
@@ -1615,7 +1615,8 @@ def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
     # of a folder, too, uv keeps what it built: then it is refreshed, and all resolved once more
     names = """sed -n '/^name/h;/^dir/{g; s/name =/--refresh-package/;s/"//gp;}' pylock.all.toml"""
     sh.run(
-        *(*lines, line),
+        *lines,
+        line,
         f"(cd {b}/.deps && {':' if is_offline(p) else names} > refresh)",
         f"cat {b}/.deps/refresh >> {options}",
         f"([ ! -s {b}/.deps/refresh ] ||\n{line})",

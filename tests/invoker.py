@@ -14,10 +14,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-LIKE_OURS = ("LC_ALL", "LC_CTYPE", "PYTHONHASHSEED", "PYTHONIOENCODING", "PYTHONUTF8")
+AT_START = ("LC_ALL", "LC_CTYPE", "PYTHONHASHSEED", "PYTHONIOENCODING", "PYTHONUTF8")
 """Variables that count when a Python starts, so a fork cannot heed them."""
-
-Done = subprocess.CompletedProcess[str]
 
 
 class Invoker:
@@ -29,7 +27,9 @@ class Invoker:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def run(self, words: Sequence[str], env: Mapping[str, str], cwd: str) -> Done:
+    def run(
+        self, words: Sequence[str], env: Mapping[str, str], cwd: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run `invoke` with these words, without input, and keep what it prints."""
         with tempfile.TemporaryDirectory() as folder:
             files = [Path(folder, name) for name in ("out", "err")]
@@ -51,13 +51,11 @@ def start_invoker() -> Invoker:
 
 def can_fork(env: Mapping[str, str]) -> bool:
     """Tell whether an environment leaves the start of Python as it was here."""
-    return env.get("LANG") == "C.UTF-8" and not any(name in env for name in LIKE_OURS)
+    return env.get("LANG") == "C.UTF-8" and not any(name in env for name in AT_START)
 
 
-def call_invoke(words: list[str], env: dict[str, str], cwd: str, files: list[str]) -> None:
-    """Become a process that `python -m invoke` started."""
-    from invoke.main import program
-
+def become_invoke(words: list[str], env: dict[str, str], cwd: str, files: list[str]) -> None:
+    """Make this process as `python -m invoke` starts it."""
     signal.alarm(600)
     for number, path in enumerate((os.devnull, *files)):
         file = os.open(path, os.O_RDWR | os.O_CREAT)
@@ -71,20 +69,20 @@ def call_invoke(words: list[str], env: dict[str, str], cwd: str, files: list[str
     os.chdir(cwd)
     sys.path[:1] = [cwd, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = ["invoke", *words]
-    program.run()
 
 
 def serve() -> None:
     """Fork for each request, which is a line of JSON; print its exit status."""
+    from invoke.main import program  # imported here, before the forks, and not by the tests
+
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            return call_invoke(**json.loads(line))
+            become_invoke(**json.loads(line))
+            program.run()
+            return
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-    return None
 
 
 if __name__ == "__main__":
-    import invoke.main  # noqa: F401 - before the forks
-
     serve()
