@@ -105,6 +105,11 @@ def test_record_lists_what_is_there_and_rows_that_lead_out_do_nothing() -> None:
     assert dist.read_text("top_level.txt") == "bird\nw\n"
 
 
+def test_a_package_is_of_the_distribution_that_brings_its_modules_not_of_its_stubs() -> None:
+    install({"bird/__init__.py": "", "owl.py": "", "wing-stubs/__init__.pyi": "", "song.txt": ""})
+    assert fit()["packages"] == {"bird": "bird 1.0", "owl": "bird 1.0"}
+
+
 @pytest.mark.parametrize(("url", "stays"), [("file:///home/me", False), ("https://x/y", True)])
 def test_traces_of_the_installer_go(url: str, stays: bool) -> None:
     names = [f"{INFO}/{name}" for name in ("uv_cache.json", "uv_build.json", "direct_url.json")]

@@ -29,8 +29,8 @@ def fit_site(site: str, notes: str, suffix: str = "c") -> None:
     noted = read_notes(notes)
     removed, owners = noted.setdefault("removed", {}), file_owners(site)
     uncompiled, native = noted.setdefault("uncompiled", []), noted.setdefault("native", [])
-    tops = {re.split(r"\W", file)[0]: owner for file, owner in owners.items() if ".py" in file}
-    noted.setdefault("packages", {}).update(tops)
+    modules = {top_name(file): dist for file, dist in owners.items() if file.endswith(".py")}
+    noted.setdefault("packages", {}).update(modules)
     scripts = os.path.join(site, "bin")
     if os.path.isdir(scripts) and not os.path.exists(os.path.join(scripts, "__init__.py")):
         names = [name for name in sorted(os.listdir(scripts)) if f"bin/{name}" in owners]
@@ -111,6 +111,11 @@ def is_module(site: str, file: str) -> bool:
     return not folders or bool(inits and all(inits))
 
 
+def top_name(file: str) -> str:
+    """Return the name by which the package or module that a `.py` is in is imported."""
+    return re.split(r"[/.]", file)[0]
+
+
 def name_packages(site: str, info: str) -> None:
     """Write `top_level.txt`: before Python 3.12, packages are not found by `.pyc` in RECORD.
 
@@ -119,7 +124,7 @@ def name_packages(site: str, info: str) -> None:
     path, rows = os.path.join(site, info, "top_level.txt"), record_rows(site, info)
     files = [os.path.join(site, row[0]) for row in rows if row[0].endswith(".py")]
     here = [file for file in files if os.path.isfile(file) or os.path.isfile(f"{file}c")]
-    tops = sorted({re.split(r"[/.]", os.path.relpath(file, site))[0] for file in here})
+    tops = sorted({top_name(os.path.relpath(file, site)) for file in here})
     if tops and not os.path.exists(path):
         with open(path, "w", encoding="utf-8", newline="\n") as out:
             out.writelines(f"{top}\n" for top in tops)
