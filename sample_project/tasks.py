@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 64ddbadb88aa05edce036c6b779660491406516e579792b3c2008c56d18e15e0
+# sha256 of all other lines: 34e7e4815a840bcc7d6e44be1230a611a9dd7859e68a36018b96c2c8ad2a407a
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -2973,7 +2973,7 @@ class StartTrial:
         chain = [*dict.fromkeys(self.packages.get(one, one) for one in tops)]
         if self.removed[name] not in (chain[-1], "the program"):
             chain.append(self.removed[name])
-        path = " -> ".join(one.partition(" ")[0].replace("_", "-") for one in chain)
+        path = " -> ".join(one.partition(" ")[0] for one in chain)
         file, line, *_ = places[-1]
         place = f"{path}; {file}:{line}" if "->" in path else f"{file}:{line}"
         problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"
@@ -3273,10 +3273,11 @@ def record_rows(site: str, info: str) -> list[list[str]]:
 
 
 def file_owners(site: str) -> dict[str, str]:
-    """Map each installed file to the name and version of its distribution."""
+    """Map each installed file to the canonical name and the version of its distribution."""
     owners = {}
     for info in dist_infos(site):
         name, _, version = info[: -len(".dist-info")].partition("-")
+        name = re.sub(r"[-_.]+", "-", name).lower()
         for row in record_rows(site, info):
             owners[posixpath.normpath(row[0])] = f"{name} {version}"
     return owners

@@ -92,7 +92,7 @@ def needing(release: str, module: str, chain: str, file: str) -> str:
     return f"{problem} ({chain}{file}:*)*"
 
 
-PSUTIL = needing("psutil", "psutil._psutil_*", "Glances -> psutil; ", "psutil/_pslinux.py")
+PSUTIL = needing("psutil", "psutil._psutil_*", "glances -> psutil; ", "psutil/_pslinux.py")
 NBFORMAT = "jupytext -> nbformat -> jsonschema -> referencing -> rpds-py; "
 
 REFUSED = [
@@ -100,7 +100,7 @@ REFUSED = [
     App("csvkit==2.2.0", "", lacking("csvkit/cli.py", "lzma"), entry="csvcut"),
     App("glances==4.5.8", "", PSUTIL),
     App("httpie==3.2.4", "", lacking("httpie/compat.py", "ssl"), entry="http", modules="-_ssl"),
-    App("jupytext==1.19.6", "", needing("rpds[-_]py", "rpds.rpds", NBFORMAT, "rpds/__init__.py")),
+    App("jupytext==1.19.6", "", needing("rpds-py", "rpds.rpds", NBFORMAT, "rpds/__init__.py")),
     App("mypy==2.4.1", "", needing("librt", "librt.internal", "mypy -> librt; ", "mypy/build.py")),
     App("pgcli==4.7.1", "", lacking("psycopg/pq/misc.py", "ctypes")),
     App(

@@ -329,7 +329,7 @@ def test_a_removed_extension_is_named_with_what_requires_it(python: str, tmp_pat
     files["frames/__init__.py"] = again.format("import arrays", None)
     files["arrays/__init__.py"] = again.format("from . import core", "error")
     removed = {"arrays/_native.cpython-312-x86_64-linux-gnu.so": "arrays 1.0"}
-    packages = {"frames": "data_frames 1", "arrays": "arrays 1.0"}
+    packages = {"frames": "data-frames 1", "arrays": "arrays 1.0"}
     notes = json.dumps({"removed": removed, "packages": packages})
     write_files(tmp_path, {**files, "notes": notes})
     native = (

@@ -105,9 +105,10 @@ def test_record_lists_what_is_there_and_rows_that_lead_out_do_nothing() -> None:
     assert dist.read_text("top_level.txt") == "bird\nw\n"
 
 
-def test_a_package_is_of_the_distribution_that_brings_its_modules_not_of_its_stubs() -> None:
+def test_a_package_is_of_the_distribution_with_its_modules_by_its_canonical_name() -> None:
     install({"bird/__init__.py": "", "owl.py": "", "wing-stubs/__init__.pyi": "", "song.txt": ""})
-    assert fit()["packages"] == {"bird": "bird 1.0", "owl": "bird 1.0"}
+    Path("site", INFO).rename("site/Night_Bird-1.0.dist-info")
+    assert fit()["packages"] == {"bird": "night-bird 1.0", "owl": "night-bird 1.0"}
 
 
 @pytest.mark.parametrize(("url", "stays"), [("file:///home/me", False), ("https://x/y", True)])

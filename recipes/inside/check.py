@@ -192,7 +192,7 @@ class StartTrial:
         chain = [*dict.fromkeys(self.packages.get(one, one) for one in tops)]
         if self.removed[name] not in (chain[-1], "the program"):
             chain.append(self.removed[name])
-        path = " -> ".join(one.partition(" ")[0].replace("_", "-") for one in chain)
+        path = " -> ".join(one.partition(" ")[0] for one in chain)
         file, line, *_ = places[-1]
         place = f"{path}; {file}:{line}" if "->" in path else f"{file}:{line}"
         problem = f"{self.removed[name]} needs its extension module {name}, which cannot run"

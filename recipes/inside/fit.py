@@ -149,10 +149,11 @@ def record_rows(site: str, info: str) -> list[list[str]]:
 
 
 def file_owners(site: str) -> dict[str, str]:
-    """Map each installed file to the name and version of its distribution."""
+    """Map each installed file to the canonical name and the version of its distribution."""
     owners = {}
     for info in dist_infos(site):
         name, _, version = info[: -len(".dist-info")].partition("-")
+        name = re.sub(r"[-_.]+", "-", name).lower()
         for row in record_rows(site, info):
             owners[posixpath.normpath(row[0])] = f"{name} {version}"
     return owners
