@@ -209,10 +209,4 @@ def try_start(c: Context, archive: Archive) -> str:
         return "; ".join([f"ok, {version} can import {entry}", *re.findall("remark: .*", output)])
 
 
-@task(help={"file": FILE})
-def args(c: Context, file: str = "") -> None:
-    """Print the lines of .args, which say what starts."""
-    print_result("\n".join(map(printable, open_executable(file).args.splitlines())))
-
-
-bundle = Collection("bundle", list_entries, cat, args, verify, size)
+bundle = Collection("bundle", list_entries, cat, verify, size)

@@ -1,4 +1,4 @@
-"""Write what is published with an executable, and the files that publish it."""
+"""Write what is published with an executable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .executable import BuildRecord
 from .fetch import file_sha256
 from .lockfile import normalize_name, public_url
 from .project import Project, load_project
-from .shell import RecipeError, exit_on_error, handle_signals, log, print_result
+from .shell import RecipeError, exit_on_error, handle_signals, print_result
 
 SUMS, BOM = "SHA256SUMS", ".cdx.json"
 ENDS = ("", ".exe", ".json", BOM)
@@ -129,23 +129,4 @@ def make_bom(project: Project, receipt: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@task(help={"force": "Replace the file, whatever it holds."})
-def workflow(c: Context, force: bool = False) -> None:
-    """Write a GitHub workflow that releases a pushed tag."""
-    from . import __version__  # imported here, as the package imports this module
-
-    path = load_project().path(".github/workflows/release.yml")
-    text = Path(__file__).with_name("templates").joinpath("release.yml").read_text("utf-8")
-    text = text.replace("@VERSION@", __version__)
-    with exit_on_error(f"cannot write {path}"):
-        if path.is_symlink() or (path.exists() and not force and path.read_text("utf-8") != text):
-            raise RecipeError(f"{path} is not as this task writes it; move it, or add --force")
-        if c.config.run.dry:
-            print_result(text.rstrip("\n"))
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    log(f"release  {path}")
-
-
-release = Collection("release", write_files, workflow)
+release = Collection("release", write_files)

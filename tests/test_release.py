@@ -1,4 +1,4 @@
-"""What is published with an executable, and the workflow that publishes it: `release`."""
+"""What is published with an executable: `release`, and the workflow in the documents."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ METADATA = (
     "Name: owl\nVersion: 2\nLicense: a\n  b\nClassifier: License :: OSI Approved :: MIT License\n",
 )
 ENDS = ("hello", "hello.exe", "hello.json", "hello.cdx.json")
-RELEASE, WORKFLOW = Path("dist/release"), Path(".github/workflows/release.yml")
+RELEASE = Path("dist/release")
+WORKFLOW = Path(__file__).parent.parent / "docs/release.yml"
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run a task of the collection with settings, and return what it prints."""
+    """Run the task with settings, and return what it prints."""
 
-    def call(task: str, dry: bool = False, force: bool = False, **settings: str) -> str:
+    def call(dry: bool = False, **settings: str) -> str:
         for name, text in settings.items():
             monkeypatch.setenv(name, text)
         capsys.readouterr()
-        options = {"force": True} if force else {}
-        release[task](Context(Config(overrides={"run": {"dry": dry}})), **options)
+        release["files"](Context(Config(overrides={"run": {"dry": dry}})))
         return capsys.readouterr().out
 
     return call
@@ -82,34 +82,34 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def check_refused(run: Call, task: str, problem: str, **settings: Any) -> None:
+def check_refused(run: Call, problem: str) -> None:
     """Check that a task ends with an error, and leaves `dist` as it was."""
     before = read_files(Path("dist"))
     with pytest.raises(RecipeError, match=problem):
-        run(task, **settings)
+        run()
     assert read_files(Path("dist")) == before
 
 
 def test_a_release_has_right_sums_and_replaces_the_last(build: Call, run: Call) -> None:
     file = build("dist/cosmo/other.com")
-    assert sorted(run("files").split()) == sorted(map(str, RELEASE.iterdir()))
+    assert sorted(run().split()) == sorted(map(str, RELEASE.iterdir()))
     for name in ("other", "other.exe"):
         assert (RELEASE / name).read_bytes() == file.read_bytes()
         assert (RELEASE / name).stat().st_mode & 0o777 == 0o755
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=RELEASE, check=True)
     assert len((RELEASE / "SHA256SUMS").read_text().splitlines()) == 4
     first = read_files(RELEASE)
-    run("files")
+    run()
     assert read_files(RELEASE) == first
     build()
-    run("files")
+    run()
     assert read_files(RELEASE).keys() == {*ENDS, "SHA256SUMS"}
     assert len(list(Path("dist").iterdir())) == 2
 
 
 def test_receipt_and_bill_say_what_the_executable_is_made_of(build: Call, run: Call) -> None:
     whole = build().read_bytes()
-    run("files", SOURCE_DATE_EPOCH="1700000000")
+    run(SOURCE_DATE_EPOCH="1700000000")
     data = json.loads((RELEASE / "hello.json").read_bytes())
     assert (data["name"], data["version"], data["license"]) == ("hello", "1.5", "MIT")
     assert (data["size"], data["sha256"]) == (len(whole), hashlib.sha256(whole).hexdigest())
@@ -139,7 +139,7 @@ def test_what_a_build_made_is_checked_and_published(project: Project) -> None:
 @pytest.mark.parametrize("name", ["SHA256SUMS", "sha256sums.com"])
 def test_two_files_of_one_name_are_refused(build: Call, run: Call, name: str) -> None:
     build(f"dist/cosmo/{name}")
-    check_refused(run, "files", "two files of the release would be called ")
+    check_refused(run, "two files of the release would be called ")
 
 
 def test_what_is_not_as_locked_or_not_as_built_is_refused(build: Call, run: Call) -> None:
@@ -147,38 +147,36 @@ def test_what_is_not_as_locked_or_not_as_built_is_refused(build: Call, run: Call
     head = "lock-version = '1.0'\ntool.cosmo-recipes.inputs = []\n[tool.cosmo-recipes.python]\n"
     head += "url = 'https://host/python'\nsize = 1\nversion = '3.11.2'\nlast-modified = ''\n"
     Path("pylock.cosmo.toml").write_text(f"{head}sha256 = '{'cd' * 32}'\n")
-    check_refused(run, "files", r"was not made with the interpreter in pylock\.cosmo\.toml")
+    check_refused(run, r"was not made with the interpreter in pylock\.cosmo\.toml")
     Path("pylock.cosmo.toml").write_text(f"{head}sha256 = '{'ab' * 32}'\n")
-    run("files")
+    run()
     file.write_bytes(file.read_bytes() + b"x")
-    check_refused(run, "files", "hello was changed since the build; run `invoke cosmo`")
+    check_refused(run, "hello was changed since the build; run `invoke cosmo`")
     file.unlink()
-    check_refused(run, "files", "hello does not exist; make it with `invoke cosmo`")
+    check_refused(run, "hello does not exist; make it with `invoke cosmo`")
     Path("dist/cosmo/.build.json").unlink()
-    check_refused(run, "files", "executable does not exist; make it with `invoke cosmo`")
+    check_refused(run, "executable does not exist; make it with `invoke cosmo`")
 
 
 def test_a_folder_that_this_task_did_not_write_is_left_alone(build: Call, run: Call) -> None:
     build()
     RELEASE.mkdir()  # an empty one is taken
     for name in ("notes", "hello", "hello.json", "SHA256SUMS"):
-        run("files")
+        run()
         (RELEASE / name).write_text("mine")
-        check_refused(run, "files", "dist/release is not what this task wrote; move it away")
+        check_refused(run, "dist/release is not what this task wrote; move it away")
         shutil.rmtree(RELEASE)
     RELEASE.mkdir()
     (RELEASE / "mine").write_text("")
     (RELEASE / "SHA256SUMS").write_text(f"{hashlib.sha256().hexdigest()}  mine\n")
-    check_refused(run, "files", "is not what this task wrote")
+    check_refused(run, "is not what this task wrote")
     shutil.rmtree(RELEASE)
     Path("empty").mkdir()
     RELEASE.symlink_to("../empty")
-    check_refused(run, "files", "is not what this task wrote")
+    check_refused(run, "is not what this task wrote")
 
 
-def test_the_workflow_is_as_its_schema_says(build: Call, run: Call) -> None:
-    build()
-    run("workflow")
+def test_the_workflow_is_as_its_schema_says_and_names_this_release() -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
     subprocess.run([*check, "vendor.github-workflows", str(WORKFLOW)], check=True)
     assert "- run: cosmo-recipes cosmo release\n" in WORKFLOW.read_text()
@@ -187,8 +185,7 @@ def test_the_workflow_is_as_its_schema_says(build: Call, run: Call) -> None:
 
 def test_the_lines_of_the_workflow_start_the_executable(build: Call, run: Call) -> None:
     build()
-    run("files")
-    run("workflow")
+    run()
     block = re.search(r"(?ms)^        run: \|\n(.*?done)$", WORKFLOW.read_text())
     assert block
     line = ["bash", "-c", f"chmod 644 release/*; {block[1]}"]
@@ -197,18 +194,5 @@ def test_the_lines_of_the_workflow_start_the_executable(build: Call, run: Call) 
 
 def test_a_dry_run_writes_nothing(build: Call, run: Call) -> None:
     build()
-    assert all(run(task, dry=True) for task in ("files", "workflow"))
-    assert not any(path.exists() for path in (RELEASE, WORKFLOW))
-
-
-def test_a_file_of_ones_own_stays_unless_forced(build: Call, run: Call) -> None:
-    build()
-    WORKFLOW.parent.mkdir(parents=True)
-    WORKFLOW.write_text("mine\n")
-    check_refused(run, "workflow", "is not as this task writes it; move it, or add --force")
-    assert WORKFLOW.read_text() == "mine\n"
-    run("workflow", force=True)
-    run("workflow")
-    WORKFLOW.unlink()
-    WORKFLOW.symlink_to("target")
-    check_refused(run, "workflow", "is not as this task writes it", force=True)
+    assert run(dry=True)
+    assert not RELEASE.exists()
