@@ -108,7 +108,8 @@ def check_build_folder(build: Path) -> None:
         if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
             problem = "is a symbolic link" if stat.S_ISLNK(kind) else "is not a plain file"
             raise RecipeError(f"{path} {problem}, and a build would write through it; remove it")
-    for name in ("python", "zip", ".args", ".inside.py", ".target", ".build.json", ".digest"):
+    files = "python python.part zip zip.part .args .inside.py .target .build.json .digest"
+    for name in files.split():
         if (build / name).is_dir():
             raise RecipeError(f"{build / name} is a folder, in the place of a file; remove it")
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 34e7e4815a840bcc7d6e44be1230a611a9dd7859e68a36018b96c2c8ad2a407a
+# sha256 of all other lines: 6eb5bb36e95c722b46441276a1c8d38703daa39e3bf74e7dbc1bb3c9c99e52a3
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -1376,7 +1376,8 @@ def check_build_folder(build: Path) -> None:
         if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
             problem = "is a symbolic link" if stat.S_ISLNK(kind) else "is not a plain file"
             raise RecipeError(f"{path} {problem}, and a build would write through it; remove it")
-    for name in ("python", "zip", ".args", ".inside.py", ".target", ".build.json", ".digest"):
+    files = "python python.part zip zip.part .args .inside.py .target .build.json .digest"
+    for name in files.split():
         if (build / name).is_dir():
             raise RecipeError(f"{build / name} is a folder, in the place of a file; remove it")
 

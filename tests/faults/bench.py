@@ -26,9 +26,10 @@ class Bench:
     """
 
     wanted: ClassVar[dict[str, bytes]] = {}  # what the changed program makes, by kind
-    lines: ClassVar[dict[str, dict[str, list[int]]]] = {}  # the numbers of each phase's lines
+    lines: ClassVar[dict[str, dict[str, list[range]]]] = {}  # the numbers of each phase's lines
     prefix: Sequence[str] = ()
     root, ballast, before, orphans = "", "", b"", False
+    reached: tuple[Path, int] | None = None  # what counts calls or lines, and which is at fault
 
     def __init__(self, project: Project, request: pytest.FixtureRequest) -> None:
         self.project, self.request = project, request
@@ -51,6 +52,7 @@ class Bench:
         """Write a program that does `then` when it is called for the n-th time."""
         count = self.fault / f"{file.name}.count"
         count.write_text("0\n")
+        self.reached = count, nth
         script = f"read -r count <{count}\ncount=$((count + 1))\necho $count >{count}\n"
         file.write_text(f"#!/bin/sh\n{script}[ $count != {nth} ] || {{ {then}; }}\nexec {real}\n")
         file.chmod(0o755)
@@ -60,10 +62,24 @@ class Bench:
         real = str(shutil.which(program, path=self.environment()["PATH"]))
         self.wrap(self.path / program, f'{real} "$@"', nth, then.replace("{real}", real))
 
-    def at_line(self, number: int, then: str) -> None:
-        """Let the shell that Invoke calls do `then` when it is called for the n-th line."""
-        self.wrap(self.fault / "sh", '/bin/sh -c "$2"', number, then)
-        self.settings["INVOKE_RUN_SHELL"] = str(self.fault / "sh")
+    def at_line(self, line: range, before: str, after: str = ":") -> None:
+        """Let the shell that Invoke calls do something before and after a line of the build."""
+        file, count = self.fault / "sh", self.fault / "sh.count"
+        for name, text in (("count", "0"), ("before", before), ("after", after)):
+            (self.fault / f"sh.{name}").write_text(f"{text}\n")
+        file.write_text(rf"""#!/bin/sh
+lines() {{ printf '%s\n' "$command" | sed -n "$1"; }}
+read -r count <{count}
+command=$2 first=$(({line.start} - count)) last=$(({line.stop} - count - 1))
+echo $((count + $(lines p | wc -l))) >{count}
+if [ $first -gt 0 ] && [ "$(lines ${{first}}p)" ]; then
+    command=$(lines "1,${{first}}{{${{first}}!p}}"; cat {file}.before
+        lines "$first,${{last}}p"; cat {file}.after; lines "$((last + 1)),\$p")
+fi
+exec /bin/sh -ec "$command"
+""")
+        file.chmod(0o755)
+        self.settings["INVOKE_RUN_SHELL"], self.reached = str(file), (count, line.start)
 
     def serve(self, path: str = PYTHON, **options: Any) -> None:
         """Let the mirror give something else, or newer; functions are given the right content."""
@@ -161,6 +177,8 @@ class Bench:
 
     def recover(self, seen: str, executable: str) -> None:
         """Repair all but what a build made; the mirror has newer files; the next build succeeds."""
+        if self.reached:
+            assert int(self.reached[0].read_text()) >= self.reached[1], "there was no fault"
         shutil.rmtree(self.path)
         self.path.mkdir()
         self.settings.pop("INVOKE_RUN_SHELL", None)

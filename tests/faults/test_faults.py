@@ -57,17 +57,19 @@ def mirror(interpreter: Path) -> Iterator[Mirror]:
         yield server
 
 
-def number_lines(echo: str) -> dict[str, list[int]]:
-    """Number the lines that each phase ran; `place` puts the executable in place."""
-    numbers, phase, last = defaultdict(list), "", 0
+def number_lines(echo: str) -> dict[str, list[range]]:
+    """Number the lines that each phase ran, some in two parts; `place` puts the result in place."""
+    numbers, phase, last, text = defaultdict(list), "", 0, ""
     for line in echo.partition("\ndist/")[0].splitlines():
         if line.startswith("# cosmo."):
             phase = line[len("# cosmo.") :]
-        elif not line.startswith("wget "):  # it is the second half of a line
-            last += 1
-            numbers[phase].append(last)
-            if line.startswith("mv -f dist/cosmo/.new/"):
-                numbers["place"].append(last)
+            continue
+        last, text = last + 1, f"{text}\n{line}".lstrip()
+        if text.count("(") == text.count(")"):
+            lines = range(last - text.count("\n"), last + 1)
+            for name in (phase, *(["place"] if text.startswith("mv -f dist/cosmo/.new/") else [])):
+                numbers[name].append(lines)
+            text = ""
     return numbers
 
 
@@ -96,9 +98,9 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 BLOWS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9}  # how `invoke` ends then
 MOMENTS = {
-    "before": "sleep 0.1; {blow}; {rest}",
-    "during": '/bin/sh -c "$2" & sleep 0.01; {blow}; wait; {rest}',
-    "after": '/bin/sh -c "$2"; {blow}; {rest}',
+    "before": ("sleep 0.1; {blow}; {rest}", ":"),
+    "during": ("{{ sleep 0.01; {blow}; }} &", "wait; {rest}"),
+    "after": (":", "{blow}; {rest}"),
 }
 POINTS = {"clean": 1, "setup": 5, "fetch": 6, "deps": 12, "compile": 3, "update": 8}
 ROTA = [(list(MOMENTS)[n % 3], list(BLOWS)[n % 4]) for n in range(12)]
@@ -109,12 +111,13 @@ KILLS += [("article", "place", 0, moment, blow) for moment in MOMENTS for blow i
 @table("bench, phase, point, moment, blow", KILLS)
 def test_a_build_killed(bench: Bench, phase: str, point: int, moment: str, blow: str) -> None:
     numbers, place = bench.lines[bench.kind][phase], bench.lines[bench.kind]["place"][0]
-    number = numbers[point * len(numbers) // POINTS.get(phase, 1)]
-    late = number > place or (number == place and moment != "before")
+    line = numbers[point * len(numbers) // POINTS.get(phase, 1)]
+    late = line.start > place.start or (line == place and moment != "before")
     bench.orphans = blow == "SIGKILL"
     rest = "exit 1" if bench.orphans else "exec sleep 9"  # it waits to be ended
     message = "" if bench.orphans else f"interrupted by {blow}"
-    bench.at_line(number, MOMENTS[moment].format(blow=f"kill -{blow[3:]} $PPID", rest=rest))
+    kill = f"kill -{blow[3:]} $PPID"
+    bench.at_line(line, *(text.format(blow=kill, rest=rest) for text in MOMENTS[moment]))
     bench.check(bench.build(), message, BLOWS[blow], late)
 
 
@@ -260,7 +263,7 @@ def test_a_disk_that_is_full(bench: Bench, name: str, phase: str, nth: str) -> N
         assert bench.end(bench.begin()).returncode == 0
     with small_disk(bench, folder):
         bench.ballast, bench.kind = f"{folder}/.ballast", f"large {bench.kind}"
-        line = f"cat /dev/zero >{bench.ballast} 2>/dev/null"
+        line = f"cat /dev/zero >{bench.ballast} 2>/dev/null || :"
         bench.at_line(bench.lines[bench.kind[6:]][phase][int(nth)], line)
         bench.project.write("src/hello/noise", "").write_bytes(garbage(bytes(10**6)))
         bench.serve()
