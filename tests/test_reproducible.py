@@ -56,7 +56,7 @@ def copy_to(project: Project, name: str) -> Project:
 @pytest.mark.parametrize(
     ("epoch", "time"),
     [
-        ("1700000000", (2023, 11, 14, 22, 13, 20)),
+        ("1711852200", (2024, 3, 31, 2, 30, 0)),  # a time that clocks in Paris passed over
         ("0", (1980, 1, 1, 0, 0, 0)),
         ("999999999999", (2105, 12, 31, 23, 59, 58)),
     ],
