@@ -106,8 +106,8 @@ def demo(c: Context) -> None:
         for name in archive.namelist():
             if name == ".args" or name.startswith("Lib/site-packages/"):
                 print(f"  {name}")
-    print("\nThis one runs only where the stand-in's Python is. With network, `invoke cosmo`")
-    print("makes one that runs on Linux, macOS and Windows.")
+    print("\nThis one runs only where the stand-in's Python is. With network, `invoke cosmo` in a")
+    print("vendored project, or `cosmo-recipes cosmo` in any, makes one that runs everywhere.")
 
 
 @task

@@ -123,11 +123,16 @@ def lock_inputs(p: Project) -> tuple[str, ...]:
 
 def check_lock(p: Project, lock: Lock) -> None:
     """Check that the packages were locked for what is required now."""
-    inputs = lock_inputs(p)
-    if inputs != lock.inputs:
-        old, new = (", ".join(map(public_requirement, one)) for one in (lock.inputs, inputs))
-        problem = f"is for {old or 'nothing'}, and {new or 'nothing'} is required"
-        raise RecipeError(f"{p.lock_file.name} {problem}; lock anew with `{p.lock_command}`")
+    required, locked = set(lock_inputs(p)), set(lock.inputs)
+    lacks, more = (
+        ", ".join(sorted(map(public_requirement, one)))
+        for one in (required - locked, locked - required)
+    )
+    if lacks or more:
+        problems = [f"lacks {lacks}"] if lacks else []
+        problems += [f"has {more}, which is no longer required"] if more else []
+        problem = f"{p.lock_file.name} {' and '.join(problems)}"
+        raise RecipeError(f"{problem}; lock anew with `{p.lock_command}`")
 
 
 def check_frozen(p: Project, packages: list[dict[str, Any]]) -> None:

@@ -196,8 +196,9 @@ def missing_imports(p: Project, result: Result) -> str:
     match = re.search("(?m)^missing: (.*)$", result.stdout)
     problem = match[1] if match else show_output(result)
     place = "with --with" if p.options.app else "to the dependencies"
+    place += " in its comments" if p.script else ""
     remedy = f"; add it {place}" if problem.endswith("is not installed") else ""
-    return f"{problem}{remedy}; COSMO_CHECK=0 builds it all the same"
+    return f"{problem}{remedy}; COSMO_CHECK=0 skips this check"
 
 
 def show_all(result: Result) -> str:
@@ -210,7 +211,7 @@ def show_all(result: Result) -> str:
 def smoke_remedy(p: Project) -> str:
     """Say what to do where the started executable fails."""
     if p.options.app:
-        return "COSMO_CHECK=0 builds it all the same"
+        return "COSMO_CHECK=0 skips this check"
     packed = {os.path.basename(p.source), *p.settings.include}
     others = {path.name for path in p.path(p.beside).iterdir()} - packed if p.source else set()
     beside = "put files that it reads in with COSMO_INCLUDE, " if others else ""

@@ -49,7 +49,7 @@ def lock_message(p: Project, kind: str) -> str:
         return f"none, so what is current goes in; `{p.lock_command}` writes one"
     url = p.settings.values["COSMO_URL"]
     other = url.origin != "default" and p.lock.url != public_url(url.text or "")
-    mirror = f"; COSMO_URL ({url.origin}) is asked for that file alone" if other else ""
+    mirror = f"; the interpreter from COSMO_URL ({url.origin})" if other else ""
     packages = count(len(p.lock.packages), "package")
     return f"{p.lock_file.name}: Python {p.lock.version}, {packages}{mirror}"
 

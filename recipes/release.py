@@ -21,6 +21,7 @@ from .bundle import Archive, require_build
 from .executable import BuildRecord
 from .fetch import file_sha256
 from .lockfile import normalize_name, public_url
+from .package import build
 from .project import Project, load_project
 from .shell import RecipeError, exit_on_error, handle_signals, print_result
 
@@ -29,22 +30,22 @@ ENDS = ("", ".exe", ".json", BOM)
 """What is published of an executable: itself, for Windows, its receipt, its bill of materials."""
 
 
-@task(default=True, name="files")
+@task(pre=[build], default=True, name="files")
 def write_files(c: Context) -> None:
-    """Write the files of a release to dist/release."""
+    """Package the project, and write a release to dist/release."""
     project = load_project()
-    build, folder = require_build(project), project.path("dist/release")
-    name = re.sub(r"\.(com|exe)$", "", Path(build.path).name)
+    made, folder = require_build(project), project.path("dist/release")
+    name = re.sub(r"\.(com|exe)$", "", Path(made.path).name)
     if name.upper() == SUMS:
         raise RecipeError(f"two files of the release would be called {name}; rename the program")
-    if project.lock and project.lock.sha256 != build.python_sha256:
+    if project.lock and project.lock.sha256 != made.python_sha256:
         problem = f"was not made with the interpreter in {project.lock_file.name}"
         raise RecipeError(f"the executable {problem}; run `invoke cosmo`")
     with handle_signals(), exit_on_error(f"cannot write {folder}"):
         if folder.resolve() != folder or (folder.exists() and not is_release(folder)):
             raise RecipeError(f"{folder} is not what this task wrote; move it away")
         if not c.config.run.dry:
-            replace_folder(project, build, folder, name)
+            replace_folder(project, made, folder, name)
     names = [SUMS, *(name + end for end in ENDS)]
     print_result("\n".join(os.path.relpath(folder / name) for name in names))
 

@@ -62,7 +62,7 @@ def find_uv(p: Project) -> Project:
     path = next((place for place in places if place and shutil.which(place)), "")
     remedy = "get it with `pip install -U 'uv>=0.13'`"
     if not path:
-        raise RecipeError(f"{p.label} cannot be installed: there is no uv on PATH; {remedy}")
+        raise RecipeError(f"{p.label} cannot be installed: uv is not installed; {remedy}")
     remedy += " or `uv self update`"
     with exit_on_error("uv cannot be started"):
         line = [path, "--version"]

@@ -31,7 +31,13 @@ class RecipeError(Exit):
     """The end of a build: what failed, why, and what to do next, in one line; exit status 1."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("cosmo: " + printable(" ".join(message.split())), code=1)
+        super().__init__("cosmo: " + printable(name_program(" ".join(message.split()))), code=1)
+
+
+def name_program(text: str) -> str:
+    """Name in a message the command that this user has, where that is not `invoke`."""
+    program = os.path.basename(sys.argv[0])
+    return text if program != "cosmo-recipes" else re.sub(r"\binvoke (?=\w)", f"{program} ", text)
 
 
 def printable(text: str) -> str:
@@ -237,7 +243,7 @@ class Shell:
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
         if not self.dry:
-            log(f"{phase:<9}" + printable(re.sub(r"\s", " ", message)))
+            log(f"{phase:<9}" + printable(name_program(re.sub(r"\s", " ", message))))
 
 
 def show_output(result: Result) -> str:

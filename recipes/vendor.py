@@ -97,6 +97,7 @@ def vendor(c: Context, dest: str, check: bool = False, force: bool = False) -> N
         tasks = next((one for one in own_tasks(folder) if one.exists()), folder / "tasks.py")
         is_ours = not tasks.exists() or bool(MARK.search(read_text(tasks)))
         path = tasks if is_ours else tasks.with_name("_cosmo_recipes.py")
+        joined = is_ours or re.search(r"(?m)^from \.?_cosmo_recipes\b", read_text(tasks))
         old, text = tasks.with_name("cosmo_recipes.py"), vendored(path.name)
         for copy in [path, *([] if is_ours else [old])]:
             if copy.exists() and not force:
@@ -104,6 +105,8 @@ def vendor(c: Context, dest: str, check: bool = False, force: bool = False) -> N
         if check:
             if not path.exists():
                 raise RecipeError(f"{path} does not exist; `invoke vendor {dest}` writes it")
+            if not joined:
+                raise RecipeError(f"{tasks} lacks two lines; `invoke vendor {dest}` shows them")
             log(f"vendor   {path}: cosmo-recipes {__version__}, current")
             return
         if not c.config.run.dry:
@@ -112,8 +115,8 @@ def vendor(c: Context, dest: str, check: bool = False, force: bool = False) -> N
                 old.unlink()
         dry = ", not written, for the run is dry" if c.config.run.dry else ""
         log(f"vendor   {path}: cosmo-recipes {__version__}{dry}")
-        if not is_ours and not re.search(r"(?m)^from \.?_cosmo_recipes\b", read_text(tasks)):
-            log(f"{tasks} stays as it is; let it end with these two lines, and no older ones:")
+        if not joined:
+            log(f"{tasks} stays as it is; add these two lines at its end, in place of older ones:")
             print("from _cosmo_recipes import with_recipes\nns = with_recipes(__name__)")
 
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 6eb5bb36e95c722b46441276a1c8d38703daa39e3bf74e7dbc1bb3c9c99e52a3
+# sha256 of all other lines: 84177d1b1bc827220bc29d7cdf4a604b022f8089b5550897cb2b4fb032df3b9b
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -646,6 +646,8 @@ def parse_pkg(value: Value) -> str | None:
     if text is not None and not all(part.isidentifier() for part in text.split(".")):
         rule = "use a Python identifier, or several joined by dots"
         raise value.error(f" is not the name of a package: {rule}")
+    if text is not None and text.endswith(".py") and (value.root / text).is_file():
+        raise value.error(f" is a file; write the name of the module, PKG={text[:-3]}")
     if text is not None and is_reserved(text.partition(".")[0]):
         raise value.error(": Python or the build folder needs that name; rename the package")
     return text
@@ -856,11 +858,11 @@ def check_names(tables: tuple[Table, ...], env: Table, file: Path) -> None:
             if name in STRUCK:
                 raise RecipeError(f"{name} ({table.origin}) is no longer a setting: {STRUCK[name]}")
             near = get_close_matches(name, TABLE, 1, 0.6 if table is env else 0.8)
+            near = near or [one for one in TABLE if one == f"COSMO_{name.upper()}"]
             if table is env or (near and name.startswith("COSMO_")):
                 place = f"{file}: " if table is env else ""
-                also = f" did you mean {near[0]}?" if near else ""
-                problem = f"{place}{name} ({table.origin}) is no setting;{also}"
-                raise RecipeError(f"{problem} `invoke cosmo.settings` lists them")
+                also = f"did you mean {near[0]}?" if near else "remove it"
+                raise RecipeError(f"{place}{name} ({table.origin}) is no setting; {also}")
 
 
 # recipes/project.py -----------------------------------------------------------
@@ -1330,7 +1332,7 @@ def find_uv(p: Project) -> Project:
     path = next((place for place in places if place and shutil.which(place)), "")
     remedy = "get it with `pip install -U 'uv>=0.13'`"
     if not path:
-        raise RecipeError(f"{p.label} cannot be installed: there is no uv on PATH; {remedy}")
+        raise RecipeError(f"{p.label} cannot be installed: uv is not installed; {remedy}")
     remedy += " or `uv self update`"
     with exit_on_error("uv cannot be started"):
         line = [path, "--version"]
@@ -1518,11 +1520,16 @@ def lock_inputs(p: Project) -> tuple[str, ...]:
 
 def check_lock(p: Project, lock: Lock) -> None:
     """Check that the packages were locked for what is required now."""
-    inputs = lock_inputs(p)
-    if inputs != lock.inputs:
-        old, new = (", ".join(map(public_requirement, one)) for one in (lock.inputs, inputs))
-        problem = f"is for {old or 'nothing'}, and {new or 'nothing'} is required"
-        raise RecipeError(f"{p.lock_file.name} {problem}; lock anew with `{p.lock_command}`")
+    required, locked = set(lock_inputs(p)), set(lock.inputs)
+    lacks, more = (
+        ", ".join(sorted(map(public_requirement, one)))
+        for one in (required - locked, locked - required)
+    )
+    if lacks or more:
+        problems = [f"lacks {lacks}"] if lacks else []
+        problems += [f"has {more}, which is no longer required"] if more else []
+        problem = f"{p.lock_file.name} {' and '.join(problems)}"
+        raise RecipeError(f"{problem}; lock anew with `{p.lock_command}`")
 
 
 def check_frozen(p: Project, packages: list[dict[str, Any]]) -> None:
@@ -1951,8 +1958,9 @@ def missing_imports(p: Project, result: Result) -> str:
     match = re.search("(?m)^missing: (.*)$", result.stdout)
     problem = match[1] if match else show_output(result)
     place = "with --with" if p.options.app else "to the dependencies"
+    place += " in its comments" if p.script else ""
     remedy = f"; add it {place}" if problem.endswith("is not installed") else ""
-    return f"{problem}{remedy}; COSMO_CHECK=0 builds it all the same"
+    return f"{problem}{remedy}; COSMO_CHECK=0 skips this check"
 
 
 def show_all(result: Result) -> str:
@@ -1965,7 +1973,7 @@ def show_all(result: Result) -> str:
 def smoke_remedy(p: Project) -> str:
     """Say what to do where the started executable fails."""
     if p.options.app:
-        return "COSMO_CHECK=0 builds it all the same"
+        return "COSMO_CHECK=0 skips this check"
     packed = {os.path.basename(p.source), *p.settings.include}
     others = {path.name for path in p.path(p.beside).iterdir()} - packed if p.source else set()
     beside = "put files that it reads in with COSMO_INCLUDE, " if others else ""
@@ -2202,7 +2210,7 @@ def lock_message(p: Project, kind: str) -> str:
         return f"none, so what is current goes in; `{p.lock_command}` writes one"
     url = p.settings.values["COSMO_URL"]
     other = url.origin != "default" and p.lock.url != public_url(url.text or "")
-    mirror = f"; COSMO_URL ({url.origin}) is asked for that file alone" if other else ""
+    mirror = f"; the interpreter from COSMO_URL ({url.origin})" if other else ""
     packages = count(len(p.lock.packages), "package")
     return f"{p.lock_file.name}: Python {p.lock.version}, {packages}{mirror}"
 
@@ -2392,7 +2400,13 @@ class RecipeError(Exit):
     """The end of a build: what failed, why, and what to do next, in one line; exit status 1."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("cosmo: " + printable(" ".join(message.split())), code=1)
+        super().__init__("cosmo: " + printable(name_program(" ".join(message.split()))), code=1)
+
+
+def name_program(text: str) -> str:
+    """Name in a message the command that this user has, where that is not `invoke`."""
+    program = os.path.basename(sys.argv[0])
+    return text if program != "cosmo-recipes" else re.sub(r"\binvoke (?=\w)", f"{program} ", text)
 
 
 def printable(text: str) -> str:
@@ -2598,7 +2612,7 @@ class Shell:
     def log(self, phase: str, message: str) -> None:
         """Print one line about a phase, unless the run is dry: then the script is all there is."""
         if not self.dry:
-            log(f"{phase:<9}" + printable(re.sub(r"\s", " ", message)))
+            log(f"{phase:<9}" + printable(name_program(re.sub(r"\s", " ", message))))
 
 
 def show_output(result: Result) -> str:

@@ -325,7 +325,7 @@ def test_uv_that_is_missing_or_too_old_is_refused_where_there_is_something_to_in
     require(installing, "bird")
     get = "get it with `pip install -U 'uv>=0.13'`"
     for shell, problem in (
-        ("", "hello cannot be installed: there is no uv on PATH"),
+        ("", "hello cannot be installed: uv is not installed"),
         ("echo uv 0.12.99", "uv is too old: it says 'uv 0.12.99'"),
         ("echo uv-wrapper", "uv is too old: it says 'uv-wrapper'"),
     ):

@@ -99,7 +99,7 @@ def test_no_git_is_called_and_no_server_is_asked(machine: Machine) -> None:
 
 def test_uv_is_needed_with_dependencies_and_in_a_version_that_was_tried(machine: Machine) -> None:
     Path("pyproject.toml").write_text(f'{PLAIN}[project]\nname = "a"\ndependencies = ["bird"]\n')
-    assert "there is no uv on PATH; get it with" in machine.check("uv")["uv"]
+    assert "uv is not installed; get it with" in machine.check("uv")["uv"]
     machine.program("uv", "echo uv 0.12.9")
     assert "uv is too old" in machine.check("uv")["uv"]
     machine.program("uv", "echo uv 0.13.0 '(abc 2026-01-01)'")

@@ -28,6 +28,8 @@ FILES = {
     "a changed hash": {"pylock.cosmo.toml": f"{LOCK}version = '3.12.3'\nsha256 = '{'0' * 64}'\n"},
     "a misspelt setting": {"pyproject.toml": "[tool.cosmo.env]\nCOSMO_SORCE = '1'\n"},
     "nothing to package": {"pyproject.toml": ""},
+    "a file's name": {"tool.py": ""},
+    "no comments": {"tool.py": "import nowhere\n"},
     "a missing dependency": {MAIN: "\nimport nowhere\n"},
     "native code": {"pyproject.toml": f"{HELLO}dependencies = ['bird']", MAIN: "import bird"},
     "a program that fails": {MAIN: "if __name__ == '__main__': exit(7)\n"},
@@ -39,7 +41,7 @@ invoke cosmo  # a syntax error
 
 invoke cosmo  # no such function
     hello cannot start: hello.cli has no main; correct COSMO_ENTRY or [project.scripts];
-    COSMO_CHECK=0 builds it all the same
+    COSMO_CHECK=0 skips this check
 
 invoke cosmo  # a changed hash
     PYTHON is not what pylock.cosmo.toml names: expected sha256 {"0" * 64},
@@ -47,7 +49,6 @@ invoke cosmo  # a changed hash
 
 invoke cosmo  # a misspelt setting
     PROJECT/pyproject.toml: COSMO_SORCE ([tool.cosmo.env]) is no setting; did you mean COSMO_SOURCE?
-    `invoke cosmo.settings` lists them
 
 PKG=quote invoke cosmo
     PKG=quote (environment): there is neither src/quote nor quote, nor such a .py; correct PKG, or
@@ -57,17 +58,24 @@ invoke cosmo  # nothing to package
     PKG is not set; write it in PROJECT/pyproject.toml, or name the package to run, as in `PKG=name
     invoke cosmo`
 
+PKG=tool.py invoke cosmo  # a file's name
+    PKG='tool.py' (environment) is a file; write the name of the module, PKG=tool
+
+invoke cosmo.script tool.py  # no comments
+    tool.py cannot start: tool.py:1 imports nowhere, which is not installed; add it to the
+    dependencies in its comments; COSMO_CHECK=0 skips this check
+
 COSMO_URL=http://127.0.0.1:9/python invoke cosmo
     http://127.0.0.1:9/python cannot be downloaded: see above; check the network, or set COSMO_URL
     to a mirror or a file
 
 invoke cosmo  # a missing dependency
     hello cannot start: hello/__main__.py:2 imports nowhere, which is not installed; add it to the
-    dependencies; COSMO_CHECK=0 builds it all the same
+    dependencies; COSMO_CHECK=0 skips this check
 
 invoke cosmo  # native code
     hello cannot start: bird 2.0 needs its extension module _bird, which cannot run in the
-    executable (hello -> bird; bird.py:1); COSMO_CHECK=0 builds it all the same
+    executable (hello -> bird; bird.py:1); COSMO_CHECK=0 skips this check
 
 COSMO_SMOKE=--version invoke cosmo  # a program that fails
     hello does not pass COSMO_SMOKE (--version): exit status 7; correct the program, or the
@@ -81,7 +89,7 @@ invoke cosmo.app choir
 
 invoke cosmo.app choir --entry alto
     choir cannot start: choir.py:1 imports wren, which is not installed; add it with --with;
-    COSMO_CHECK=0 builds it all the same
+    COSMO_CHECK=0 skips this check
 
 invoke cosmo.app whistle
     whistle cannot start: whistle has no command written in Python: bin/blow is a native
@@ -114,6 +122,12 @@ def test_a_mistake_gets_a_line_that_says_what_to_do(shop: Project, row: str) -> 
     for value, name in ((shop.path, "PROJECT"), (shop.interpreter, "PYTHON"), (digest, "SHA256")):
         said = said.replace(str(value), name)
     assert said.splitlines()[-1] == f"cosmo: {' '.join(lines.split())}"
+
+
+def test_a_message_names_the_command_that_the_user_has(shop: Project) -> None:
+    words = [str(Path(sys.executable).with_name("cosmo-recipes")), "cosmo.lock", "--check"]
+    said = run(words, shop.environment(), shop.path).stderr
+    assert said.endswith("does not exist; write it with `cosmo-recipes cosmo.lock`\n")
 
 
 def test_an_app_is_built_into_dist_and_runs(shop: Project) -> None:

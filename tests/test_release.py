@@ -128,8 +128,10 @@ def test_receipt_and_bill_say_what_the_executable_is_made_of(build: Call, run: C
 @pytest.mark.parametrize("tasks", ["imported"], indirect=True)
 def test_what_a_build_made_is_checked_and_published(project: Project) -> None:
     project.package()
-    shown = project.succeed("bundle.verify", "release").stdout
+    project.write("src/hello/words.py", "def greet(name):\n    return f'good day {name[0]}'\n")
+    shown = project.succeed("release", "bundle.verify").stdout
     assert "can import hello" in shown
+    assert project.run_executable("x") == "good day x\n"
     receipt = json.loads((project.path / RELEASE / "hello.json").read_bytes())
     assert f"{receipt['sha256']}  hello\n" in (project.path / RELEASE / "SHA256SUMS").read_text()
     python = hashlib.sha256(project.interpreter.read_bytes()).hexdigest()

@@ -129,6 +129,7 @@ def test_two_lines_join_it_to_their_tasks(
     assert before.startswith("theirs ")
     vendor(Context(), str(host))
     assert capsys.readouterr().out == JOIN
+    assert "lacks two lines; `invoke vendor" in refuse(host, check=True)
     assert {one.name for one in own.parent.glob("*.py")} == {own.name, "_cosmo_recipes.py"}
     discovery = pytest.importorskip("setuptools.discovery")  # which refuses other names
     assert discovery.FlatLayoutModuleFinder.find(str(host)) == []
