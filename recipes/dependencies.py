@@ -185,10 +185,11 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
     target = f'--target "$DIR_SITE" $(cat {quote(p.build)}/.target)'
     sh.run(
         f"{p.uv} pip install -q --no-deps {target} {requirement}",
-        *include_lines(p),
         failed=f"{p.label} cannot be installed",
         remedy=network_remedy(p),
     )
+    if p.settings.include:
+        sh.run(*include_lines(p), failed="COSMO_INCLUDE cannot be copied")
 
 
 def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:

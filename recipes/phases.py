@@ -226,7 +226,8 @@ def deps(c: Context) -> None:
             sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
         if base:
             notes = quote(str(base.with_suffix(".json")))
-            sh.run(f"cp -p {quote(str(base))} {b}/.new/base.zip", f"cp {notes} {b}/.new/notes.json")
+            copy = f"cp {quote(str(base))} {b}/.new/base.zip"
+            sh.run(copy, f"chmod +rx {b}/.new/base.zip", f"cp {notes} {b}/.new/notes.json")
         else:
             make_base(p, sh, kind, bool(packages) or (sh.dry and kind != "none"))
             if key:
@@ -312,7 +313,7 @@ def update(c: Context) -> None:
             sh.log("cosmo", "nothing has changed since the last build; --force builds it anew")
             return
         b = quote(p.build)
-        if p.installs and not sh.dry:
+        if not sh.dry:
             check_shadows(p)
         files = sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
         sh.log("update", f"{count(files + 1, 'file')} into the executable")
@@ -325,9 +326,9 @@ def update(c: Context) -> None:
             f"mv {b}/.new/base.zip {b}/.new/out/{name}",
         )
         if p.settings.smoke is not None:
-            try_executable(p, sh, name, p.settings.smoke, "COSMO_SMOKE")
+            try_executable(p, sh, p.settings.smoke, "COSMO_SMOKE")
         elif p.options.app and p.settings.check:
-            try_executable(p, sh, name, ("--help",), "a start")
+            try_executable(p, sh, ("--help",), "a start")
         place(p, sh, name)
 
 
@@ -363,14 +364,12 @@ def check_imports(p: Project, sh: Shell, module: str) -> None:
         sh.log("check", remark)
 
 
-def try_executable(
-    p: Project, sh: Shell, name: str, arguments: tuple[str, ...], trial: str
-) -> None:
+def try_executable(p: Project, sh: Shell, arguments: tuple[str, ...], trial: str) -> None:
     """Start the new executable in an empty folder and environment, for a trial with that name."""
     b, command = quote(p.build), shlex.join(arguments)
     sh.log("smoke", command or "without arguments")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
-    line = f"(cd {b}/.new/try && {env} sh ../out/{name} {command} < /dev/null)"
+    line = f"(cd {b}/.new/try && {env} sh ../out/* {command} < /dev/null)"
     sh.run(
         f"rm -rf {b}/.new/try",
         f"mkdir {b}/.new/try",

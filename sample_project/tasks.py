@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 84177d1b1bc827220bc29d7cdf4a604b022f8089b5550897cb2b4fb032df3b9b
+# sha256 of all other lines: 07f7e03229219f39f86699d5c8dd258324513ebd6ad0a0b0c379ad6fc6187920
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -203,7 +203,8 @@ def deps(c: Context) -> None:
             sh.log("deps", f"{count(len(packages), 'package')}{', from the cache' if base else ''}")
         if base:
             notes = quote(str(base.with_suffix(".json")))
-            sh.run(f"cp -p {quote(str(base))} {b}/.new/base.zip", f"cp {notes} {b}/.new/notes.json")
+            copy = f"cp {quote(str(base))} {b}/.new/base.zip"
+            sh.run(copy, f"chmod +rx {b}/.new/base.zip", f"cp {notes} {b}/.new/notes.json")
         else:
             make_base(p, sh, kind, bool(packages) or (sh.dry and kind != "none"))
             if key:
@@ -289,7 +290,7 @@ def update(c: Context) -> None:
             sh.log("cosmo", "nothing has changed since the last build; --force builds it anew")
             return
         b = quote(p.build)
-        if p.installs and not sh.dry:
+        if not sh.dry:
             check_shadows(p)
         files = sum(one.is_file() for one in p.path(f"{p.build}/Lib").rglob("*"))
         sh.log("update", f"{count(files + 1, 'file')} into the executable")
@@ -302,9 +303,9 @@ def update(c: Context) -> None:
             f"mv {b}/.new/base.zip {b}/.new/out/{name}",
         )
         if p.settings.smoke is not None:
-            try_executable(p, sh, name, p.settings.smoke, "COSMO_SMOKE")
+            try_executable(p, sh, p.settings.smoke, "COSMO_SMOKE")
         elif p.options.app and p.settings.check:
-            try_executable(p, sh, name, ("--help",), "a start")
+            try_executable(p, sh, ("--help",), "a start")
         place(p, sh, name)
 
 
@@ -340,14 +341,12 @@ def check_imports(p: Project, sh: Shell, module: str) -> None:
         sh.log("check", remark)
 
 
-def try_executable(
-    p: Project, sh: Shell, name: str, arguments: tuple[str, ...], trial: str
-) -> None:
+def try_executable(p: Project, sh: Shell, arguments: tuple[str, ...], trial: str) -> None:
     """Start the new executable in an empty folder and environment, for a trial with that name."""
     b, command = quote(p.build), shlex.join(arguments)
     sh.log("smoke", command or "without arguments")
     env = 'env -i PATH="$PATH" HOME="$PWD" TMPDIR="$TMPDIR"'
-    line = f"(cd {b}/.new/try && {env} sh ../out/{name} {command} < /dev/null)"
+    line = f"(cd {b}/.new/try && {env} sh ../out/* {command} < /dev/null)"
     sh.run(
         f"rm -rf {b}/.new/try",
         f"mkdir {b}/.new/try",
@@ -1582,10 +1581,11 @@ def install_program(p: Project, sh: Shell, requirement: str) -> None:
     target = f'--target "$DIR_SITE" $(cat {quote(p.build)}/.target)'
     sh.run(
         f"{p.uv} pip install -q --no-deps {target} {requirement}",
-        *include_lines(p),
         failed=f"{p.label} cannot be installed",
         remedy=network_remedy(p),
     )
+    if p.settings.include:
+        sh.run(*include_lines(p), failed="COSMO_INCLUDE cannot be copied")
 
 
 def resolve(p: Project, sh: Shell, kind: str, upgrade: str = "") -> None:
@@ -2355,7 +2355,7 @@ def wget_limits(url: str, size: int | None) -> str:
 
     Where https leads on to http or ftp, wget meets a proxy that is not there.
     """
-    limits = f"ulimit -f {(size or 2**30) // 512 + 1}"
+    limits = f"ulimit -f {(size or 2**30) // 512 + 1} 2>/dev/null || :"  # a lower one may be set
     if url.startswith("https:"):
         limits += "; export http_proxy=http://127.0.0.1:9/ ftp_proxy=http://127.0.0.1:9/"
         limits += "" if os.environ.get("https_proxy") else " no_proxy="
@@ -3191,9 +3191,8 @@ def fit_site(site: str, notes: str, suffix: str = "c") -> None:
                 uncompiled.append(file)
     for info in dist_infos(site):
         mend_record(site, info)
-    for path in (os.path.join(site, ".lock"),):
-        if os.path.isfile(path):
-            os.unlink(path)
+    if os.path.isfile(os.path.join(site, ".lock")):
+        os.unlink(os.path.join(site, ".lock"))
     with open(notes, "w", encoding="utf-8") as out:
         json.dump(noted, out, indent=1, sort_keys=True)
 
@@ -3261,9 +3260,10 @@ def name_packages(site: str, info: str) -> None:
     Source: `importlib.metadata.packages_distributions`.
     """
     path, rows = os.path.join(site, info, "top_level.txt"), record_rows(site, info)
-    files = [os.path.join(site, row[0]) for row in rows if row[0].endswith(".py")]
-    here = [file for file in files if os.path.isfile(file) or os.path.isfile(f"{file}c")]
-    tops = sorted({top_name(os.path.relpath(file, site)) for file in here})
+    files = [posixpath.normpath(row[0]) for row in rows if row[0].endswith(".py")]
+    ends = ("", "c")
+    here = [one for one in files if any(os.path.isfile(f"{site}/{one}{end}") for end in ends)]
+    tops = sorted(set(map(top_name, here)))
     if tops and not os.path.exists(path):
         with open(path, "w", encoding="utf-8", newline="\n") as out:
             out.writelines(f"{top}\n" for top in tops)
@@ -3292,10 +3292,14 @@ def file_owners(site: str) -> dict[str, str]:
     owners = {}
     for info in dist_infos(site):
         name, _, version = info[: -len(".dist-info")].partition("-")
-        name = re.sub(r"[-_.]+", "-", name).lower()
         for row in record_rows(site, info):
-            owners[posixpath.normpath(row[0])] = f"{name} {version}"
+            owners[posixpath.normpath(row[0])] = f"{canonical_name(name)} {version}"
     return owners
+
+
+def canonical_name(name: str) -> str:
+    """Normalize a distribution's name. Source: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def mend_record(site: str, info: str) -> None:
@@ -3361,11 +3365,6 @@ def print_target(specifiers: str = "") -> None:
             remedy = "name another release with COSMO_VERSION, or a file with COSMO_URL"
             sys.exit(f"it requires Python {specifiers}, and this is {version}; {remedy}")
     print(f"--python-version {version} --python-platform linux")
-
-
-def canonical_name(name: str) -> str:
-    """Normalize a distribution's name. Source: PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read_commands(site: str) -> dict[str, str]:

@@ -347,3 +347,18 @@ def test_what_does_not_pass_its_trial_is_not_put_in_place(project: Project) -> N
     printed, last = moved.refused(**smoke).splitlines()
     assert printed == "['--version', 'a b'] [] False"
     assert "hello does not pass COSMO_SMOKE (--version 'a b'): exit status 4; correct" in last
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_what_a_wheel_installs_is_tried_too(installing: Project, index: Index, shell: str) -> None:
+    for name, body in ("owl", "exit('--bad' in sys.argv)"), ("wren", "exit('no home')"):
+        points = f"[console_scripts]\nhoot = {name}:main\n"
+        files = {f"{name}.py": f"import sys\ndef main():\n    {body}\n"}
+        index.wheel(name, "1.0", {**files, f"{name}-1.0.dist-info/entry_points.txt": points})
+    env = {"INVOKE_RUN_SHELL": shell}
+    installing.succeed("cosmo.app", "owl", **env)
+    said = installing.refused("cosmo.app", "owl", COSMO_SMOKE="--bad", **env)
+    assert "owl does not pass COSMO_SMOKE (--bad): exit status 1; " in said
+    said = installing.refused("cosmo.app", "wren", **env)
+    assert "no home" in said
+    assert "wren does not pass a start (--help): exit status 1; COSMO_CHECK=0 skips" in said

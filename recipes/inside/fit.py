@@ -52,9 +52,8 @@ def fit_site(site: str, notes: str, suffix: str = "c") -> None:
                 uncompiled.append(file)
     for info in dist_infos(site):
         mend_record(site, info)
-    for path in (os.path.join(site, ".lock"),):
-        if os.path.isfile(path):
-            os.unlink(path)
+    if os.path.isfile(os.path.join(site, ".lock")):
+        os.unlink(os.path.join(site, ".lock"))
     with open(notes, "w", encoding="utf-8") as out:
         json.dump(noted, out, indent=1, sort_keys=True)
 
@@ -122,9 +121,10 @@ def name_packages(site: str, info: str) -> None:
     Source: `importlib.metadata.packages_distributions`.
     """
     path, rows = os.path.join(site, info, "top_level.txt"), record_rows(site, info)
-    files = [os.path.join(site, row[0]) for row in rows if row[0].endswith(".py")]
-    here = [file for file in files if os.path.isfile(file) or os.path.isfile(f"{file}c")]
-    tops = sorted({top_name(os.path.relpath(file, site)) for file in here})
+    files = [posixpath.normpath(row[0]) for row in rows if row[0].endswith(".py")]
+    ends = ("", "c")
+    here = [one for one in files if any(os.path.isfile(f"{site}/{one}{end}") for end in ends)]
+    tops = sorted(set(map(top_name, here)))
     if tops and not os.path.exists(path):
         with open(path, "w", encoding="utf-8", newline="\n") as out:
             out.writelines(f"{top}\n" for top in tops)
@@ -153,10 +153,14 @@ def file_owners(site: str) -> dict[str, str]:
     owners = {}
     for info in dist_infos(site):
         name, _, version = info[: -len(".dist-info")].partition("-")
-        name = re.sub(r"[-_.]+", "-", name).lower()
         for row in record_rows(site, info):
-            owners[posixpath.normpath(row[0])] = f"{name} {version}"
+            owners[posixpath.normpath(row[0])] = f"{canonical_name(name)} {version}"
     return owners
+
+
+def canonical_name(name: str) -> str:
+    """Normalize a distribution's name. Source: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def mend_record(site: str, info: str) -> None:

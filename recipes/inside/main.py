@@ -16,7 +16,7 @@ import sys
 from importlib import import_module
 
 from .check import check_start
-from .fit import dist_infos, fit_site, read_notes
+from .fit import canonical_name, dist_infos, fit_site, read_notes
 
 CALLABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 """`module:function`. Source: the entry points specification."""
@@ -38,11 +38,6 @@ def print_target(specifiers: str = "") -> None:
             remedy = "name another release with COSMO_VERSION, or a file with COSMO_URL"
             sys.exit(f"it requires Python {specifiers}, and this is {version}; {remedy}")
     print(f"--python-version {version} --python-platform linux")
-
-
-def canonical_name(name: str) -> str:
-    """Normalize a distribution's name. Source: PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read_commands(site: str) -> dict[str, str]:
