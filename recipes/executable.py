@@ -120,13 +120,13 @@ def check_file_names(p: Project) -> None:
 
 
 def check_shadows(p: Project) -> None:
-    """Refuse a module of the program that a dependency's package would be imported in place of."""
+    """Refuse a module of the program in place of which a package in the base would be imported."""
     with zipfile.ZipFile(p.path(f"{p.build}/.new/base.zip")) as base:
         names = "\n".join(base.namelist())
     packages = re.findall(r"(?m)^Lib/site-packages/(\w+)/__init__\.pyc?$", names)
     for path in sorted(p.path(p.site).glob("*.py*")):
         if path.stem in packages:
-            problem = "is also a package among the dependencies, which would run in its place"
+            problem = "is also a package in the executable, which would run in its place"
             raise RecipeError(f"{path.stem} {problem}; rename the module")
 
 

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 07f7e03229219f39f86699d5c8dd258324513ebd6ad0a0b0c379ad6fc6187920
+# sha256 of all other lines: 7289af931c3c550d90dade3b63e55151e33e27dd4e914f906a9aabd6576fad32
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -1882,13 +1882,13 @@ def check_file_names(p: Project) -> None:
 
 
 def check_shadows(p: Project) -> None:
-    """Refuse a module of the program that a dependency's package would be imported in place of."""
+    """Refuse a module of the program in place of which a package in the base would be imported."""
     with zipfile.ZipFile(p.path(f"{p.build}/.new/base.zip")) as base:
         names = "\n".join(base.namelist())
     packages = re.findall(r"(?m)^Lib/site-packages/(\w+)/__init__\.pyc?$", names)
     for path in sorted(p.path(p.site).glob("*.py*")):
         if path.stem in packages:
-            problem = "is also a package among the dependencies, which would run in its place"
+            problem = "is also a package in the executable, which would run in its place"
             raise RecipeError(f"{path.stem} {problem}; rename the module")
 
 

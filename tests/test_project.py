@@ -207,14 +207,16 @@ def test_a_copy_has_what_is_included_and_not_what_is_excluded(bird: Project) -> 
     assert bird.packed_files() == {*packed, "bin/tool", "locale/a.so.json", "locale/RECORD"}
 
 
-def test_a_module_called_like_a_dependency_is_refused(installing: Project, index: Index) -> None:
+def test_a_module_called_like_a_package_beside_it_is_refused(installing: Project, index: Index) -> None:
     index.wheel("bird", "1.0", {"bird/__init__.py": "print('not me')"})
     index.wheel("owl", "1.0", {"owl.py": "", "owl/notes.txt": "no package"})
     for name in ("bird", "owl"):
         script = f"# /// script\n# dependencies = ['{name}']\n# ///\nprint('me')\n"
         installing.write(f"{name}.py", script)
-    problem = "bird is also a package among the dependencies, which would run in its place"
-    assert problem in installing.refused("cosmo.script", "bird.py")
+    problem = "{} is also a package in the executable, which would run in its place"
+    assert problem.format("bird") in installing.refused("cosmo.script", "bird.py")
+    installing.write("pip.py", "print('me')\n")
+    assert problem.format("pip") in installing.refused("cosmo.script", "pip.py", COSMO_PRUNE="")
     installing.succeed("cosmo.script", "owl.py")
     assert installing.run_executable(name="owl") == "me\n"
 
