@@ -207,7 +207,7 @@ def test_a_copy_has_what_is_included_and_not_what_is_excluded(bird: Project) -> 
     assert bird.packed_files() == {*packed, "bin/tool", "locale/a.so.json", "locale/RECORD"}
 
 
-def test_a_module_called_like_a_package_beside_it_is_refused(installing: Project, index: Index) -> None:
+def test_a_module_called_like_a_package_is_refused(installing: Project, index: Index) -> None:
     index.wheel("bird", "1.0", {"bird/__init__.py": "print('not me')"})
     index.wheel("owl", "1.0", {"owl.py": "", "owl/notes.txt": "no package"})
     for name in ("bird", "owl"):
