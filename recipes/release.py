@@ -32,7 +32,7 @@ ENDS = ("", ".exe", ".json", BOM)
 
 @task(pre=[build], default=True, name="files")
 def write_files(c: Context) -> None:
-    """Package the project, and write a release to dist/release."""
+    """Package the project, and write dist/release."""
     project = load_project()
     made, folder = require_build(project), project.path("dist/release")
     name = re.sub(r"\.(com|exe)$", "", Path(made.path).name)
