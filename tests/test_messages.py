@@ -124,6 +124,7 @@ def test_a_mistake_gets_a_line_that_says_what_to_do(shop: Project, row: str) -> 
     assert said.splitlines()[-1] == f"cosmo: {' '.join(lines.split())}"
 
 
+@pytest.mark.parametrize("tasks", ["imported"], indirect=True)
 def test_a_message_names_the_command_that_the_user_has(shop: Project) -> None:
     words = [str(Path(sys.executable).with_name("cosmo-recipes")), "cosmo.lock", "--check"]
     said = run(words, shop.environment(), shop.path).stderr
