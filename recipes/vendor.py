@@ -97,7 +97,7 @@ def vendor(c: Context, dest: str, check: bool = False, force: bool = False) -> N
         tasks = next((one for one in own_tasks(folder) if one.exists()), folder / "tasks.py")
         is_ours = not tasks.exists() or bool(MARK.search(read_text(tasks)))
         path = tasks if is_ours else tasks.with_name("_cosmo_recipes.py")
-        joined = is_ours or re.search(r"(?m)^from \.?_cosmo_recipes\b", read_text(tasks))
+        joined = is_ours or re.search(r"(?m)^[^#\n]*\b_cosmo_recipes\b", read_text(tasks))
         old, text = tasks.with_name("cosmo_recipes.py"), vendored(path.name)
         for copy in [path, *([] if is_ours else [old])]:
             if copy.exists() and not force:
