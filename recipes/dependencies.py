@@ -272,7 +272,7 @@ def include_lines(p: Project) -> list[str]:
         target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
         lines += [f"mkdir -p {target}"] if folder else []
         lines += [f"cp -RL {quote(source)} {target}", f"chmod -R u+w {target}"]
-    for names in IGNORED if p.source or p.settings.include else ():
+    for names in IGNORED:
         tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
         lines.append(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
     return lines

@@ -105,12 +105,14 @@ def parse_switch(value: Value) -> bool:
 def parse_pkg(value: Value) -> str | None:
     """A Python identifier, or several joined by dots."""
     text = value.text
-    if text is not None and not all(part.isidentifier() for part in text.split(".")):
+    if text is None:
+        return None
+    if not all(part.isidentifier() for part in text.split(".")):
         rule = "use a Python identifier, or several joined by dots"
         raise value.error(f" is not the name of a package: {rule}")
-    if text is not None and text.endswith(".py") and (value.root / text).is_file():
+    if text.endswith(".py") and (value.root / text).is_file():
         raise value.error(f" is a file; write the name of the module, PKG={text[:-3]}")
-    if text is not None and is_reserved(text.partition(".")[0]):
+    if is_reserved(text.partition(".")[0]):
         raise value.error(": Python or the build folder needs that name; rename the package")
     return text
 
@@ -320,7 +322,7 @@ def check_names(tables: tuple[Table, ...], env: Table, file: Path) -> None:
             if name in STRUCK:
                 raise RecipeError(f"{name} ({table.origin}) is no longer a setting: {STRUCK[name]}")
             near = get_close_matches(name, TABLE, 1, 0.6 if table is env else 0.8)
-            near = near or [one for one in TABLE if one == f"COSMO_{name.upper()}"]
+            near = near or sorted({f"COSMO_{name.upper()}"} & TABLE.keys())
             if table is env or (near and name.startswith("COSMO_")):
                 place = f"{file}: " if table is env else ""
                 also = f"did you mean {near[0]}?" if near else "remove it"

@@ -95,9 +95,10 @@ def vendor(c: Context, dest: str, check: bool = False, force: bool = False) -> N
         raise RecipeError(f"{dest} cannot be vendored to: no such folder; name a repository's")
     with exit_on_error(f"{dest} cannot be vendored to"):
         tasks = next((one for one in own_tasks(folder) if one.exists()), folder / "tasks.py")
-        is_ours = not tasks.exists() or bool(MARK.search(read_text(tasks)))
+        own = read_text(tasks) if tasks.exists() else ""
+        is_ours = not tasks.exists() or bool(MARK.search(own))
         path = tasks if is_ours else tasks.with_name("_cosmo_recipes.py")
-        joined = is_ours or re.search(r"(?m)^[^#\n]*\b_cosmo_recipes\b", read_text(tasks))
+        joined = is_ours or re.search(r"(?m)^[^#\n]*\b_cosmo_recipes\b", own)
         old, text = tasks.with_name("cosmo_recipes.py"), vendored(path.name)
         for copy in [path, *([] if is_ours else [old])]:
             if copy.exists() and not force:

@@ -22,7 +22,7 @@ MIT License. Copyright (c) the cosmo-recipes authors.
 # dependencies = ["invoke>=2.2", "tqdm>=4.66", "tomli>=2.0.1; python_version < '3.11'", "uv>=0.13"]
 # ///
 # cosmo-recipes 0.3.0
-# sha256 of all other lines: 7289af931c3c550d90dade3b63e55151e33e27dd4e914f906a9aabd6576fad32
+# sha256 of all other lines: bd73987103a180bccc4aa26fc6d6c0b3114609247f694ccbd4890e98fad6ed8a
 from __future__ import annotations
 
 # recipes/phases.py ------------------------------------------------------------
@@ -642,12 +642,14 @@ def parse_switch(value: Value) -> bool:
 def parse_pkg(value: Value) -> str | None:
     """A Python identifier, or several joined by dots."""
     text = value.text
-    if text is not None and not all(part.isidentifier() for part in text.split(".")):
+    if text is None:
+        return None
+    if not all(part.isidentifier() for part in text.split(".")):
         rule = "use a Python identifier, or several joined by dots"
         raise value.error(f" is not the name of a package: {rule}")
-    if text is not None and text.endswith(".py") and (value.root / text).is_file():
+    if text.endswith(".py") and (value.root / text).is_file():
         raise value.error(f" is a file; write the name of the module, PKG={text[:-3]}")
-    if text is not None and is_reserved(text.partition(".")[0]):
+    if is_reserved(text.partition(".")[0]):
         raise value.error(": Python or the build folder needs that name; rename the package")
     return text
 
@@ -857,7 +859,7 @@ def check_names(tables: tuple[Table, ...], env: Table, file: Path) -> None:
             if name in STRUCK:
                 raise RecipeError(f"{name} ({table.origin}) is no longer a setting: {STRUCK[name]}")
             near = get_close_matches(name, TABLE, 1, 0.6 if table is env else 0.8)
-            near = near or [one for one in TABLE if one == f"COSMO_{name.upper()}"]
+            near = near or sorted({f"COSMO_{name.upper()}"} & TABLE.keys())
             if table is env or (near and name.startswith("COSMO_")):
                 place = f"{file}: " if table is env else ""
                 also = f"did you mean {near[0]}?" if near else "remove it"
@@ -1668,7 +1670,7 @@ def include_lines(p: Project) -> list[str]:
         target = f'"$DIR_SITE"/{quote(folder)}' if folder else '"$DIR_SITE"'
         lines += [f"mkdir -p {target}"] if folder else []
         lines += [f"cp -RL {quote(source)} {target}", f"chmod -R u+w {target}"]
-    for names in IGNORED if p.source or p.settings.include else ():
+    for names in IGNORED:
         tests = " -o ".join(f"-name {shlex.quote(name)}" for name in names.split())
         lines.append(rf'find "$DIR_SITE" -depth \( {tests} \) -exec rm -rf {{}} +')
     return lines
